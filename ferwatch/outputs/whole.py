@@ -1,0 +1,27 @@
+"""Files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ferwatch.records import OutputError
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Yields a place beside `path` to write to; it is renamed to `path` at the end, and removed if an error comes first.
+
+    Raises OutputError, naming `path`, where the disk or its permissions refuse.
+    """
+    # The suffix stays last: writers such as matplotlib and FFmpeg choose their format by it.
+    beside = path.with_name(f".{path.stem}.partial{path.suffix}")
+    try:
+        yield beside
+        os.replace(beside, path)
+    except OSError as cause:
+        raise OutputError(f"cannot write {path}: {cause.strerror or cause}") from cause
+    finally:
+        beside.unlink(missing_ok=True)

@@ -1,0 +1,104 @@
+"""A run's rows as columns: what frames.csv holds, and all that comes after it (timeline, exports, annotated video) needs."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ferwatch.records import EMOTIONS, DataError, FrameResult
+
+COLUMNS = (
+    *("frame", "timestamp", "face_id", "success", "detection_score"),
+    *("box_x", "box_y", "box_w", "box_h", "emotion", "confidence"),
+    *EMOTIONS,
+)
+
+
+@dataclass(frozen=True)
+class Recording:
+    """R rows, one per sampled frame and face, in the order of frames.csv. A frame without a face has one row, face_id 0."""
+
+    frame: NDArray[np.int64]  # (R,)
+    timestamp: NDArray[np.float64]  # (R,) seconds
+    face_id: NDArray[np.int64]  # (R,) 0: no face in this frame
+    score: NDArray[np.float64]  # (R,)
+    box: NDArray[np.float64]  # (R, 4) x, y, w, h in pixels
+    probabilities: NDArray[np.float64]  # (R, 7)
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    @property
+    def face_ids(self) -> list[int]:
+        """Every face of the recording, ascending."""
+        return [int(i) for i in np.unique(self.face_id) if i > 0]
+
+    def of_face(self, face_id: int) -> Recording:
+        """The rows of one face."""
+        return self.where(self.face_id == face_id)
+
+    def where(self, rows: NDArray[np.bool_]) -> Recording:
+        """The rows that a mask (R,) selects."""
+        return Recording(*(column[rows] for column in vars(self).values()))
+
+    def sample_times(self) -> NDArray[np.float64]:
+        """(S,) the time of every sampled frame, with or without a face: one value a frame."""
+        return self.timestamp[np.unique(self.frame, return_index=True)[1]]
+
+
+def row_of(frame: FrameResult) -> list[list[str]]:
+    """The lines of frames.csv that one FrameResult becomes."""
+    place = [str(frame.index), f"{frame.timestamp:.3f}"]
+    if not frame.faces:
+        return [[*place, "", "0", *[""] * (len(COLUMNS) - 4)]]
+    return [
+        [
+            *place,
+            *(str(face.face_id), "1", f"{face.score:.3f}"),
+            *(f"{side:.1f}" for side in face.box),
+            *(face.emotion, f"{face.confidence:.4f}"),
+            *(f"{p:.4f}" for p in face.probabilities),
+        ]
+        for face in frame.faces
+    ]
+
+
+def read_frames_csv(path: Path) -> Recording:
+    """Reads frames.csv.
+
+    Raises DataError, naming the line, where the file is missing, is no frames.csv or holds a value that is no number.
+    """
+    try:
+        with open(path, encoding="utf-8", newline="") as f:
+            lines = csv.reader(f)
+            header = next(lines, [])
+            if tuple(header) != COLUMNS:
+                missing = [c for c in COLUMNS if c not in header]
+                cause = f"it lacks the columns {', '.join(missing)}" if missing else "its columns are in another order"
+                raise DataError(f"{path} is no frames.csv of ferwatch: {cause}")
+            rows = []
+            for number, line in enumerate(lines, start=2):
+                try:
+                    rows.append(_numbers(line))
+                except (ValueError, IndexError) as cause:
+                    raise DataError(f"{path}, line {number}: {cause}") from None
+    except (OSError, UnicodeDecodeError, csv.Error) as cause:
+        raise DataError(f"{path} cannot be read: {cause}") from None
+    table = np.array(rows, dtype=np.float64).reshape(-1, 8 + len(EMOTIONS))
+    whole = table[:, [0, 2]].astype(np.int64)
+    return Recording(whole[:, 0], table[:, 1], whole[:, 1], table[:, 3], table[:, 4:8], table[:, 8:])
+
+
+def _numbers(line: list[str]) -> list[float]:
+    """frame, timestamp, face_id, score, box, probabilities of one line; NaN where the frame shows no face."""
+    if len(line) != len(COLUMNS):
+        raise ValueError(f"{len(line)} fields instead of {len(COLUMNS)}")
+    frame, timestamp, face_id, success, *rest = line
+    if success == "0":
+        return [int(frame), float(timestamp), 0, *[np.nan] * (5 + len(EMOTIONS))]
+    score, *box = rest[:5]
+    return [int(frame), float(timestamp), int(face_id), float(score), *map(float, box), *map(float, rest[7:])]
