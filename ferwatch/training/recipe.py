@@ -1,0 +1,83 @@
+"""Recipes: all that a training run depends on beside its data, as a TOML file."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict, dataclass, field, fields
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from ferwatch.records import DataError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one checkpoint is made."""
+
+    model: str
+    config: dict[str, Any] = field(default_factory=dict)
+    """What the network is built with."""
+    epochs: int = 30
+    batch_size: int = 128
+    optimizer: str = "sgd"
+    """"sgd" (Nesterov, momentum 0.9), "adamw" or "adam"."""
+    learning_rate: float = 0.1
+    """At its peak; a one-cycle schedule rises to it over `warmup` of the steps and falls to 0 by a cosine."""
+    schedule: str = "one-cycle"
+    """"one-cycle" or "constant"."""
+    warmup: float = 0.1
+    weight_decay: float = 5e-4
+    label_smoothing: float = 0.1
+    side: int = 48
+    """Side of the training window in pixels of the 48x48 face; the window moves within it."""
+    augment: float = 1.0
+    """Strength of the augmentation; 0: mirror images only."""
+    vertical_flips: bool = False
+    """The report's mistake, for its ablation."""
+    erase: float = 0.25
+    """Share of the images with a rectangle erased."""
+    mixup: float = 0.0
+    """Alpha of mixup's Beta distribution; 0: none."""
+    clean: bool = True
+    """Leave out blank images, second copies and contradicting copies."""
+    votes: float = 0.0
+    """Weight of the loss of a second head, dropped after training, that predicts the FER+ votes."""
+    distill: float = 0.0
+    """Weight of the teachers' softened answers against the labels."""
+    distill_temperature: float = 2.0
+    balance: float = 0.0
+    """Logit adjustment (Menon et al. 2021, https://arxiv.org/abs/2007.07314) by this power of the class frequencies."""
+    ema: float = 0.998
+    """Decay of the exponential moving average of the weights, which is what is kept; 0: the plain weights."""
+    compile: bool = False
+    seed: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Reads a recipe; raises DataError that names the file and the key that is wrong."""
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as cause:
+        raise DataError(f"{path} cannot be read: {cause.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as cause:
+        raise DataError(f"{path} is no TOML file: {cause}") from None
+    known = {f.name for f in fields(Recipe)}
+    unknown = sorted(set(values) - known)
+    if unknown or "model" not in values:
+        wrong = f"{', '.join(unknown)} is no setting" if unknown else "it names no model"
+        raise DataError(f"{path}: {wrong}; a recipe has {', '.join(sorted(known))}")
+    return Recipe(**values)
+
+
+def shipped_recipe(model: str) -> Path:
+    """The recipe that the shipped checkpoint of this model was made with."""
+    return Path(str(files("ferwatch") / "recipes" / f"{model}.toml"))
