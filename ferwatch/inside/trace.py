@@ -41,7 +41,7 @@ class Step:
     """One operation of a forward pass."""
 
     layer: str
-    """The parameter it uses, or else the module it happens in, for instance "stages.0.conv1"; "" is the network itself."""
+    """The parameter it uses, or else the module it happens in, as in "stages.0.conv1"; "" is the network itself."""
     operation: str
     """One of OPERATIONS' values."""
     output: Tensor
@@ -145,7 +145,7 @@ def _is_layer(used: list[str]) -> bool:
 
 
 def attention_weights(q: Tensor, k: Tensor) -> Tensor:
-    """(1, [heads,] tokens, size) queries and keys -> (heads, tokens, tokens): softmax over the keys of q k^T / sqrt(size)."""
+    """(1, [heads,] tokens, size) queries, keys -> (heads, tokens, tokens): softmax over the keys of q k^T / sqrt(size)."""
     weights = (q @ k.transpose(-2, -1) * q.shape[-1] ** -0.5).softmax(dim=-1)
     return weights.flatten(0, -3)
 

@@ -11,6 +11,9 @@ from torch.nn import functional as F
 
 from ferwatch.inside.trace import Trace, attention_layers
 
+POSITIONS = ("positions", "pe", "encoder.pos_embedding")
+"""What the three networks call their position embeddings, (1, T, width)."""
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -41,9 +44,10 @@ class Reading:
         return [self.over_face(torch.einsum("q,hqk->hk", self.readout, layer)) for layer in self.attention]
 
     def rollout(self) -> list[Tensor]:
-        """(rows, rows) after each layer: how much of each patch has reached the answer by then; sums to 1 with the class
-        token's share (Abnar and Zuidema 2020, https://arxiv.org/abs/2005.00928: heads averaged, half of each token
-        carried past the layer by its residual connection).
+        """(rows, rows) after each layer: how much of each patch has reached the answer by then.
+
+        Sums to 1 with the class token's share. Abnar and Zuidema 2020, https://arxiv.org/abs/2005.00928: heads averaged,
+        half of each token carried past the layer by its residual connection.
         """
         mixed = torch.eye(len(self.readout))
         maps = []
