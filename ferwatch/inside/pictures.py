@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ferwatch.inside.occlusion import PATCH, STRIDE, Occlusion
@@ -19,6 +18,7 @@ from ferwatch.inside.slides import (
     Picture,
     colour_bar,
     label,
+    limit,
     place,
     probability_bars,
     show,
@@ -26,14 +26,9 @@ from ferwatch.inside.slides import (
     show_gray,
     slide,
 )
-from ferwatch.inside.trace import Step, Trace
+from ferwatch.inside.trace import Trace
 from ferwatch.preprocess import Input
 from ferwatch.records import EMOTIONS, Face
-
-
-def limit(values: Array) -> float:
-    """The end of a colour scale: what all but 0.2% of the values stay below, so that one outlier does not dim the rest."""
-    return float(np.nanquantile(np.abs(values), 0.998)) or 1.0
 
 
 def input_picture(
@@ -51,16 +46,17 @@ def input_picture(
     show_gray(place(figure, 0.365, 0.28, 0.17, 0.46), face.crop, "aligned, 48x48")
     axes = place(figure, 0.565, 0.28, 0.17, 0.46)
     x = recorded.input[0, 0].numpy()
-    shown = show(axes, x, "gray", float(x.min()), float(x.max()))
+    show(axes, x, "gray", float(x.min()), float(x.max()))
     label(axes, f"what the network sees, {size}")
     axes.set_axis_on()
     axes.set_xticks([])
     axes.set_yticks([])
     axes.set_xlabel(f"{x.min():.2f} is black, {x.max():.2f} is white", fontsize=11, color=FAINT, labelpad=6)
-    del shown
     probability_bars(place(figure, 0.83, 0.1, 0.17, 0.8), probabilities, "the answer")
     for at in (0.348, 0.55, 0.745):
-        figure.text(LEFT + at * (RIGHT - LEFT), (TOP + BOTTOM) / 2, "→", fontsize=22, color=FAINT, ha="center", va="center")
+        figure.text(
+            LEFT + at * (RIGHT - LEFT), (TOP + BOTTOM) / 2, "→", fontsize=22, color=FAINT, ha="center", va="center"
+        )
     return Picture(
         "input",
         f"From the frame to the answer of {model}",
@@ -138,5 +134,3 @@ def occlusion_picture(crop: NDArray[np.uint8], occluded: Occlusion, probabilitie
         "over all patches that cover it. A part that matters only together with another one stays pale.",
         figure,
     )
-
-

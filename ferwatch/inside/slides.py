@@ -130,11 +130,16 @@ def _on(colour: str) -> str:
     return INK if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else "white"
 
 
+def limit(values: Array) -> float:
+    """The end of a colour scale: what all but 0.2% of the values stay below, so that one outlier does not dim the rest."""
+    return float(np.nanquantile(np.abs(values), 0.998)) or 1.0
+
+
 def mosaic(images: Array, columns: int, gap: int = 1) -> Array:
-    """(C, h, w) -> one picture of rows of `columns` images, NaN between them."""
-    count, height, width = images.shape
+    """(C, h, w[, 3]) -> one picture of rows of `columns` images, NaN between them."""
+    count, height, width = images.shape[:3]
     rows = -(-count // columns)
-    sheet = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap), np.nan)
+    sheet = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, *images.shape[3:]), np.nan)
     for i, image in enumerate(images):
         y, x = i // columns * (height + gap), i % columns * (width + gap)
         sheet[y : y + height, x : x + width] = image

@@ -115,7 +115,7 @@ class _Recorder(TorchFunctionMode):
                     output=result,
                     parameters=self.new_parameters,
                     multiply_adds=_multiply_adds(name, args, result),
-                    weight=args[1] if name == "conv2d" else None,
+                    weight=args[1].detach() if name == "conv2d" else None,
                     attention=attention,
                 )
             )
