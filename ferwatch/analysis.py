@@ -128,16 +128,18 @@ def analyze(
         folder.prepare(overwrite=overwrite)
         with FaceFinder(face_model) as finder, watch.time("analysis"):
             total = _frames_ahead(reader)
-            with FramesWriter(folder.partial_rows) as rows:
+            with FramesWriter(folder.rows) as rows:
                 for result in pipeline.track(reader, finder, Tracker(), classifier):
                     rows.write(result)
                     progress("analysing", reader.frames_decoded, total)
-                rows.finish(folder.rows)
+                rows.finish()
     warnings = list(reader.warnings)
 
     recording = read_frames_csv(folder.rows)
     duration = reader.info.duration or (float(recording.timestamp[-1]) if len(recording) else 0.0)
-    media = "annotated.mp4" if annotate else os.path.relpath(video.absolute(), folder.path.absolute())
+    # What players open beside the timeline has to have its times: of the annotated video, time 0 is `start`.
+    plays_alike = annotate and start == 0
+    media = "annotated.mp4" if plays_alike else os.path.relpath(video.absolute(), folder.path.absolute())
     timeline = build_timeline(recording, smoothing=smoothing, video=media, duration=duration, fps=reader.info.fps)
     files = [folder.rows]
     with watch.time("timeline"):
