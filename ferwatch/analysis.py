@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
-from ferwatch import pipeline
+from ferwatch import __version__, pipeline
 from ferwatch.classify import Classifier, choose_device, use_threads
 from ferwatch.faces import FaceFinder
 from ferwatch.outputs import write_timeline
@@ -18,11 +18,12 @@ from ferwatch.outputs.tables import FramesWriter
 from ferwatch.outputs.video import annotate_video
 from ferwatch.recording import read_frames_csv
 from ferwatch.records import FrameResult
+from ferwatch.resume import Bookmark, Bookmarks, read_bookmark
 from ferwatch.run_folder import RunFolder, run_facts
 from ferwatch.timeline import SMOOTHING, Summary, Timeline, build_timeline
 from ferwatch.tracking import Tracker
 from ferwatch.video import Sampling, VideoReader
-from ferwatch.weights import load, shipped_weights
+from ferwatch.weights import Checkpoint, load, shipped_weights
 
 TEN_A_SECOND = Sampling(fps=10)
 
@@ -122,18 +123,22 @@ def analyze(
     video = Path(video)
     watch = Stopwatch()
     use_threads(threads)
+    folder = RunFolder(Path(out) if out else Path(f"{video.stem}-ferwatch"))
     with VideoReader(video, sampling, start, end) as reader:
-        classifier = Classifier(load(weights or shipped_weights(model), model), choose_device(device))
-        folder = RunFolder(Path(out) if out else Path(f"{video.stem}-ferwatch"))
-        folder.prepare(overwrite=overwrite)
-        with FaceFinder(face_model) as finder, watch.time("analysis"):
-            total = _frames_ahead(reader)
-            with FramesWriter(folder.rows) as rows:
-                for result in pipeline.track(reader, finder, Tracker(), classifier):
-                    rows.write(result)
-                    progress("analysing", reader.frames_decoded, total)
-                rows.finish()
-    warnings = list(reader.warnings)
+        checkpoint = load(weights or shipped_weights(model), model)
+        bookmark = Bookmark(_settings(reader, checkpoint, face_model))
+        if resume:
+            bookmark = read_bookmark(folder.resume, bookmark.settings)
+        else:
+            folder.prepare(overwrite=overwrite)
+        if bookmark.finished is None:
+            with watch.time("analysis"), FaceFinder(face_model) as finder:
+                classifier = Classifier(checkpoint, choose_device(device))
+                _write_rows(reader, finder, classifier, folder, bookmark, progress)
+            reading = {"frames_decoded": reader.frames_decoded, "warnings": reader.warnings}
+            bookmark = replace(bookmark, finished=reading)
+            bookmark.save(folder.resume)
+    frames_decoded, warnings = bookmark.finished["frames_decoded"], list(bookmark.finished["warnings"])
 
     recording = read_frames_csv(folder.rows)
     duration = reader.info.duration or (float(recording.timestamp[-1]) if len(recording) else 0.0)
@@ -154,11 +159,12 @@ def analyze(
                 start=start,
                 end=end,
                 blur_faces=blur_faces,
-                progress=lambda done: progress("annotating", done, reader.frames_decoded),
+                progress=lambda done: progress("annotating", done, frames_decoded),
             )
     facts = run_facts(
         reader=reader,
-        checkpoint=classifier.checkpoint,
+        frames_decoded=frames_decoded,
+        checkpoint=checkpoint,
         recording=recording,
         timeline=timeline,
         smoothing=smoothing,
@@ -166,7 +172,47 @@ def analyze(
         warnings=warnings,
     )
     files.append(folder.write_facts(facts))
+    folder.resume.unlink()
     return Run(folder.path, tuple(files), timeline, tuple(warnings))
+
+
+def _write_rows(
+    reader: VideoReader,
+    finder: FaceFinder,
+    classifier: Classifier,
+    folder: RunFolder,
+    begin: Bookmark,
+    progress: Progress,
+) -> None:
+    """frames.csv, from the bookmark on."""
+    tracker = Tracker.from_state(begin.tracker) if begin.tracker else Tracker()
+    bookmarks = Bookmarks(folder.resume, begin, tracker)
+    reader.skip_before = begin.frame
+    total = _frames_ahead(reader)
+    with FramesWriter(folder.rows, resume_at=begin.offset) as rows:
+        if not begin.offset:
+            begin.save(folder.resume)
+        results = pipeline.track(reader, finder, tracker, classifier, bookmarks.before)
+        for frames, result in enumerate(results, start=begin.frames_written + 1):
+            rows.write(result)
+            bookmarks.written(frames, rows.offset)
+            progress("analysing", reader.frames_decoded, total)
+        rows.finish()
+
+
+def _settings(reader: VideoReader, checkpoint: Checkpoint, face_model: Path | None) -> dict[str, Any]:
+    """What the rows depend on; a run is only resumed with the same."""
+    file = reader.path.stat()
+    return {
+        "version": __version__,
+        "video": [str(reader.path.absolute()), file.st_size, file.st_mtime_ns],
+        "model": checkpoint.model,
+        "weights": checkpoint.checksum,
+        "face model": str(face_model),
+        "sampling": asdict(reader.sampling),
+        "start": reader.start,
+        "end": reader.end,
+    }
 
 
 def _frames_ahead(reader: VideoReader) -> int:

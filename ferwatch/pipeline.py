@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from typing import Protocol
 
 import numpy as np
@@ -34,16 +35,28 @@ class Namer(Protocol):
 
 
 def track(
-    frames: Iterable[Frame], finder: Finder, tracker: Namer, classifier: Callable[[NDArray[np.uint8]], NDArray[np.float64]]
+    frames: Iterable[Frame],
+    finder: Finder,
+    tracker: Namer,
+    classifier: Callable[[NDArray[np.uint8]], NDArray[np.float64]],
+    before_tracking: Callable[[Found], None] = lambda frame: None,
 ) -> Iterator[FrameResult]:
     """Yields one FrameResult for every frame, in their order.
 
     Decoding, detection and classification run side by side, each in a thread of its own with a short queue between;
     the libraries under them release Python's lock. An error in any of them is raised here and stops the others.
+    `before_tracking` sees each frame before the tracker takes it in; a run that can be resumed keeps its bookmarks there.
     """
-    decoded = background(frames, FRAMES_AHEAD)
-    found = background(finder.watch(decoded), FRAMES_AHEAD)
-    yield from classify(tracker.track(found), classifier)
+    with closing(background(frames, FRAMES_AHEAD)) as decoded, closing(
+        background(finder.watch(decoded), FRAMES_AHEAD)
+    ) as found:
+        yield from classify(tracker.track(_shown_to(before_tracking, found)), classifier)
+
+
+def _shown_to(see: Callable[[Found], None], found: Iterable[Found]) -> Iterator[Found]:
+    for frame in found:
+        see(frame)
+        yield frame
 
 
 def classify(

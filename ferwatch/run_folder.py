@@ -19,7 +19,7 @@ from ferwatch.video import VideoReader
 from ferwatch.weights import Checkpoint
 
 OF_A_RUN = (
-    *("frames.partial.csv", "frames.csv", "run.json", "annotated.mp4"),
+    *("frames.partial.csv", "resume.json", "frames.csv", "run.json", "annotated.mp4"),
     *ALWAYS,
     *(file for file, _ in EXPORTS.values()),
 )
@@ -32,6 +32,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.partial_rows = path / "frames.partial.csv"
+        self.resume = path / "resume.json"
         self.rows = path / "frames.csv"
         self.facts = path / "run.json"
 
@@ -44,7 +45,7 @@ class RunFolder:
             raise OutputError(f"{self.path} is a file; name another folder with --out")
         there = [self.path / name for name in OF_A_RUN if (self.path / name).exists()]
         if there and not overwrite:
-            if self.partial_rows in there:
+            if self.facts not in there and self.resume in there:
                 raise OutputError(f"{self.path} holds an interrupted run; continue it with --resume, or give --overwrite")
             raise OutputError(f"{self.path} holds a run; give --overwrite to replace it, or another folder with --out")
         make_folder(self.path)
@@ -74,6 +75,7 @@ class RunFolder:
 def run_facts(
     *,
     reader: VideoReader,
+    frames_decoded: int,
     checkpoint: Checkpoint,
     recording: Recording,
     timeline: Timeline,
@@ -97,7 +99,7 @@ def run_facts(
             "height": info.height,
             "fps": info.fps,
             "frames_declared": info.frames_declared,
-            "frames_decoded": reader.frames_decoded,
+            "frames_decoded": frames_decoded,
             "duration": info.duration,
             "rotation": info.rotation,
             "codec": info.codec,
