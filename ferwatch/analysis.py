@@ -18,7 +18,7 @@ from ferwatch.outputs.tables import FramesWriter
 from ferwatch.outputs.video import annotate_video
 from ferwatch.recording import read_frames_csv
 from ferwatch.records import FrameResult
-from ferwatch.resume import Bookmark, Bookmarks, read_bookmark
+from ferwatch.resume import Bookmark, Bookmarks, Finished, read_bookmark
 from ferwatch.run_folder import RunFolder, run_facts
 from ferwatch.timeline import SMOOTHING, Summary, Timeline, build_timeline
 from ferwatch.tracking import Tracker
@@ -135,10 +135,11 @@ def analyze(
             with watch.time("analysis"), FaceFinder(face_model) as finder:
                 classifier = Classifier(checkpoint, choose_device(device))
                 _write_rows(reader, finder, classifier, folder, bookmark, progress)
-            reading = {"frames_decoded": reader.frames_decoded, "warnings": reader.warnings}
-            bookmark = replace(bookmark, finished=reading)
+            bookmark = replace(bookmark, finished=Finished(reader.frames_decoded, tuple(reader.warnings)))
             bookmark.save(folder.resume)
-    frames_decoded, warnings = bookmark.finished["frames_decoded"], list(bookmark.finished["warnings"])
+    assert bookmark.finished is not None
+    frames_decoded, warnings = bookmark.finished.frames_decoded, list(bookmark.finished.warnings)
+    folder.complete_rows()
 
     recording = read_frames_csv(folder.rows)
     duration = reader.info.duration or (float(recording.timestamp[-1]) if len(recording) else 0.0)
@@ -184,20 +185,18 @@ def _write_rows(
     begin: Bookmark,
     progress: Progress,
 ) -> None:
-    """frames.csv, from the bookmark on."""
+    """The partial table, from the bookmark on."""
     tracker = Tracker.from_state(begin.tracker) if begin.tracker else Tracker()
     bookmarks = Bookmarks(folder.resume, begin, tracker)
+    begin.save(folder.resume)
     reader.skip_before = begin.frame
     total = _frames_ahead(reader)
-    with FramesWriter(folder.rows, resume_at=begin.offset) as rows:
-        if not begin.offset:
-            begin.save(folder.resume)
+    with FramesWriter(folder.partial_rows, resume_at=begin.offset) as rows:
         results = pipeline.track(reader, finder, tracker, classifier, bookmarks.before)
         for frames, result in enumerate(results, start=begin.frames_written + 1):
             rows.write(result)
             bookmarks.written(frames, rows.offset)
             progress("analysing", reader.frames_decoded, total)
-        rows.finish()
 
 
 def _settings(reader: VideoReader, checkpoint: Checkpoint, face_model: Path | None) -> dict[str, Any]:

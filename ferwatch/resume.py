@@ -21,6 +21,14 @@ SECONDS_BETWEEN = 1.0
 
 
 @dataclass(frozen=True)
+class Finished:
+    """What is known when a video has been read to its end."""
+
+    frames_decoded: int
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Bookmark:
     """A place where a run can be taken up."""
 
@@ -33,8 +41,8 @@ class Bookmark:
     """Bytes of the partial table that hold the rows of those frames."""
     tracker: dict[str, Any] | None = None
     """Tracker.state() before it took in `frame`; None: nothing was taken in yet."""
-    finished: dict[str, Any] | None = None
-    """What run.json says of the reading, once the last row is written."""
+    finished: Finished | None = None
+    """Once the last row is written: what run.json says of the reading."""
 
     def save(self, path: Path) -> None:
         with whole_file(path) as beside:
@@ -47,10 +55,12 @@ def read_bookmark(path: Path, settings: Mapping[str, Any]) -> Bookmark:
     Raises OutputError where there is nothing to resume, or it was another run.
     """
     try:
-        bookmark = Bookmark(**json.loads(path.read_text(encoding="utf-8")))
+        values = json.loads(path.read_text(encoding="utf-8"))
+        finished = values.pop("finished")
+        bookmark = Bookmark(**values, finished=Finished(**finished) if finished else None)
     except FileNotFoundError:
         raise OutputError(f"{path.parent} holds no interrupted run to resume; leave out --resume") from None
-    except (OSError, ValueError, TypeError) as cause:
+    except (OSError, ValueError, TypeError, KeyError) as cause:
         raise OutputError(f"{path} cannot be read ({cause}); start again with --overwrite") from None
     for name, value in settings.items():
         if bookmark.settings.get(name) != value:

@@ -55,6 +55,14 @@ class RunFolder:
         except OSError as cause:
             raise OutputError(f"cannot replace {file}: {cause.strerror}") from None
 
+    def complete_rows(self) -> None:
+        """The partial table is whole: it becomes frames.csv."""
+        try:
+            if self.partial_rows.exists():  # not where a resumed run had come further than that
+                self.partial_rows.replace(self.rows)
+        except OSError as cause:
+            raise OutputError(f"cannot write {self.rows}: {cause.strerror}") from None
+
     def write_facts(self, facts: Mapping[str, Any]) -> Path:
         """Writes run.json; returns its path."""
         with whole_file(self.facts) as beside:
