@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +38,7 @@ def write_png(path: Path, timeline: Timeline) -> None:
     from matplotlib.figure import Figure
 
     installed = set(font_manager.get_font_names())
-    style = {
+    style: Any = {
         "font.family": [font for font in _FONTS if font in installed],
         "font.size": 9.0,
         "text.color": _INK,
@@ -80,11 +80,11 @@ def _draw(figure: Figure, timeline: Timeline) -> None:
     lanes[-1].set_xticks(ticks, [_clock(tick, step) for tick in ticks], color=_INK)
     label = "time (h:mm:ss)" if end >= 3600 else "time (m:ss)"
     if (end - start) / _BINS > 1:
-        label += f"; curves are means over {round((end - start) / _BINS)} s"
+        label += f"; curves are means over {(end - start) / _BINS:.2g} s"
     lanes[-1].set_xlabel(label, color=_QUIET)
 
     for axes, face in zip(lanes, faces, strict=False):
-        _draw_lane(axes, timeline, face, lane)
+        _draw_lane(axes, timeline, face)
     if not faces:
         lanes[0].text(0.5, 0.5, "no face found", transform=lanes[0].transAxes, ha="center", color=_QUIET)
 
@@ -93,7 +93,7 @@ def _draw(figure: Figure, timeline: Timeline) -> None:
     _draw_legend(figure, timeline, box["left"], 1 - 0.63 / height)
 
 
-def _draw_lane(axes: Axes, timeline: Timeline, face: FaceSummary, inches: float) -> None:
+def _draw_lane(axes: Axes, timeline: Timeline, face: FaceSummary) -> None:
     start, end = axes.get_xlim()
     axes.barh(-0.21, end - start, height=0.2, left=start, color=_TRACK, zorder=1)
     episodes = timeline.episodes_of(face.face_id)
@@ -105,8 +105,8 @@ def _draw_lane(axes: Axes, timeline: Timeline, face: FaceSummary, inches: float)
     for episode in episodes:
         if episode.duration * per_second > 0.075 * len(episode.emotion) + 0.1:
             middle = (episode.start + episode.end) / 2
-            style = {"fontsize": 7, "color": _on(PALETTE[episode.emotion]), "zorder": 3}
-            axes.text(middle, -0.215, episode.emotion, ha="center", va="center", **style)
+            ink = _on(PALETTE[episode.emotion])
+            axes.text(middle, -0.215, episode.emotion, ha="center", va="center", fontsize=7, color=ink, zorder=3)
 
     recording = timeline.recording
     for rows in stretches(recording, face.face_id):
@@ -116,11 +116,12 @@ def _draw_lane(axes: Axes, timeline: Timeline, face: FaceSummary, inches: float)
                 axes.fill_between(times, curves[:, k], color=PALETTE[emotion], alpha=0.16, linewidth=0, zorder=2)
             axes.plot(times, curves[:, k], color=PALETTE[emotion], linewidth=1.2, solid_joinstyle="round", zorder=3)
 
-    name = _shorten(timeline.name_of(face.face_id), 16)
-    axes.annotate(name, (0, 0.62), (-30, 0), "axes fraction", "offset points", ha="right", va="center", fontsize=9.5)
-    note = f"{_clock(round(face.on_screen), 1)} on screen"
-    style = {"fontsize": 7, "color": _QUIET}
-    axes.annotate(note, (0, 0.62), (-30, -12), "axes fraction", "offset points", ha="right", va="center", **style)
+    for text, size, colour, lower in (
+        (_shorten(timeline.name_of(face.face_id), 16), 9.5, _INK, 0),
+        (f"{_clock(round(face.on_screen), 1)} on screen", 7, _QUIET, 12),
+    ):
+        place: Any = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "right", "va": "center"}
+        axes.annotate(text, (0, 0.62), (-30, -lower), fontsize=size, color=colour, **place)
 
 
 def _draw_legend(figure: Figure, timeline: Timeline, left: float, bottom: float) -> None:
