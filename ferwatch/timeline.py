@@ -99,8 +99,9 @@ def build_timeline(
     and no episode is shorter than `minimum`. That is the best path of a semi-Markov model with linear scores and a
     minimum dwell time (Sarawagi & Cohen 2004, semi-Markov conditional random fields), see `segment`. "uncertain" takes
     part as a label whose probability is `uncertain_below` throughout. Episodes of one stretch tile it: one ends where
-    the next starts, between two samples; the last ends one sampling interval after the last sample. A stretch shorter
-    than `minimum` has no episode.
+    the next starts, between two samples; the last ends one sampling interval after the last sample. What is a little
+    shorter than `minimum` is stretched or joins its neighbours, whichever fits better; a stretch shorter than it has no
+    episode.
 
     Probabilities are smoothed by a Gaussian kernel in time with a standard deviation of `smoothing` / 2, symmetric, so
     that nothing comes late (Nadaraya 1964; Watson 1964), and within each stretch alone.
