@@ -83,7 +83,7 @@ def train(
         raise DataError("the recipe learns from a teacher: give its weights with --teacher")
     if recipe.clean:
         train_faces = clean(train_faces)
-    network = (network or model.build(**recipe.config)).to(device, memory_format=torch.channels_last)
+    network = (model.build(**recipe.config) if network is None else network).to(device, memory_format=torch.channels_last)
     learner = TwoHeads(network).to(device)
     learner.eval()(prepare(torch.zeros(1, 48, 48, device=device), model.input))  # gives the second head its width
     averaged = copy.deepcopy(network)
@@ -95,7 +95,7 @@ def train(
     state_file = out / "state.pt"
     if state_file.exists():
         state = torch.load(state_file, map_location=device, weights_only=True)
-        if state["recipe"] != recipe.as_dict():
+        if Recipe(**state["recipe"]) != recipe:
             raise DataError(f"{state_file} is of another recipe; train into another folder or remove it")
         learner.load_state_dict(state["learner"])
         averaged.load_state_dict(state["averaged"])

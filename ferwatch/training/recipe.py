@@ -55,6 +55,8 @@ class Recipe:
     """Logit adjustment (Menon et al. 2021, https://arxiv.org/abs/2007.07314) by this power of the class frequencies."""
     ema: float = 0.998
     """Decay of the exponential moving average of the weights, which is what is kept; 0: the plain weights."""
+    grown_from: str = ""
+    """A recipe in the same folder whose trained network is grown to this one's width and starts this training."""
     compile: bool = False
     seed: int = 0
 
