@@ -19,7 +19,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ferwatch import __version__
-from ferwatch.outputs.whole import whole_file
 from ferwatch.palette import PALETTE
 from ferwatch.records import EMOTIONS, Episode
 from ferwatch.timeline import FaceSummary, Timeline
@@ -27,19 +26,16 @@ from ferwatch.timeline import FaceSummary, Timeline
 _ASSETS = files("ferwatch.outputs") / "page_assets"
 
 
-def write_page(timeline: Timeline, path: Path) -> None:
-    """Writes the page. `timeline.video` is played from beside it; without one the page has a time cursor only.
-
-    Raises OutputError where `path` cannot be written.
-    """
+def write(path: Path, timeline: Timeline) -> None:
+    """Writes the page. `timeline.video` is played from beside it; without one the page has a time cursor only."""
     title = path.resolve().parent.name.removesuffix("-ferwatch")  # the run folder is named after the video
-    page = _page(timeline, title).encode("utf-8", "replace")  # a file name may hold bytes that are no UTF-8
-    with whole_file(path) as beside:
-        beside.write_bytes(page)
+    path.write_bytes(_page(timeline, title).encode("utf-8", "replace"))  # a name may hold bytes that are no UTF-8
 
 
 def _page(timeline: Timeline, title: str) -> str:
-    style = _asset("page.css") + "".join(f'[data-emotion="{name}"] {{ --c: {color}; }}\n' for name, color in PALETTE.items())
+    style = _asset("page.css") + "".join(
+        f'[data-emotion="{name}"] {{ --c: {color}; }}\n' for name, color in PALETTE.items()
+    )
     script = _asset("plot.js") + _asset("page.js")
     end = _end(timeline)
     return Template(_asset("page.html")).substitute(
@@ -51,7 +47,7 @@ def _page(timeline: Timeline, title: str) -> str:
         end=_clock(end),
         begin_seconds="0",
         end_seconds=f"{end:.3f}",
-        smoothing=", the strong ones smoothed, the faint ones as they came" if _is_smoothed(timeline) else "",
+        smoothing=", smoothed; close up, faint lines show them before smoothing" if _is_smoothed(timeline) else "",
         count=len(timeline.episodes),
         rows="\n".join(_row(timeline, episode) for episode in timeline.episodes) or _NO_EPISODE,
         data=_for_script(_data(timeline)),
@@ -99,9 +95,9 @@ def _face(timeline: Timeline, samples: NDArray[np.int64], summary: FaceSummary) 
 
 
 def _note(summary: FaceSummary) -> str:
-    seen = f"{summary.on_screen:.1f} s on screen" if summary.on_screen < 60 else f"{_clock(summary.on_screen)} on screen"
+    seen = f"seen {summary.on_screen:.1f} s" if summary.on_screen < 60 else f"seen {_clock(summary.on_screen)}"
     emotion, share = max(summary.shares.items(), key=lambda item: item[1], default=("", 0.0))
-    return f"{seen}, {share:.0%} {emotion}" if share else seen
+    return f"{seen} · {share:.0%} {emotion}" if share else seen
 
 
 def _row(timeline: Timeline, e: Episode) -> str:
@@ -112,8 +108,8 @@ def _row(timeline: Timeline, e: Episode) -> str:
         f'<td><i class="chip" data-emotion="{e.emotion}"></i>{e.emotion}</td>'
         f'<td class="n"><button>{_clock(e.start, 3)}</button></td><td class="n">{_clock(e.end, 3)}</td>'
         f'<td class="n wide">{e.duration:.2f} s</td>'
-        f'<td class="n">{e.mean_confidence:.0%}</td><td class="n">{e.peak_confidence:.0%}</td>'
-        f'<td class="n wide">{_clock(e.peak_time, 3)}</td></tr>'
+        f'<td class="n widest">{_clock(e.peak_time, 3)}</td><td class="n wide">{e.peak_confidence:.0%}</td>'
+        f'<td class="n">{e.mean_confidence:.0%}</td></tr>'
     )
 
 
@@ -129,14 +125,11 @@ def _player(video: str) -> str:
 
 def _facts(timeline: Timeline) -> str:
     faces, samples = len(timeline.summary.faces), timeline.summary.sampled_frames
-    return " · ".join(
-        (
-            f"{_clock(_end(timeline), 1)} long",
-            f"{faces} face{'' if faces == 1 else 's'}",
-            f"{samples:,} sampled frame{'' if samples == 1 else 's'}",
-            f"{timeline.summary.frames_with_faces:,} with a face",
-        )
+    without = samples - timeline.summary.frames_with_faces
+    sampled = (
+        f"{samples:,} sampled frame{'' if samples == 1 else 's'}{f', {without:,} without a face' if without else ''}"
     )
+    return f"{_clock(_end(timeline), 1)} · {faces} face{'' if faces == 1 else 's'} · {sampled}"
 
 
 def _is_smoothed(timeline: Timeline) -> bool:

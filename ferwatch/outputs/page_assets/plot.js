@@ -34,7 +34,7 @@ function prepare(canvas) {
   canvas.height = Math.round(height * ratio);
   const context = canvas.getContext("2d");
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
-  return { context, width, height, ratio };
+  return { context, width, height };
 }
 
 /** Round times inside the view, at least so many pixels apart, and the decimals that tell them apart. */
@@ -57,7 +57,7 @@ function drawRuler(canvas, view, theme) {
     const text = clockTime(time, decimals);
     const half = context.measureText(text).width / 2;
     context.fillStyle = theme.muted;
-    context.fillText(text, Math.min(Math.max(x - half, 0), width - 2 * half), height / 2 - 1);
+    context.fillText(text, Math.min(Math.max(x - half, 0), width - 2 * half), 11);
     context.fillStyle = theme.line;
     context.fillRect(Math.round(x), height - 5, 1, 5);
   }
@@ -69,10 +69,10 @@ function decimalsWidth(view) {
 
 /**
  * One face's lane: its episodes as a tint behind the curves and as a labelled band below them, and a curve per emotion.
- * Smoothed curves are drawn over the raw ones, which stay faint. `shown` holds the numbers of the emotions whose curves are on, `focus` the one that stands out, or null.
+ * Close up, the raw curves show faintly under the smoothed ones. `shown` holds the numbers of the emotions whose curves are on, `focus` the one that stands out, or null.
  */
 function drawLane(canvas, face, view, theme, shown, focus) {
-  const { context, width, height, ratio } = prepare(canvas);
+  const { context, width, height } = prepare(canvas);
   const [top, bottom] = [5, height - BAND - 5];
   const scale = width / (view.end - view.start);
   const x = (time) => (time - view.start) * scale;
@@ -91,18 +91,22 @@ function drawLane(canvas, face, view, theme, shown, focus) {
   // One sample more on either side, so that a curve runs on to the border.
   const from = Math.max(lowerBound(face.times, view.start) - 1, 0);
   const to = Math.min(lowerBound(face.times, view.end) + 1, face.times.length);
+  const dense = to - from > width; // more samples than pixels
   context.lineJoin = context.lineCap = "round";
   for (const emotion of [...shown].sort((a, b) => (a === focus) - (b === focus))) {
+    const color = theme.colors[theme.emotions[emotion]];
     const strength = focus === null || emotion === focus ? 1 : 0.18;
-    context.strokeStyle = theme.colors[theme.emotions[emotion]];
-    if (face.smoothed) {
+    context.strokeStyle = context.fillStyle = color;
+    if (face.smoothed && to - from < width / 2) {
       context.lineWidth = 1;
       context.globalAlpha = strength * theme.raw;
-      context.stroke(curve(face, face.values, emotion, from, to, x, y, ratio));
+      context.stroke(line(face, face.values, emotion, from, to, x, y));
     }
+    const values = face.smoothed ?? face.values;
     context.lineWidth = emotion === focus ? 2.5 : 1.75;
     context.globalAlpha = strength;
-    context.stroke(curve(face, face.smoothed ?? face.values, emotion, from, to, x, y, ratio));
+    if (dense) context.fill(outline(face, values, emotion, from, to, x, y, context.lineWidth));
+    else context.stroke(line(face, values, emotion, from, to, x, y));
   }
   context.globalAlpha = 1;
 }
@@ -114,7 +118,7 @@ function drawEpisode(context, episode, x, bottom, height, width, theme, dimmed) 
   const uncertain = episode.emotion === "uncertain";
   context.fillStyle = color;
   if (!uncertain) {
-    context.globalAlpha = dimmed ? 0.03 : theme.tint;
+    context.globalAlpha = theme.tint * (dimmed ? 0.25 : episode.emotion === "neutral" ? 0.6 : 1);
     context.fillRect(left, 0, right - left, bottom);
   }
   context.globalAlpha = (uncertain ? theme.uncertain : 1) * (dimmed ? 0.25 : 1);
@@ -141,35 +145,56 @@ function inkOn(hex) {
 }
 
 /**
- * One emotion's curve. Where several samples share a column of pixels, only the lowest, the highest and the last are
- * drawn, so that a long recording costs no more than its pixels and no peak is lost. A sample without the face breaks it.
+ * One emotion's curve as an outline to fill: a bar in every column of pixels from the lowest to the highest sample there,
+ * so that a long recording costs no more than its pixels and no peak is lost. A sample without the face ends it.
  */
-function curve(face, values, emotion, from, to, x, y, ratio) {
+function outline(face, values, emotion, from, to, x, y, lineWidth) {
   const path = new Path2D();
   const count = values.length / face.times.length;
-  let [column, low, high, lastX, lastY] = [NaN, 0, 0, 0, 0];
-  const flush = () => {
-    if (low < high) {
-      path.lineTo(lastX, low);
-      path.lineTo(lastX, high);
+  let bars = []; // of one stretch in which the face was there throughout
+  const close = () => {
+    path.moveTo(bars[0].column, bars[0].bottom + lineWidth / 2);
+    for (const { column, top } of bars) {
+      path.lineTo(column, top - lineWidth / 2);
+      path.lineTo(column + 1, top - lineWidth / 2);
     }
-    path.lineTo(lastX, lastY);
+    for (const { column, bottom } of bars.reverse()) {
+      path.lineTo(column + 1, bottom + lineWidth / 2);
+      path.lineTo(column, bottom + lineWidth / 2);
+    }
+    path.closePath();
   };
   for (let i = from; i < to; i++) {
-    const px = x(face.times[i]);
+    const column = Math.floor(x(face.times[i]));
     const py = y(values[i * count + emotion] / 10000);
-    const pixel = Math.floor(px * ratio);
-    const begins = i === from || face.samples[i] !== face.samples[i - 1] + 1;
-    if (pixel === column && !begins) {
-      [low, high, lastX, lastY] = [Math.min(low, py), Math.max(high, py), px, py];
-      continue;
+    if (i > from && face.samples[i] !== face.samples[i - 1] + 1) {
+      close();
+      bars = [];
     }
-    if (i > from) flush();
-    if (begins) path.moveTo(px, py);
-    else path.lineTo(px, py);
-    [column, low, high, lastX, lastY] = [pixel, py, py, px, py];
+    const bar = bars.at(-1);
+    if (bar?.column === column) {
+      bar.top = Math.min(bar.top, py);
+      bar.bottom = Math.max(bar.bottom, py);
+    } else {
+      // From where the last bar ended, so that a steep flank is not torn.
+      const before = bar ? bar.last : py;
+      bars.push({ column, top: Math.min(py, before), bottom: Math.max(py, before), last: py });
+    }
+    bars.at(-1).last = py;
   }
-  if (to > from) flush();
+  if (bars.length) close();
+  return path;
+}
+
+/** One emotion's curve as a line through all its samples. A sample without the face breaks it. */
+function line(face, values, emotion, from, to, x, y) {
+  const path = new Path2D();
+  const count = values.length / face.times.length;
+  for (let i = from; i < to; i++) {
+    const [px, py] = [x(face.times[i]), y(values[i * count + emotion] / 10000)];
+    if (i === from || face.samples[i] !== face.samples[i - 1] + 1) path.moveTo(px, py);
+    path.lineTo(px, py); // a lone sample becomes a dot
+  }
   return path;
 }
 
