@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from ferwatch.preprocess import prepare
+from ferwatch.records import FerwatchError
 from ferwatch.weights import Checkpoint
 
 BATCH = 16
@@ -39,3 +43,20 @@ class Classifier:
             out = self.network(x.contiguous(memory_format=torch.channels_last))
             answers[start : start + len(some)] = out[: len(some)].double().cpu().numpy()
         return answers
+
+
+def choose_device(name: str) -> str:
+    """"auto" becomes the best device there is; raises FerwatchError where a device that was asked for is missing."""
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        return next(device for device in ("cuda", "mps", "cpu") if there[device])
+    if not there[name]:
+        raise FerwatchError(f"--device {name}: there is no such device here; use --device cpu")
+    return name
+
+
+def use_threads(number: int | None) -> None:
+    """Limits how many threads OpenCV and torch use; None: as many as there are cores."""
+    cores = number or os.cpu_count() or 1
+    torch.set_num_threads(cores)
+    cv2.setNumThreads(cores)

@@ -102,19 +102,22 @@ class FaceFinder:
     def watch(self, frames: Iterable[Frame]) -> Iterator[tuple[int, float, list[Face]]]:
         """Index, time and faces of each frame of a video, in order.
 
-        The first frame of every two seconds is looked at everywhere, so that what is found from there on does not depend on what
-        came before: a run can be taken up at any such frame. In between, the finder looks at the whole picture, and closer
-        where it saw a face since; it looks everywhere again where there is no face and the picture is another one.
+        The first frame of every two seconds and the first after a cut are looked at everywhere. In between, the finder looks
+        at the whole picture, and closer where it saw a face since; everywhere again where there is none and the picture is
+        not the one last searched. So nothing depends on what was before a multiple of two seconds: a run can be taken up
+        there.
         """
-        period, seen, looked_at = None, list[Face](), np.empty(0)
+        period, seen = None, list[Face]()
         for frame in frames:
             everywhere = period != (period := floor(frame.timestamp / EVERYWHERE_EVERY))
             thumbnail = _thumbnail(frame.image)
+            everywhere = everywhere or _is_cut(before, thumbnail)
             faces = [] if everywhere else self.find(frame.image, near=[face.box for face in seen])
-            if everywhere or (not faces and _differ(thumbnail, looked_at)):
-                faces, seen, looked_at = self.find(frame.image), [], thumbnail
+            if everywhere or (not faces and _differ(searched, thumbnail)):
+                faces, seen, searched = self.find(frame.image), [], thumbnail
             lost = [face for face in seen if not any(_same(face.box, other.box) for other in faces)]
             seen = faces + [face for face in lost if face.score >= SURE]
+            before = thumbnail
             yield frame.index, frame.timestamp, faces
 
     def find(self, image: NDArray[np.uint8], near: Sequence[Box] | None = None) -> list[Face]:
@@ -284,6 +287,11 @@ def _thumbnail(image: NDArray[np.uint8]) -> NDArray[np.int16]:
 def _differ(a: NDArray[np.int16], b: NDArray[np.int16]) -> bool:
     """Whether some part of the picture is another: brighter or darker by 12 of 255."""
     return int(np.abs(a - b).max()) > 12
+
+
+def _is_cut(a: NDArray[np.int16], b: NDArray[np.int16]) -> bool:
+    """Whether most of the picture is another."""
+    return float(np.median(np.abs(a - b))) > 12
 
 
 # Messages of absl and TensorFlow Lite that say all is well; what does not begin like this is let through.

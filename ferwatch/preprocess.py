@@ -2,21 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
 from torch import Tensor
 from torch.nn import functional as F
 
-
-@dataclass(frozen=True)
-class Input:
-    """What a network wants to see."""
-
-    side: int
-    channels: int = 1
-    contrast: Literal["standard", "unit"] = "standard"
-    """"standard": each face to mean 0 and deviation 1, so that light and camera matter less. "unit": 0 to 1."""
+from ferwatch.models import Input as Input
 
 
 def prepare(faces: Tensor, to: Input) -> Tensor:

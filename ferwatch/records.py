@@ -108,4 +108,4 @@ class Episode:
 
     @property
     def duration(self) -> float:
-        return self.end - self.start
+        return round(self.end - self.start, 3)

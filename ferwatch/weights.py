@@ -12,16 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from ferwatch.models import find
+from ferwatch.models import Input, find
 from ferwatch.outputs.whole import whole_file
-from ferwatch.preprocess import Input
 from ferwatch.records import EMOTIONS, WeightsError
+from ferwatch.shipped import FORMAT, read_metadata
+from ferwatch.shipped import shipped_weights as shipped_weights
 
-FORMAT = 1
 PART_BYTES = 48_000_000
 """Larger checkpoints are split, so that each file stays under 50 MB."""
 
@@ -43,32 +44,14 @@ class Checkpoint:
     """SHA-256 of the file, or of its parts one after the other."""
 
 
-def weights_folder() -> Path:
-    """Where the shipped weights lie: inside an installed package, or at the top of a checkout."""
-    installed = Path(__file__).parent / "weights_data"
-    return installed if installed.is_dir() else Path(__file__).parent.parent / "weights"
-
-
-def shipped_weights(model: str) -> Path:
-    """The shipped checkpoint of a model, its first part where it has several.
-
-    Raises WeightsError where none is shipped: no network is ever filled with random numbers.
-    """
-    find(model)
-    for name in (f"{model}.safetensors", f"{model}.part1.safetensors"):
-        if (weights_folder() / name).is_file():
-            return weights_folder() / name
-    raise WeightsError(f"no weights of {model} are shipped: train it with 'ferwatch train', or name a file with --weights")
-
-
 def save(checkpoint: Checkpoint, path: Path, *, eight_bits: bool = False) -> list[Path]:
     """Writes a checkpoint, in parts where it is large; returns the files, for instance [cnn.safetensors].
 
-    With `eight_bits` every matrix is stored as int8 with one scale for each row (output channel).
+    With `eight_bits` every layer's weights are stored as int8 with one scale for each output channel.
     """
     tensors: dict[str, Tensor] = {}
     for name, tensor in checkpoint.network.state_dict().items():
-        if eight_bits and tensor.ndim > 1 and tensor.dtype.is_floating_point:
+        if eight_bits and tensor.ndim > 1 and name.endswith("weight"):
             rows = tensor.float().flatten(1)
             scale = rows.abs().amax(dim=1).clamp(min=1e-12) / 127
             tensors[name] = (rows / scale[:, None]).round().to(torch.int8).view(tensor.shape)
@@ -118,40 +101,30 @@ def load(path: Path, model: str) -> Checkpoint:
 
 
 def _load_own(path: Path, model: str) -> Checkpoint:
-    metadata = _metadata(path)
+    metadata = read_metadata(path)
     if metadata["model"] != model:
-        raise WeightsError(f"{path} holds weights of {metadata['model']}, not of {model}; give --model {metadata['model']}")
+        raise WeightsError(f"{path} holds weights of {metadata['model']}, not of {model}")
     if tuple(metadata["classes"]) != EMOTIONS:
-        raise WeightsError(f"{path} names its classes {metadata['classes']}, not {list(EMOTIONS)}: it cannot be used here")
+        raise WeightsError(f"{path} has the classes {metadata['classes']} instead of {list(EMOTIONS)}")
     files = [path.with_name(Path(name).name) for name in metadata["parts"]] if len(metadata["parts"]) > 1 else [path]
     checksum = hashlib.sha256()
     tensors: dict[str, Tensor] = {}
     for file in files:
-        checksum.update(_checked_bytes(file))
+        content = _checked_bytes(file)
+        checksum.update(content)
         try:
-            with safe_open(file, framework="pt") as f:
-                tensors.update({name: f.get_tensor(name) for name in f.keys()})  # noqa: SIM118 (no mapping)
-        except (SafetensorError, OSError) as cause:
-            raise WeightsError(f"{file} is damaged or missing ({cause}); fetch it again") from None
-    to = Input(**metadata["input"])
-    network = find(model).build(**metadata["config"])
-    _fill(network, _expand(tensors), path, model)
+            tensors.update(load_tensors(content))
+        except SafetensorError as cause:
+            raise WeightsError(f"{file} is damaged ({cause}); fetch it again") from None
     return Checkpoint(
-        model, network, to, metadata["temperature"], metadata["config"], metadata["about"], checksum.hexdigest()
+        model,
+        _network(model, metadata["config"], _expand(tensors), path),
+        Input(**metadata["input"]),
+        metadata["temperature"],
+        metadata["config"],
+        metadata["about"],
+        checksum.hexdigest(),
     )
-
-
-def _metadata(path: Path) -> dict[str, Any]:
-    try:
-        with safe_open(path, framework="pt") as f:
-            metadata = json.loads((f.metadata() or {})["ferwatch"])
-    except (SafetensorError, OSError) as cause:
-        raise WeightsError(f"{path} is damaged or no safetensors file ({cause}); fetch it again") from None
-    except (KeyError, ValueError):
-        raise WeightsError(f"{path} is a safetensors file, but not one that ferwatch wrote") from None
-    if metadata.get("format") != FORMAT:
-        raise WeightsError(f"{path} is of a later format ({metadata.get('format')}); update ferwatch")
-    return metadata
 
 
 def _checked_bytes(file: Path) -> bytes:
@@ -163,7 +136,8 @@ def _checked_bytes(file: Path) -> bytes:
     card = file.with_name(re.sub(r"(\.part\d+)?\.safetensors$", ".md", file.name))
     if card.is_file():
         # A line of the card that sha256sum would write: the sum, two spaces, the file's name.
-        stated = re.search(rf"^([0-9a-f]{{64}})  {re.escape(file.name)}$", card.read_text(encoding="utf-8"), re.MULTILINE)
+        line = rf"^([0-9a-f]{{64}})  {re.escape(file.name)}$"
+        stated = re.search(line, card.read_text(encoding="utf-8"), re.MULTILINE)
         if stated and stated[1] != hashlib.sha256(content).hexdigest():
             raise WeightsError(f"{file} is not the file that {card.name} describes (checksum differs); fetch it again")
     return content
@@ -189,17 +163,22 @@ def _load_foreign(path: Path, model: str) -> Checkpoint:
         raise WeightsError(f"{path} is not a plain state dict of tensors ({str(cause).splitlines()[0]})") from None
     if not isinstance(tensors, dict) or not all(isinstance(t, Tensor) for t in tensors.values()):
         raise WeightsError(f"{path} is not a plain state dict of tensors")
-    network = find(model).build()
-    _fill(network, tensors, path, model)
+    network = _network(model, {}, tensors, path)
     return Checkpoint(model, network, find(model).input, checksum=hashlib.sha256(path.read_bytes()).hexdigest())
 
 
-def _fill(network: nn.Module, tensors: Mapping[str, Tensor], path: Path, model: str) -> None:
+def _network(model: str, config: Mapping[str, Any], tensors: Mapping[str, Tensor], path: Path) -> nn.Module:
+    try:
+        with torch.device("meta"):  # no memory and no random numbers for weights that are replaced at once
+            network = find(model).build(**config)
+    except (TypeError, ValueError) as cause:
+        raise WeightsError(f"{path} asks for a {model} that cannot be built: {cause}") from None
     own = network.state_dict()
     wrong = sorted(set(own) ^ set(tensors)) or [n for n in own if own[n].shape != tensors[n].shape]
     if wrong:
-        raise WeightsError(f"{path} is not of the network {model}: {wrong[0]} and {len(wrong) - 1} more do not fit")
+        others = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+        raise WeightsError(f"{path} is not of the network {model}: {wrong[0]}{others} do not fit")
     if not all(t.isfinite().all() for t in tensors.values() if t.dtype.is_floating_point):
         raise WeightsError(f"{path} holds weights that are not finite numbers")
-    network.load_state_dict(dict(tensors))
-    network.eval()
+    network.load_state_dict({name: t.to(own[name].dtype) for name, t in tensors.items()}, assign=True)
+    return network.eval()

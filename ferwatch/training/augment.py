@@ -8,6 +8,31 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ferwatch.training.recipe import Recipe
+
+
+def view(faces: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
+    """(N, 48, 48) uint8 -> (N, side, side) float, 0 to 255: the faces as the recipe varies them."""
+    if recipe.augment > 0:
+        faces = augment(faces, recipe.side, recipe.augment, generator)
+    elif recipe.mirror:
+        faces = _flip(faces.float(), 2, generator)
+    else:
+        faces = faces.float()
+    return _flip(faces, 1, generator) if recipe.vertical_flips else faces
+
+
+def _flip(faces: Tensor, dim: int, generator: torch.Generator) -> Tensor:
+    chosen = torch.rand(len(faces), 1, 1, generator=generator, device=faces.device) < 0.5
+    return torch.where(chosen, faces.flip(dim), faces)
+
+
+def mix(x: Tensor, share: Tensor, other: Tensor) -> Tensor:
+    """mixup (Zhang et al. 2018, https://arxiv.org/abs/1710.09412): each row keeps its share and takes the rest from
+    another row."""
+    share = share.view(-1, *[1] * (x.ndim - 1))
+    return share * x + (1 - share) * x[other]
+
 
 def augment(faces: Tensor, side: int, strength: float, generator: torch.Generator) -> Tensor:
     """(N, 48, 48) gray 0 to 255 -> (N, side, side) gray 0 to 255: a window of `side` pixels with everything varied.
@@ -69,8 +94,8 @@ def _light(x: Tensor, strength: float, generator: torch.Generator) -> Tensor:
 
 
 def erase(x: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    """Random erasing (Zhong et al. 2020, https://arxiv.org/abs/1708.04896): a rectangle of a `share` of the images to 0,
-    the mean of a normalised image. (N, C, h, w) -> the same.
+    """Random erasing (Zhong et al. 2020, https://arxiv.org/abs/1708.04896): a rectangle of a `share` of the images to
+    each image's mean. (N, C, h, w) -> the same.
     """
     n, side = len(x), x.shape[-1]
     area = _uniform(n, 0.02, 0.25, generator)
@@ -82,4 +107,4 @@ def erase(x: Tensor, share: float, generator: torch.Generator) -> Tensor:
     columns = (at >= left[:, None]) & (at < (left + width)[:, None])
     chosen = _uniform(n, 0, 1, generator) < share
     hole = rows[:, :, None] & columns[:, None, :] & chosen[:, None, None]
-    return x.masked_fill(hole.unsqueeze(1), 0)
+    return torch.where(hole.unsqueeze(1), x.mean(dim=(2, 3), keepdim=True), x)

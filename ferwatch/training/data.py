@@ -39,10 +39,11 @@ class Faces:
         return Faces(self.images[rows], self.labels[rows], None if self.votes is None else self.votes[rows])
 
 
-def load(data: Path, split: str, ferplus: Path | None = None) -> Faces:
+def load(data: Path, split: str, ferplus: Path | None = None, *, may_be_empty: bool = False) -> Faces:
     """Reads one split of FER2013, from fer2013.csv or from folders SPLIT/EMOTION/*.png.
 
-    Raises DataError that names the line or the file where the data is not in that form, and where the split is empty.
+    Raises DataError that names the line or the file where the data is not in that form, and where the split is empty
+    unless it may be.
     """
     if data.is_dir():
         if ferplus is not None:
@@ -50,7 +51,7 @@ def load(data: Path, split: str, ferplus: Path | None = None) -> Faces:
         faces = _load_folders(data, split)
     else:
         faces = _load_csv(data, split)
-    if len(faces) == 0:
+    if len(faces) == 0 and not may_be_empty:
         raise DataError(f"{data} holds no image of the split {split} ({SPLITS[split]})")
     if ferplus is None:
         return faces

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
-import csv
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -18,25 +15,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ferwatch.models import find
-from ferwatch.preprocess import Input, normalise, prepare
+from ferwatch.models import Input, find
+from ferwatch.preprocess import normalise, prepare
 from ferwatch.records import EMOTIONS, DataError
-from ferwatch.training.augment import augment, erase
-from ferwatch.training.data import Faces, clean
+from ferwatch.training.augment import erase, mix, view
+from ferwatch.training.data import VOTES, Faces, clean
 from ferwatch.training.recipe import Recipe
+from ferwatch.training.state import Epoch, State, write_curve
 
-
-@dataclass(frozen=True)
-class Epoch:
-    """One line of curve.csv."""
-
-    epoch: int
-    learning_rate: float
-    train_loss: float
-    train_accuracy: float
-    public_test_loss: float
-    public_test_accuracy: float
-    seconds: float
+Teacher = tuple[nn.Module, Input]
 
 
 class TwoHeads(nn.Module):
@@ -45,11 +32,11 @@ class TwoHeads(nn.Module):
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
-        self.votes = nn.LazyLinear(9)
+        self.votes = nn.LazyLinear(len(VOTES))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        features = self.network.features(x)
-        return self.network.answer(features), self.votes(features)
+        features = self.network.features(x)  # type: ignore[operator]
+        return self.network.answer(features), self.votes(features)  # type: ignore[operator]
 
 
 def train(
@@ -59,123 +46,112 @@ def train(
     out: Path,
     *,
     network: nn.Module | None = None,
-    teachers: Sequence[tuple[nn.Module, Input]] = (),
+    teachers: Sequence[Teacher] = (),
     device: str = "cpu",
     max_steps: int | None = None,
-    on_step: Callable[[int, int, float], None] = lambda step, steps, loss: None,
-    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
-) -> nn.Module:
-    """Trains the recipe's network and returns its averaged weights; continues where `out` holds a state.
+    on_step: Callable[[int, int, float], None] | None = None,
+    on_epoch: Callable[[Epoch], None] | None = None,
+) -> tuple[nn.Module, list[Epoch]]:
+    """Trains the recipe's network; returns its averaged weights and the curve. Continues where `out` holds a state.
 
     Args:
-        network: starts from this one instead of fresh weights.
+        network: starts from this one instead of fresh weights; what does not require a gradient stays as it is.
         teachers: networks whose mean answer the recipe's `distill` follows, with their inputs.
         max_steps: stops after that many steps in all, as a killed run would; for tests.
         on_step: called with the step, the number of steps and its loss.
-    Writes out/state.pt after every epoch and out/curve.csv. Raises DataError where the recipe asks for what the data lacks.
+    Writes out/state.pt and out/curve.csv after every epoch. Raises DataError where the data lacks what the recipe asks.
     """
-    out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(recipe.seed)
     model = find(recipe.model)
-    if recipe.votes > 0 and train_faces.votes is None:
-        raise DataError("the recipe learns from FER+ votes: give fer2013new.csv with --ferplus")
-    if recipe.distill > 0 and not teachers:
-        raise DataError("the recipe learns from a teacher: give its weights with --teacher")
+    _check(recipe, train_faces, teachers)
     if recipe.clean:
         train_faces = clean(train_faces)
-    network = (network or model.build(**recipe.config)).to(device, memory_format=torch.channels_last)
+    steps_an_epoch = len(train_faces) // recipe.batch_size
+    if steps_an_epoch == 0:
+        raise DataError(f"{len(train_faces)} training images are fewer than a batch of {recipe.batch_size}")
+    steps = steps_an_epoch * recipe.epochs
+
+    network = (model.build(**recipe.config) if network is None else network).to(
+        device, memory_format=torch.channels_last
+    )
     learner = TwoHeads(network).to(device)
     learner.eval()(prepare(torch.zeros(1, 48, 48, device=device), model.input))  # gives the second head its width
     averaged = copy.deepcopy(network)
-    optimizer = _optimizer(recipe, learner)
-
-    steps_an_epoch = len(train_faces) // recipe.batch_size
-    steps = steps_an_epoch * recipe.epochs
-    curve: list[Epoch] = []
-    state_file = out / "state.pt"
-    if state_file.exists():
-        state = torch.load(state_file, map_location=device, weights_only=True)
-        if state["recipe"] != recipe.as_dict():
-            raise DataError(f"{state_file} is of another recipe; train into another folder or remove it")
-        learner.load_state_dict(state["learner"])
-        averaged.load_state_dict(state["averaged"])
-        optimizer.load_state_dict(state["optimizer"])
-        curve = [Epoch(*line) for line in state["curve"]]
+    state = State(out / "state.pt", recipe, learner, averaged, _optimizer(recipe, learner))
+    curve = state.load(device)
 
     images, labels = torch.from_numpy(train_faces.images), torch.from_numpy(train_faces.labels)
     votes = None if train_faces.votes is None else torch.from_numpy(train_faces.votes)
-    prior = torch.bincount(labels, minlength=len(EMOTIONS)).float().log().to(device) * recipe.balance
+    prior = torch.bincount(labels, minlength=len(EMOTIONS)).clamp(min=1).float().log().to(device) * recipe.balance
     forward = torch.compile(learner) if recipe.compile else learner
     autocast = torch.autocast(torch.device(device).type, torch.bfloat16)
 
     for epoch in range(len(curve), recipe.epochs):
         started, losses, hits = time.monotonic(), 0.0, 0
-        generator = torch.Generator(device).manual_seed(recipe.seed * 10_000 + epoch)
-        order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(recipe.seed * 10_000 + epoch))
+        seed = recipe.seed * 10_000 + epoch
+        torch.manual_seed(seed)  # for dropout, so that a resumed training is the uninterrupted one
+        generator = torch.Generator(device).manual_seed(seed)
+        order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
         learner.train()
         for i in range(steps_an_epoch):
             step = epoch * steps_an_epoch + i
             if max_steps is not None and step >= max_steps:
-                return averaged
+                return averaged, curve
             rate = learning_rate(recipe, step, steps)
-            for group in optimizer.param_groups:
+            for group in state.optimizer.param_groups:
                 group["lr"] = rate
             rows = order[i * recipe.batch_size : (i + 1) * recipe.batch_size]
             y = labels[rows].to(device)
-            faces = _view(images[rows].to(device), recipe, generator)
-            target = F.one_hot(y, len(EMOTIONS)).float()
-            if recipe.label_smoothing:
-                target = target * (1 - recipe.label_smoothing) + recipe.label_smoothing / len(EMOTIONS)
-            share = torch.ones(len(y), device=device)
-            other = torch.arange(len(y), device=device)
-            if recipe.mixup > 0:
-                share = torch.from_numpy(
-                    np.random.default_rng([recipe.seed, step]).beta(recipe.mixup, recipe.mixup, len(y))
-                ).to(device, torch.float32)
-                other = torch.randperm(len(y), generator=generator, device=device)
-            faces = _mix(faces, share, other)
-            x = _input(faces, model.input, recipe)
-            x = erase(x, recipe.erase, generator) if recipe.erase else x
+            share, other = _pairs(recipe, step, len(y), generator)
+            faces = mix(view(images[rows].to(device), recipe, generator), share, other)
+            x = _input(faces, model.input, model.any_side)
+            if recipe.erase > 0:
+                x = erase(x, recipe.erase, generator)
             with autocast:
                 logits, vote_logits = forward(x.contiguous(memory_format=torch.channels_last))
-            logits, vote_logits = logits.float(), vote_logits.float()
-            loss = _cross_entropy(logits + prior, _mix(target, share, other))
-            if recipe.distill > 0:
-                soft = _teach(teachers, faces, recipe, autocast)
+                soft = _teach(teachers, faces, recipe.distill_temperature) if recipe.distill > 0 else None
+            logits = logits.float()
+
+            target = F.one_hot(y, len(EMOTIONS)).float().lerp(torch.tensor(1 / len(EMOTIONS)), recipe.label_smoothing)
+            loss = _cross_entropy(logits + prior, mix(target, share, other))
+            if soft is not None:
                 t = recipe.distill_temperature
-                follow = _cross_entropy(logits / t, soft) * t * t
-                loss = (1 - recipe.distill) * loss + recipe.distill * follow
+                loss = loss.lerp(_cross_entropy(logits / t, soft) * t * t, recipe.distill)
             if recipe.votes > 0 and votes is not None:
-                loss = loss + recipe.votes * _vote_loss(vote_logits, votes[rows].to(device), share, other)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+                counts = votes[rows].to(device)  # a row of zeros, where nobody voted, adds nothing
+                shares = counts / counts.sum(dim=1, keepdim=True).clamp(min=1)
+                loss = loss + recipe.votes * _cross_entropy(vote_logits.float(), mix(shares, share, other))
+
+            state.optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(learner.parameters(), 5.0)
-            optimizer.step()
+            state.optimizer.step()
             _average(averaged, network, min(recipe.ema, (1 + step) / (10 + step)))
             value = float(loss.detach())
             losses, hits = losses + value, hits + int((logits.argmax(1) == y).sum())
-            on_step(step + 1, steps, value)
-        test_logits = predict(averaged, model.input, public_test.images, device)
-        test = torch.from_numpy(public_test.labels)
+            if on_step is not None:
+                on_step(step + 1, steps, value)
+        test_logits, test_labels = predict(averaged, model.input, public_test.images, device), public_test.labels
         curve.append(
             Epoch(
                 epoch=epoch + 1,
                 learning_rate=rate,
                 train_loss=losses / steps_an_epoch,
                 train_accuracy=hits / (steps_an_epoch * recipe.batch_size),
-                public_test_loss=float(F.cross_entropy(test_logits, test)),
-                public_test_accuracy=float((test_logits.argmax(1) == test).float().mean()),
+                public_test_loss=float(F.cross_entropy(test_logits, torch.from_numpy(test_labels))),
+                public_test_accuracy=float((test_logits.argmax(1).numpy() == test_labels).mean()),
                 seconds=time.monotonic() - started,
             )
         )
-        _save_state(state_file, recipe, learner, averaged, optimizer, curve)
-        _write_curve(out / "curve.csv", curve)
-        on_epoch(curve[-1])
-    return averaged
+        state.save(curve)
+        write_curve(out / "curve.csv", curve)
+        if on_epoch is not None:
+            on_epoch(curve[-1])
+    return averaged, curve
 
 
 def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
-    """One-cycle (Smith & Topin 2018, https://arxiv.org/abs/1708.07120): linear rise, cosine fall to zero; or constant."""
+    """One-cycle (Smith & Topin 2018, https://arxiv.org/abs/1708.07120): linear rise, cosine fall to 0; or constant."""
     if recipe.schedule == "constant":
         return recipe.learning_rate
     rise = max(1.0, recipe.warmup * steps)
@@ -192,71 +168,52 @@ def predict(network: nn.Module, to: Input, images: NDArray[np.uint8], device: st
     return torch.cat([network(prepare(batch.to(device), to)).float().cpu() for batch in batches])
 
 
+def _check(recipe: Recipe, train_faces: Faces, teachers: Sequence[Teacher]) -> None:
+    if recipe.votes > 0 and train_faces.votes is None:
+        raise DataError("the recipe learns from FER+ votes: give fer2013new.csv with --ferplus")
+    if recipe.distill > 0 and not teachers:
+        raise DataError("the recipe learns from a teacher: give its model and weights with --teacher")
+
+
 def _optimizer(recipe: Recipe, learner: nn.Module) -> torch.optim.Optimizer:
-    # Norms and biases have one dimension; decaying them only hurts.
-    decayed = [p for p in learner.parameters() if p.ndim > 1]
-    plain = [p for p in learner.parameters() if p.ndim <= 1]
+    learnt = [p for p in learner.parameters() if p.requires_grad]
     groups: list[dict[str, Any]] = [
-        {"params": decayed, "weight_decay": recipe.weight_decay},
-        {"params": plain, "weight_decay": 0.0},
+        {"params": [p for p in learnt if p.ndim > 1], "weight_decay": recipe.weight_decay},
+        {"params": [p for p in learnt if p.ndim <= 1], "weight_decay": 0.0},  # norms and biases
     ]
     if recipe.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=recipe.learning_rate, momentum=0.9, nesterov=True)
     if recipe.optimizer == "adam":
         return torch.optim.Adam(groups, lr=recipe.learning_rate)
-    if recipe.optimizer == "adamw":
-        return torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.98))
-    raise DataError(f"the recipe's optimizer is {recipe.optimizer!r}; it can be sgd, adam or adamw")
+    return torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.98))
 
 
-def _view(faces: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
-    """(N, 48, 48) uint8 -> (N, side, side) float, 0 to 255."""
-    if recipe.augment > 0:
-        faces = augment(faces, recipe.side, recipe.augment, generator)
-    else:
-        faces = _flip(faces.float(), 2, generator)
-    return _flip(faces, 1, generator) if recipe.vertical_flips else faces
+def _pairs(recipe: Recipe, step: int, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """For each of n images the share that it keeps, and the image that gives the rest."""
+    device = generator.device
+    if recipe.mixup == 0:
+        return torch.ones(n, device=device), torch.arange(n, device=device)
+    shares = np.random.default_rng([recipe.seed, step]).beta(recipe.mixup, recipe.mixup, n)
+    return torch.from_numpy(shares).to(device, torch.float32), torch.randperm(n, generator=generator, device=device)
 
 
-def _flip(faces: Tensor, dim: int, generator: torch.Generator) -> Tensor:
-    chosen = torch.rand(len(faces), 1, 1, generator=generator, device=faces.device) < 0.5
-    return torch.where(chosen, faces.flip(dim), faces)
-
-
-def _input(faces: Tensor, to: Input, recipe: Recipe) -> Tensor:
-    """The network's input; a network for 48 pixels sees a smaller training window at its own size (Touvron et al. 2019)."""
-    if to.side == 48 and recipe.side != 48:
-        return normalise(faces.unsqueeze(1) / 255, to.contrast)
-    return prepare(faces, to)
-
-
-def _mix(x: Tensor, share: Tensor, other: Tensor) -> Tensor:
-    """mixup (Zhang et al. 2018, https://arxiv.org/abs/1710.09412): each row blended with another."""
-    share = share.view(-1, *[1] * (x.ndim - 1))
-    return share * x + (1 - share) * x[other]
+def _input(faces: Tensor, to: Input, any_side: bool) -> Tensor:
+    """The network's input. A network for any side sees a smaller window as it is, not enlarged: with the whole face
+    later it then sees things at the size it learnt them (Touvron et al. 2019, https://arxiv.org/abs/1906.06423)."""
+    return normalise(faces.unsqueeze(1) / 255, to.contrast) if any_side else prepare(faces, to)
 
 
 def _cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
     return -(target * logits.log_softmax(dim=1)).sum(dim=1).mean()
 
 
-def _vote_loss(logits: Tensor, counts: Tensor, share: Tensor, other: Tensor) -> Tensor:
-    """Cross-entropy with the voters' distribution; images that nobody voted on do not count."""
-    total = counts.sum(dim=1, keepdim=True)
-    target = _mix(counts / total.clamp(min=1), share, other)
-    return -(target * logits.log_softmax(dim=1)).sum(dim=1).mean()
-
-
 @torch.no_grad()
-def _teach(
-    teachers: Sequence[tuple[nn.Module, Input]], faces: Tensor, recipe: Recipe, autocast: contextlib.AbstractContextManager[Any]
-) -> Tensor:
+def _teach(teachers: Sequence[Teacher], faces: Tensor, temperature: float) -> Tensor:
     """The teachers' mean softened answer to the same view (Hinton et al. 2015, https://arxiv.org/abs/1503.02531)."""
     answers = []
     for teacher, to in teachers:
-        with autocast:
-            x = prepare(faces, to).contiguous(memory_format=torch.channels_last)
-            answers.append((teacher.eval()(x).float() / recipe.distill_temperature).softmax(dim=1))
+        x = prepare(faces, to).contiguous(memory_format=torch.channels_last)
+        answers.append((teacher.eval()(x).float() / temperature).softmax(dim=1))
     return torch.stack(answers).mean(dim=0)
 
 
@@ -267,32 +224,3 @@ def _average(averaged: nn.Module, network: nn.Module, decay: float) -> None:
             kept.lerp_(new, 1 - decay)
         else:
             kept.copy_(new)
-
-
-def _save_state(
-    path: Path,
-    recipe: Recipe,
-    learner: nn.Module,
-    averaged: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    curve: list[Epoch],
-) -> None:
-    beside = path.with_suffix(".partial")
-    torch.save(
-        {
-            "recipe": recipe.as_dict(),
-            "learner": learner.state_dict(),
-            "averaged": averaged.state_dict(),
-            "optimizer": optimizer.state_dict(),
-            "curve": [astuple(line) for line in curve],
-        },
-        beside,
-    )
-    beside.replace(path)
-
-
-def _write_curve(path: Path, curve: list[Epoch]) -> None:
-    with open(path, "w", encoding="utf-8", newline="") as f:
-        lines = csv.writer(f, lineterminator="\n")
-        lines.writerow([f.name for f in fields(Epoch)])
-        lines.writerows([[v if isinstance(v, int) else f"{v:.5g}" for v in astuple(line)] for line in curve])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from dataclasses import asdict, dataclass, field, fields
 from importlib.resources import files
@@ -16,6 +17,10 @@ else:
     import tomli as tomllib
 
 
+TYPES = {"int": int, "float": (int, float), "str": str, "bool": bool, "dict[str, Any]": dict, "list[str]": list}
+CHOICES = {"optimizer": ("sgd", "adam", "adamw"), "schedule": ("one-cycle", "constant")}
+
+
 @dataclass(frozen=True)
 class Recipe:
     """How one checkpoint is made."""
@@ -26,18 +31,19 @@ class Recipe:
     epochs: int = 30
     batch_size: int = 128
     optimizer: str = "sgd"
-    """"sgd" (Nesterov, momentum 0.9), "adamw" or "adam"."""
+    """"sgd" has Nesterov's momentum of 0.9."""
     learning_rate: float = 0.1
     """At its peak; a one-cycle schedule rises to it over `warmup` of the steps and falls to 0 by a cosine."""
     schedule: str = "one-cycle"
-    """"one-cycle" or "constant"."""
     warmup: float = 0.1
     weight_decay: float = 5e-4
     label_smoothing: float = 0.1
     side: int = 48
     """Side of the training window in pixels of the 48x48 face; the window moves within it."""
     augment: float = 1.0
-    """Strength of the augmentation; 0: mirror images only."""
+    """Strength of the augmentation, mirror images included; 0: none of it."""
+    mirror: bool = True
+    """Mirror half of the images where `augment` is 0."""
     vertical_flips: bool = False
     """The report's mistake, for its ablation."""
     erase: float = 0.25
@@ -48,6 +54,8 @@ class Recipe:
     """Leave out blank images, second copies and contradicting copies."""
     votes: float = 0.0
     """Weight of the loss of a second head, dropped after training, that predicts the FER+ votes."""
+    teachers: list[str] = field(default_factory=list)
+    """Models whose shipped weights teach this one, where no other teachers are given."""
     distill: float = 0.0
     """Weight of the teachers' softened answers against the labels."""
     distill_temperature: float = 2.0
@@ -55,6 +63,8 @@ class Recipe:
     """Logit adjustment (Menon et al. 2021, https://arxiv.org/abs/2007.07314) by this power of the class frequencies."""
     ema: float = 0.998
     """Decay of the exponential moving average of the weights, which is what is kept; 0: the plain weights."""
+    grown_from: str = ""
+    """A recipe in the same folder whose trained network is grown to this one's width and starts this training."""
     compile: bool = False
     seed: int = 0
 
@@ -75,9 +85,30 @@ def read_recipe(path: Path) -> Recipe:
     if unknown or "model" not in values:
         wrong = f"{', '.join(unknown)} is no setting" if unknown else "it names no model"
         raise DataError(f"{path}: {wrong}; a recipe has {', '.join(sorted(known))}")
+    for f in fields(Recipe):
+        value = values.get(f.name)
+        if value is None:
+            continue
+        if not isinstance(value, TYPES[str(f.type)]):
+            raise DataError(f"{path}: {f.name} is {value!r}, which is no {f.type}")
+        if f.name in CHOICES and value not in CHOICES[f.name]:
+            raise DataError(f"{path}: {f.name} is {value!r}, not one of {', '.join(CHOICES[f.name])}")
     return Recipe(**values)
 
 
-def shipped_recipe(model: str) -> Path:
-    """The recipe that the shipped checkpoint of this model was made with."""
-    return Path(str(files("ferwatch") / "recipes" / f"{model}.toml"))
+def shipped_recipe(name: str) -> Path:
+    """A recipe of the package; that of the name of a model made the model's shipped checkpoint."""
+    return Path(str(files("ferwatch") / "recipes" / f"{name}.toml"))
+
+
+def as_toml(recipe: Recipe) -> str:
+    """The settings that differ from the defaults."""
+    plain = Recipe(recipe.model).as_dict()
+    chosen = {key: value for key, value in recipe.as_dict().items() if key == "model" or value != plain[key]}
+    return "\n".join(f"{key} = {_toml(value)}" for key, value in chosen.items())
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {_toml(v)}" for key, v in value.items()) + " }"
+    return json.dumps(value)
