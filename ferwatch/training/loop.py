@@ -82,10 +82,11 @@ def train(
 
     images, labels = torch.from_numpy(train_faces.images), torch.from_numpy(train_faces.labels)
     votes = None if train_faces.votes is None else torch.from_numpy(train_faces.votes)
-    teach = _teaching(recipe, teachers, images, device)
     prior = torch.bincount(labels, minlength=len(EMOTIONS)).clamp(min=1).float().log().to(device) * recipe.balance
     forward = torch.compile(learner) if recipe.compile else learner
     autocast = torch.autocast(torch.device(device).type, torch.bfloat16)
+    with autocast:
+        teach = _teaching(recipe, teachers, images, device)
 
     for epoch in range(len(curve), recipe.epochs):
         started, losses, hits = time.monotonic(), 0.0, 0
