@@ -6,6 +6,7 @@ import io
 import textwrap
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -72,7 +73,7 @@ def place(figure: Figure, left: float, bottom: float, width: float, height: floa
     return axes
 
 
-def show(axes: Axes, image: Array, cmap: str, low: float, high: float) -> AxesImage:
+def show(axes: Axes, image: NDArray[Any], cmap: str, low: float, high: float) -> AxesImage:
     """An enlargement without smoothing; NaN stays white."""
     return axes.imshow(image, cmap=cmap, vmin=low, vmax=high, interpolation="nearest")
 
@@ -86,7 +87,7 @@ def colour_bar(figure: Figure, image: AxesImage, text: str, at: tuple[float, flo
     axes = place(figure, *at)
     axes.set_axis_on()
     bar = figure.colorbar(image, cax=axes)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=11, color=FAINT, labelcolor=INK, length=3)
     bar.set_label(text, fontsize=12, color=INK)
 
