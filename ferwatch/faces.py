@@ -3,8 +3,8 @@
 The detector sees 128x128 pixels, so whether it finds a face depends on how much of what it is shown the face fills: a
 quarter to four fifths is best. One look at the whole picture is all that a usual frame costs. Where a face is small,
 doubtful or was there a moment ago, the finder looks closer, and now and then it goes over the picture tile by tile.
-(Of FER2013's faces at 48 to 100 of 640 pixels the full-range model found 8 to 24%, and fewer than the short-range one of
-those from 140 pixels; short-range tiles find more than 90% of those from 80.)
+(Of FER2013's faces at 48 to 100 of 640 pixels the full-range model found 8 to 24%, and of those from 140 pixels fewer
+than the short-range one; short-range tiles find more than 90% of those from 80.)
 """
 
 from __future__ import annotations
@@ -133,7 +133,8 @@ class FaceFinder:
         sightings = self._look(image)
         if near is None:
             for tile in _tiles(*image.shape[1::-1]):
-                sightings += self._look_at(image, tile)
+                # A tile may cut a face: however sure, it is looked at again as a whole.
+                sightings += [s._replace(share=0.0) for s in self._look_at(image, tile)]
             from_share, from_score, places = CLEAR[0], POSSIBLE, []
         else:
             from_share, from_score, places = CLEAR_ENOUGH, LIKELY, list(near)
