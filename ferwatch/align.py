@@ -1,0 +1,67 @@
+"""Alignment: a face's eyes and mouth brought to where FER2013's images have them."""
+
+from __future__ import annotations
+
+from math import ceil
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ferwatch.records import FACE_SIZE
+
+FER2013_EYES_AND_MOUTH = np.array([[0.328, 0.391], [0.679, 0.388], [0.508, 0.770]])
+"""(3, 2) right eye, left eye, mouth in units of the crop's side: MediaPipe's keypoints on FER2013, mean of 3,000 images."""
+_RIGHT_EYE, _LEFT_EYE, _MOUTH = 0, 1, 3
+
+
+def similarity(keypoints: NDArray[np.floating], size: int = FACE_SIZE) -> NDArray[np.float64]:
+    """The similarity transform (turn, scale, shift) that brings eyes and mouth nearest to FER2013's, by least squares.
+
+    keypoints: (6, 2) as in records.Face. Returns (2, 3), from pixels of the picture to pixels of a crop of `size`; in both,
+    (0, 0) is the corner of the first pixel, not its centre. Closed form of Umeyama (1991) in the plane, where a turn with
+    a scale is one complex factor; a mirrored face stays mirrored. In profile, where the eyes fall together, the distance
+    from eyes to mouth alone sets the scale.
+    """
+    points = np.asarray(keypoints, dtype=np.float64)[[_RIGHT_EYE, _LEFT_EYE, _MOUTH]]
+    source, target = points @ (1, 1j), size * FER2013_EYES_AND_MOUTH @ (1, 1j)
+    spread = source - source.mean()
+    turn = np.vdot(spread, target) / np.vdot(spread, spread).real
+    shift = target.mean() - turn * source.mean()
+    return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
+
+
+def align(image: NDArray[np.uint8], keypoints: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """The face as FER2013 would show it.
+
+    image: (H, W, 3) BGR or (H, W) gray. Returns (48, 48) gray (Rec. 601). A large face is averaged down; what lies outside
+    the picture repeats its edge.
+    """
+    matrix = similarity(keypoints)
+    shrink = 1 / np.hypot(*matrix[:, 0])  # picture pixels in a crop pixel
+    image, corner = _around(image, matrix)
+    gray = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+    # Whole-number averaging is quick. It does most of the work; turned sampling on a finer grid and its average do the rest.
+    block = max(1, int(shrink / 2))
+    if block > 1:
+        height, width = (side // block * block for side in gray.shape)
+        gray = cv2.resize(gray[:height, :width], None, fx=1 / block, fy=1 / block, interpolation=cv2.INTER_AREA)
+    finer = max(1, ceil(shrink / block))
+    # OpenCV counts from the centre of the first pixel: half a pixel off on both sides.
+    warp = np.empty((2, 3))
+    warp[:, :2] = matrix[:, :2] * finer * block
+    warp[:, 2] = (matrix[:, :2] @ corner + matrix[:, 2]) * finer + warp[:, :2] @ (0.5, 0.5) - 0.5
+    side = FACE_SIZE * finer
+    crop = cv2.warpAffine(gray, warp, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return crop if finer == 1 else cv2.resize(crop, (FACE_SIZE, FACE_SIZE), interpolation=cv2.INTER_AREA)
+
+
+def _around(image: NDArray[np.uint8], matrix: NDArray[np.float64]) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """The part of the picture that the crop shows, with a margin, and where its corner lies."""
+    back = cv2.invertAffineTransform(matrix)
+    corners = np.array([[0, 0], [FACE_SIZE, 0], [0, FACE_SIZE], [FACE_SIZE, FACE_SIZE]]) @ back[:, :2].T + back[:, 2]
+    margin = 2 + np.ptp(corners, axis=0).max() / FACE_SIZE
+    height, width = image.shape[:2]
+    left, top = np.clip(np.floor(corners.min(axis=0) - margin), 0, [width - 1, height - 1]).astype(int)
+    right, bottom = np.clip(np.ceil(corners.max(axis=0) + margin), [left + 1, top + 1], [width, height]).astype(int)
+    return image[top:bottom, left:right], np.array([left, top], dtype=np.float64)

@@ -1,0 +1,223 @@
+"""A whole run: a video in, a run folder out. The command line and Python callers both use it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ferwatch import __version__, pipeline
+from ferwatch.classify import Classifier, choose_device, use_threads
+from ferwatch.faces import FaceFinder
+from ferwatch.outputs import write_timeline
+from ferwatch.outputs.tables import FramesWriter
+from ferwatch.outputs.video import annotate_video
+from ferwatch.recording import read_frames_csv
+from ferwatch.records import FrameResult
+from ferwatch.resume import Bookmark, Bookmarks, Finished, read_bookmark
+from ferwatch.run_folder import RunFolder, run_facts
+from ferwatch.timeline import SMOOTHING, Summary, Timeline, build_timeline
+from ferwatch.tracking import Tracker
+from ferwatch.video import Sampling, VideoReader
+from ferwatch.weights import Checkpoint, load, shipped_weights
+
+TEN_A_SECOND = Sampling(fps=10)
+
+Progress = Callable[[str, int, int], None]
+"""Called with the stage ("analysing" or "annotating"), the frames done, and about how many there are; 0: unknown."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a finished run leaves behind."""
+
+    folder: Path
+    files: tuple[Path, ...]
+    timeline: Timeline
+    warnings: tuple[str, ...]
+
+    @property
+    def summary(self) -> Summary:
+        return self.timeline.summary
+
+
+@dataclass
+class Stopwatch:
+    """Seconds spent in each stage of a run."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def time(self, stage: str) -> Iterator[None]:
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[stage] = round(time.monotonic() - started, 3)
+
+
+def track(
+    video: Path | str,
+    model: str = "cnn",
+    *,
+    sampling: Sampling = TEN_A_SECOND,
+    start: float = 0.0,
+    end: float | None = None,
+    weights: Path | None = None,
+    face_model: Path | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+) -> Iterator[FrameResult]:
+    """Yields what every sampled frame of a video shows, in order, and writes nothing.
+
+    Args:
+        sampling: which frames are looked at; Sampling(every=1) takes all.
+        start, end: seconds.
+        weights: other weights of this model than the shipped ones.
+    Raises VideoError or WeightsError.
+    """
+    use_threads(threads)
+    with VideoReader(video, sampling, start, end) as reader, FaceFinder(face_model) as finder:
+        classifier = Classifier(load(weights or shipped_weights(model), model), choose_device(device))
+        yield from pipeline.track(reader, finder, Tracker(), classifier)
+
+
+def analyze(
+    video: Path | str,
+    out: Path | str | None = None,
+    model: str = "cnn",
+    *,
+    sampling: Sampling = TEN_A_SECOND,
+    start: float = 0.0,
+    end: float | None = None,
+    exports: Sequence[str] = (),
+    annotate: bool = True,
+    blur_faces: bool = False,
+    smoothing: float = SMOOTHING,
+    weights: Path | None = None,
+    face_model: Path | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    progress: Progress = lambda stage, done, total: None,
+) -> Run:
+    """Does the main job: writes a run folder for a video, and returns what it found.
+
+    The rows are written as they come, to frames.partial.csv, which becomes frames.csv when the last one is there; all else is
+    made from frames.csv, and run.json, written last, marks a finished run.
+
+    Args:
+        out: the run folder; VIDEO-STEM-ferwatch in the working directory where it is not given.
+        exports: names of outputs.EXPORTS.
+        annotate: also write annotated.mp4; `blur_faces` makes the faces in it unrecognisable.
+        smoothing: seconds; 0 turns it off.
+        resume: continue the interrupted run that the folder holds.
+    Raises VideoError, WeightsError, or OutputError where the folder holds a run already and neither `overwrite` nor `resume`
+    allows to touch it.
+    """
+    video = Path(video)
+    watch = Stopwatch()
+    use_threads(threads)
+    folder = RunFolder(Path(out) if out else Path(f"{video.stem}-ferwatch"))
+    with VideoReader(video, sampling, start, end) as reader:
+        checkpoint = load(weights or shipped_weights(model), model)
+        bookmark = Bookmark(_settings(reader, checkpoint, face_model))
+        if resume:
+            bookmark = read_bookmark(folder.resume, bookmark.settings)
+        else:
+            folder.prepare(overwrite=overwrite)
+        if bookmark.finished is None:
+            with watch.time("analysis"), FaceFinder(face_model) as finder:
+                classifier = Classifier(checkpoint, choose_device(device))
+                _write_rows(reader, finder, classifier, folder, bookmark, progress)
+            bookmark = replace(bookmark, finished=Finished(reader.frames_decoded, tuple(reader.warnings)))
+            bookmark.save(folder.resume)
+    assert bookmark.finished is not None
+    frames_decoded, warnings = bookmark.finished.frames_decoded, list(bookmark.finished.warnings)
+    folder.complete_rows()
+
+    recording = read_frames_csv(folder.rows)
+    duration = reader.info.duration or (float(recording.timestamp[-1]) if len(recording) else 0.0)
+    # What players open beside the timeline has to have its times: of the annotated video, time 0 is `start`.
+    plays_alike = annotate and start == 0
+    media = "annotated.mp4" if plays_alike else os.path.relpath(video.absolute(), folder.path.absolute())
+    timeline = build_timeline(recording, smoothing=smoothing, video=media, duration=duration, fps=reader.info.fps)
+    files = [folder.rows]
+    with watch.time("timeline"):
+        files += write_timeline(folder.path, timeline, exports)
+    if annotate:
+        with watch.time("annotation"):
+            files.append(folder.path / "annotated.mp4")
+            warnings += annotate_video(
+                video,
+                recording,
+                files[-1],
+                start=start,
+                end=end,
+                blur_faces=blur_faces,
+                progress=lambda done: progress("annotating", done, frames_decoded),
+            )
+    facts = run_facts(
+        reader=reader,
+        frames_decoded=frames_decoded,
+        checkpoint=checkpoint,
+        recording=recording,
+        timeline=timeline,
+        smoothing=smoothing,
+        seconds=watch.seconds,
+        warnings=warnings,
+    )
+    files.append(folder.write_facts(facts))
+    folder.resume.unlink()
+    return Run(folder.path, tuple(files), timeline, tuple(warnings))
+
+
+def _write_rows(
+    reader: VideoReader,
+    finder: FaceFinder,
+    classifier: Classifier,
+    folder: RunFolder,
+    begin: Bookmark,
+    progress: Progress,
+) -> None:
+    """The partial table, from the bookmark on."""
+    tracker = Tracker.from_state(begin.tracker) if begin.tracker else Tracker()
+    bookmarks = Bookmarks(folder.resume, begin, tracker)
+    begin.save(folder.resume)
+    reader.skip_before = begin.frame
+    total = _frames_ahead(reader)
+    with FramesWriter(folder.partial_rows, resume_at=begin.offset) as rows:
+        results = pipeline.track(reader, finder, tracker, classifier, bookmarks.before)
+        for frames, result in enumerate(results, start=begin.frames_written + 1):
+            rows.write(result)
+            bookmarks.written(frames, rows.offset)
+            progress("analysing", reader.frames_decoded, total)
+
+
+def _settings(reader: VideoReader, checkpoint: Checkpoint, face_model: Path | None) -> dict[str, Any]:
+    """What the rows depend on; a run is only resumed with the same."""
+    file = reader.path.stat()
+    return {
+        "version": __version__,
+        "video": [str(reader.path.absolute()), file.st_size, file.st_mtime_ns],
+        "model": checkpoint.model,
+        "weights": checkpoint.checksum,
+        "face model": str(face_model),
+        "sampling": asdict(reader.sampling),
+        "start": reader.start,
+        "end": reader.end,
+    }
+
+
+def _frames_ahead(reader: VideoReader) -> int:
+    """About how many frames the range holds, for the progress bar alone."""
+    info = reader.info
+    if info.duration is None:
+        return info.frames_declared or 0
+    end = info.duration if reader.end is None else min(reader.end, info.duration)
+    return max(1, round((end - reader.start) * info.fps))

@@ -1,0 +1,319 @@
+"""FaceFinder: the faces of a picture, found by MediaPipe's short-range detector and aligned.
+
+The detector sees 128x128 pixels, so what decides whether it finds a face is how much of what it is shown the face fills: it is
+at its best from a quarter up to four fifths. One look at the whole picture is all that a usual frame costs. Where a face
+is small, doubtful or was seen a moment ago, the finder looks closer; now and then it looks at the picture tile by tile.
+(The full-range model finds fewer of the faces that matter here, and only one of the two MediaPipes runs it in this way.)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import sys
+import tempfile
+import urllib.request
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from math import floor
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple
+
+import cv2
+import mediapipe
+import numpy as np
+from mediapipe.tasks.python.core.base_options import BaseOptions
+from mediapipe.tasks.python.vision import FaceDetector, FaceDetectorOptions
+from numpy.typing import NDArray
+
+from ferwatch.align import align
+from ferwatch.outputs.whole import whole_file
+from ferwatch.records import Box, Face, Frame, WeightsError
+
+MOST_FACES = 20
+SURE = 0.8
+"""The score from which a clear sighting is a face without another look."""
+FACE = 0.5
+"""The mean score of two closer looks from which there may be a face; the Tracker asks for more before it counts one."""
+NO_FACE = 0.4
+"""The score of a closer look below which there is none."""
+POSSIBLE = 0.2
+"""The score from which a sighting is worth a closer look."""
+LIKELY = 0.4
+"""The same while a video is followed, where another frame comes soon."""
+CLEAR = (0.25, 0.8)
+"""The share of what was looked at that a face fills, within which its keypoints are good to a pixel or so of the crop."""
+CLOSE = (0.45, 0.55)
+"""The shares that a face fills in two closer looks."""
+EVERYWHERE_EVERY = 2.0
+"""Seconds of video between two looks at every tile."""
+
+MODEL_FILE = "face_detection_short_range.tflite"
+MODEL_SHA256 = "bbff11cebd1eb27a1e004cae0b0e63ec8c551cbf34a4451148b4908b8db3eca8"
+# Address, generation and checksum as Google publishes them: third_party/external_files.bzl in MediaPipe's repository.
+MODEL_URL = f"https://storage.googleapis.com/mediapipe-assets/{MODEL_FILE}?generation=1677044301978921"
+
+
+class Sighting(NamedTuple):
+    """What the detector says it sees."""
+
+    box: Box
+    keypoints: NDArray[np.float32]
+    score: float
+    share: float
+    """Side of the box in units of the longer side of what was looked at."""
+
+
+class FaceFinder:
+    """Finds and aligns faces. Close it, or use it as a context manager.
+
+    face_model: MediaPipe's short-range model; where it is not given, the one in MediaPipe's wheel (up to 0.10.21) or the one
+    that Google publishes, fetched once. Raises WeightsError where there is none or it is no face model.
+    """
+
+    def __init__(self, face_model: Path | None = None) -> None:
+        path = find_model() if face_model is None else face_model
+        try:
+            options = FaceDetectorOptions(
+                base_options=BaseOptions(model_asset_buffer=path.read_bytes()),
+                min_detection_confidence=POSSIBLE,
+            )
+            with _without_chatter():
+                self._detector = FaceDetector.create_from_options(options)
+                self._look(np.zeros((128, 128, 3), np.uint8))  # the first picture makes it talk once more
+        except OSError as cause:
+            raise WeightsError(f"the face model {path} cannot be read: {cause.strerror or cause}") from None
+        except (ValueError, RuntimeError) as cause:
+            reason = str(cause).strip().splitlines()[0]
+            raise WeightsError(f"{path} is no face detection model that MediaPipe runs: {reason}") from None
+
+    def close(self) -> None:
+        with _without_chatter():
+            self._detector.close()
+
+    def __enter__(self) -> FaceFinder:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def watch(self, frames: Iterable[Frame]) -> Iterator[tuple[int, float, list[Face]]]:
+        """Index, time and faces of each frame of a video, in order.
+
+        The first frame of every two seconds and the first after a cut are looked at everywhere. In between, the finder looks
+        at the whole picture, and closer where it saw a face since; everywhere again where there is none and the picture is
+        not the one last searched. So nothing depends on what was before a multiple of two seconds: a run can be taken up
+        there.
+        """
+        period, seen = None, list[Face]()
+        for frame in frames:
+            everywhere = period != (period := floor(frame.timestamp / EVERYWHERE_EVERY))
+            thumbnail = _thumbnail(frame.image)
+            everywhere = everywhere or _is_cut(before, thumbnail)
+            faces = [] if everywhere else self.find(frame.image, near=[face.box for face in seen])
+            if everywhere or (not faces and _differ(searched, thumbnail)):
+                faces, seen, searched = self.find(frame.image), [], thumbnail
+            lost = [face for face in seen if not any(_same(face.box, other.box) for other in faces)]
+            seen = faces + [face for face in lost if face.score >= SURE]
+            before = thumbnail
+            yield frame.index, frame.timestamp, faces
+
+    def find(self, image: NDArray[np.uint8], near: Sequence[Box] | None = None) -> list[Face]:
+        """The faces of a picture (H, W, 3) BGR, from left to right, at most 20, with face_id 0 and a score of 0.5 or more.
+
+        Looks at the whole picture, then closer where that left a doubt, and at the places `near`; at every tile where `near`
+        is None, which finds faces down to about 1/14 of the picture's shorter side and takes some 20 looks.
+        """
+        sightings = self._look(image)
+        if near is None:
+            for tile in _tiles(*image.shape[1::-1]):
+                sightings += self._look_at(image, tile)
+        else:
+            sightings = [s for s in sightings if s.score >= LIKELY]
+        sightings = _distinct(sightings)
+        faces = [s for s in sightings if s.score >= SURE and CLEAR[0] <= s.share <= CLEAR[1]]
+        for box in [*(s.box for s in sightings), *(near or ())]:
+            if not any(_same(box, face.box) for face in faces) and (closer := self._look_closer(image, box)):
+                faces.append(closer)
+        faces = [face for face in _distinct(faces) if plausible(face.box, face.keypoints)][:MOST_FACES]
+        faces.sort(key=lambda face: face.box[0] + face.box[2] / 2)
+        return [Face(f.box, f.keypoints, f.score, align(image, f.keypoints)) for f in faces]
+
+    def _look_closer(self, image: NDArray[np.uint8], box: Box) -> Sighting | None:
+        """The face at a box, where there is one: a sure one, or the mean of two looks. What only resembles a face
+        seldom does so at two scales."""
+        looks = []
+        for share in CLOSE:
+            found = [s for s in self._look_at(image, _square_around(box, max(box[2:]) / share)) if _same(s.box, box)]
+            if not found or found[0].score < NO_FACE:
+                return None
+            looks.append(found[0])
+            if found[0].score >= SURE:
+                return found[0]
+        mean = _mean(looks)
+        return mean if mean.score >= FACE else None
+
+    def _look_at(self, image: NDArray[np.uint8], place: Box) -> list[Sighting]:
+        """What the detector sees in a part of the picture; beyond the picture's edge it sees black."""
+        x, y, width, height = map(round, place)
+        left, top, right, bottom = max(0, x), max(0, y), min(image.shape[1], x + width), min(image.shape[0], y + height)
+        if left >= right or top >= bottom:
+            return []
+        part = cv2.copyMakeBorder(
+            image[top:bottom, left:right], *(top - y, y + height - bottom, left - x, x + width - right), cv2.BORDER_CONSTANT
+        )
+        return [
+            Sighting((s.box[0] + x, s.box[1] + y, *s.box[2:]), s.keypoints + np.float32((x, y)), s.score, s.share)
+            for s in self._look(part)
+        ]
+
+    def _look(self, image: NDArray[np.uint8]) -> list[Sighting]:
+        """What the detector sees in a picture. It samples points, so a large picture is averaged down first."""
+        height, width = image.shape[:2]
+        block = max(1, max(height, width) // 256)
+        if block > 1 and min(height, width) >= block:
+            image = cv2.resize(
+                image[: height // block * block, : width // block * block],
+                None, fx=1 / block, fy=1 / block, interpolation=cv2.INTER_AREA,
+            )  # fmt: skip
+        else:
+            block = 1
+        rgb = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+        size = np.array([rgb.shape[1], rgb.shape[0]], dtype=np.float32) * block
+        found = self._detector.detect(mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=rgb)).detections
+        sightings = []
+        for face in found:
+            corner = face.bounding_box
+            box = tuple(float(block * v) for v in (corner.origin_x, corner.origin_y, corner.width, corner.height))
+            keypoints = np.array([(p.x, p.y) for p in face.keypoints], dtype=np.float32) * size
+            sightings.append(Sighting(box, keypoints, face.categories[0].score, max(box[2:]) / float(max(size))))
+        return sightings
+
+
+def plausible(box: Box, keypoints: NDArray[np.floating]) -> bool:
+    """Whether the keypoints (6, 2) lie as those of a face do: the mouth below the eyes, as a face is turned, the nose
+    between them, and all of it of a size with the box."""
+    right_eye, left_eye, nose, mouth = np.asarray(keypoints, dtype=np.float64)[:4] @ (1, 1j)
+    eyes = (right_eye + left_eye) / 2
+    down = mouth - eyes
+    if abs(down) < 0.15 * box[2] or abs(down) > 0.75 * box[2]:
+        return False
+    across = (left_eye - right_eye) / down  # in units of eyes to mouth, with `down` as the real axis
+    along = (nose - eyes) / down
+    centre = complex(box[0] + box[2] / 2, box[1] + box[3] / 2)
+    return (
+        -1.8 < across.imag < -0.1
+        and abs(across.real) < 0.6
+        and 0 < along.real < 1
+        and abs(along.imag) < 0.8
+        and abs((eyes + mouth) / 2 - centre) < 0.4 * box[2]
+    )
+
+
+def find_model() -> Path:
+    """The model in MediaPipe's wheel, else the one fetched before, else fetched now.
+
+    Raises WeightsError where it cannot be fetched or is not the file that Google published.
+    """
+    bundled = Path(mediapipe.__file__).parent / "modules" / "face_detection" / MODEL_FILE
+    if bundled.exists():
+        return bundled
+    cached = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ferwatch" / MODEL_FILE
+    if not cached.exists():
+        remedy = "fetch it by hand and name it with --face-model FILE"
+        try:
+            with urllib.request.urlopen(MODEL_URL, timeout=30) as answer:
+                model = answer.read()
+        except OSError as cause:
+            reason = getattr(cause, "reason", cause)
+            raise WeightsError(f"the face model {MODEL_URL} cannot be fetched ({reason}); {remedy}") from None
+        if hashlib.sha256(model).hexdigest() != MODEL_SHA256:
+            raise WeightsError(f"{MODEL_URL} is not the file that Google published: its SHA-256 is wrong; {remedy}")
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(cached) as beside:
+            beside.write_bytes(model)
+    return cached
+
+
+def _tiles(width: int, height: int) -> Iterator[Box]:
+    """Overlapping squares: as wide as the shorter side, half of it, and in a large picture a quarter of it."""
+    shorter = min(width, height)
+    for side in (shorter, shorter / 2, shorter / 4) if shorter >= 960 else (shorter, shorter / 2):
+        for y in _starts(height, side):
+            for x in _starts(width, side):
+                yield x, y, side, side
+
+
+def _starts(length: int, side: float) -> NDArray[np.float64]:
+    """Where tiles of `side` begin so that they cover `length` and share at least a third of themselves."""
+    return np.linspace(0, length - side, 1 + int(np.ceil((length - side) / (side * 2 / 3))))
+
+
+def _square_around(box: Box, side: float) -> Box:
+    x, y, width, height = box
+    return x + (width - side) / 2, y + (height - side) / 2, side, side
+
+
+def _mean(looks: Sequence[Sighting]) -> Sighting:
+    box, keypoints, score, share = (np.mean(values, axis=0) for values in zip(*looks, strict=True))
+    return Sighting(tuple(box.tolist()), keypoints, float(score), float(share))
+
+
+def _distinct(sightings: Iterable[Sighting]) -> list[Sighting]:
+    """The sightings without those that show a face again; the clearer, surer one stays."""
+    kept: list[Sighting] = []
+    for sighting in sorted(sightings, key=lambda s: (s.share >= CLEAR[0], s.score), reverse=True):
+        if not any(_same(sighting.box, other.box) for other in kept):
+            kept.append(sighting)
+    return kept
+
+
+def _same(a: Box, b: Box) -> bool:
+    """Whether two boxes are one face's: much of the smaller lies in the other, and they are not of quite another size."""
+    width = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
+    height = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
+    return width > 0 and height > 0 and width * height > 0.4 * min(a[2] * a[3], b[2] * b[3])
+
+
+def _thumbnail(image: NDArray[np.uint8]) -> NDArray[np.int16]:
+    """(9, 16) brightness."""
+    step = max(1, min(image.shape[:2]) // 72)
+    small = cv2.resize(image[::step, ::step], (16, 9), interpolation=cv2.INTER_AREA)
+    return cv2.cvtColor(small, cv2.COLOR_BGR2GRAY).astype(np.int16)
+
+
+def _differ(a: NDArray[np.int16], b: NDArray[np.int16]) -> bool:
+    """Whether some part of the picture is another: brighter or darker by 12 of 255."""
+    return int(np.abs(a - b).max()) > 12
+
+
+def _is_cut(a: NDArray[np.int16], b: NDArray[np.int16]) -> bool:
+    """Whether most of the picture is another."""
+    return float(np.median(np.abs(a - b))) > 12
+
+
+# Messages of absl and TensorFlow Lite that say all is well; what does not begin like this is let through.
+_CHATTER = re.compile(rb"(INFO: |WARNING: |[IW]\d{4} )")
+
+
+@contextmanager
+def _without_chatter() -> Iterator[None]:
+    """Keeps what native code reports as information or warning away from stderr; none of its settings does.
+
+    What else it says appears afterwards, unless an error tells it in its own words.
+    """
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as said:
+        os.dup2(said.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(stderr, 2)
+        said.seek(0)
+        for line in said:
+            if not _CHATTER.match(line):
+                os.write(stderr, line)
+    os.close(stderr)

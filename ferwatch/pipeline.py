@@ -1,0 +1,91 @@
+"""The main job as a stream: frames in, results out, in order. Every part is an argument."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ferwatch.background import background
+from ferwatch.records import Face, FaceResult, Frame, FrameResult
+
+Found = tuple[int, float, list[Face]]
+"""index, timestamp and faces of one sampled frame."""
+
+FRAMES_AHEAD = 8
+"""How many decoded frames, and how many frames' faces, may wait for the next stage."""
+
+FACES_A_PASS = 16
+"""How many faces are gathered for one pass of the classifier, across frames."""
+
+
+class Finder(Protocol):
+    """Finds the faces of frames as they come; faces.FaceFinder is the real one."""
+
+    def watch(self, frames: Iterable[Frame]) -> Iterator[Found]: ...
+
+
+class Namer(Protocol):
+    """Gives faces their ids over time, and drops what is no face; tracking.Tracker is the real one."""
+
+    def track(self, found: Iterable[Found]) -> Iterator[Found]: ...
+
+
+def track(
+    frames: Iterable[Frame],
+    finder: Finder,
+    tracker: Namer,
+    classifier: Callable[[NDArray[np.uint8]], NDArray[np.float64]],
+    before_tracking: Callable[[Found], None] = lambda frame: None,
+) -> Iterator[FrameResult]:
+    """Yields one FrameResult for every frame, in their order.
+
+    Decoding, detection and classification run side by side, each in a thread of its own with a short queue between;
+    the libraries under them release Python's lock. An error in any of them is raised here and stops the others.
+    `before_tracking` sees each frame before the tracker takes it in; a run that can be resumed keeps its bookmarks there.
+    """
+    with closing(background(frames, FRAMES_AHEAD)) as decoded, closing(
+        background(finder.watch(decoded), FRAMES_AHEAD)
+    ) as found:
+        yield from classify(tracker.track(_shown_to(before_tracking, found)), classifier)
+
+
+def _shown_to(see: Callable[[Found], None], found: Iterable[Found]) -> Iterator[Found]:
+    for frame in found:
+        see(frame)
+        yield frame
+
+
+def classify(
+    found: Iterable[Found], classifier: Callable[[NDArray[np.uint8]], NDArray[np.float64]]
+) -> Iterator[FrameResult]:
+    """Gathers the crops of several frames into one pass of the classifier."""
+    waiting: list[Found] = []
+    faces = 0
+    for frame in found:
+        waiting.append(frame)
+        faces += len(frame[2])
+        # Frames without a face must not wait for ever for the next face.
+        if faces >= FACES_A_PASS or len(waiting) >= 4 * FACES_A_PASS:
+            yield from _results(waiting, classifier)
+            waiting, faces = [], 0
+    yield from _results(waiting, classifier)
+
+
+def _results(
+    found: Sequence[Found], classifier: Callable[[NDArray[np.uint8]], NDArray[np.float64]]
+) -> Iterator[FrameResult]:
+    crops = [face.crop for _, _, faces in found for face in faces]
+    rows = iter(classifier(np.stack(crops)) if crops else ())
+    for index, timestamp, faces in found:
+        yield FrameResult(
+            index,
+            timestamp,
+            tuple(
+                FaceResult(face.face_id, face.score, face.box, tuple(next(rows).tolist()))
+                for face in sorted(faces, key=lambda face: face.face_id)
+            ),
+        )

@@ -1,0 +1,244 @@
+"""The training loop: one function, resumable after every epoch."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ferwatch.models import Input, find
+from ferwatch.preprocess import normalise, prepare
+from ferwatch.records import EMOTIONS, DataError
+from ferwatch.training.augment import erase, mix, view
+from ferwatch.training.data import VOTES, Faces, clean
+from ferwatch.training.recipe import Recipe
+from ferwatch.training.state import Epoch, State, write_curve
+
+Teacher = tuple[nn.Module, Input]
+
+
+class TwoHeads(nn.Module):
+    """The network, and for training alone a second head on its features that predicts the FER+ votes."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+        self.votes = nn.LazyLinear(len(VOTES))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.network.features(x)  # type: ignore[operator]
+        return self.network.answer(features), self.votes(features)  # type: ignore[operator]
+
+
+def train(
+    recipe: Recipe,
+    train_faces: Faces,
+    public_test: Faces,
+    out: Path,
+    *,
+    network: nn.Module | None = None,
+    teachers: Sequence[Teacher] = (),
+    device: str = "cpu",
+    max_steps: int | None = None,
+    on_step: Callable[[int, int, float], None] | None = None,
+    on_epoch: Callable[[Epoch], None] | None = None,
+) -> tuple[nn.Module, list[Epoch]]:
+    """Trains the recipe's network; returns its averaged weights and the curve. Continues where `out` holds a state.
+
+    Args:
+        network: starts from this one instead of fresh weights; what does not require a gradient stays as it is.
+        teachers: networks whose mean answer the recipe's `distill` follows, with their inputs.
+        max_steps: stops after that many steps in all, as a killed run would; for tests.
+        on_step: called with the step, the number of steps and its loss.
+    Writes out/state.pt and out/curve.csv after every epoch. Raises DataError where the data lacks what the recipe asks.
+    """
+    torch.manual_seed(recipe.seed)
+    model = find(recipe.model)
+    _check(recipe, train_faces, teachers)
+    if recipe.clean:
+        train_faces = clean(train_faces)
+    steps_an_epoch = len(train_faces) // recipe.batch_size
+    if steps_an_epoch == 0:
+        raise DataError(f"{len(train_faces)} training images are fewer than a batch of {recipe.batch_size}")
+    steps = steps_an_epoch * recipe.epochs
+
+    network = (model.build(**recipe.config) if network is None else network).to(
+        device, memory_format=torch.channels_last
+    )
+    learner = TwoHeads(network).to(device)
+    learner.eval()(prepare(torch.zeros(1, 48, 48, device=device), model.input))  # gives the second head its width
+    averaged = copy.deepcopy(network)
+    state = State(out / "state.pt", recipe, learner, averaged, _optimizer(recipe, learner))
+    curve = state.load(device)
+
+    images, labels = torch.from_numpy(train_faces.images), torch.from_numpy(train_faces.labels)
+    votes = None if train_faces.votes is None else torch.from_numpy(train_faces.votes)
+    prior = torch.bincount(labels, minlength=len(EMOTIONS)).clamp(min=1).float().log().to(device) * recipe.balance
+    forward = torch.compile(learner) if recipe.compile else learner
+    autocast = torch.autocast(torch.device(device).type, torch.bfloat16)
+    with autocast:
+        teach = _teaching(recipe, teachers, images, device)
+
+    for epoch in range(len(curve), recipe.epochs):
+        started, losses, hits = time.monotonic(), 0.0, 0
+        seed = recipe.seed * 10_000 + epoch
+        torch.manual_seed(seed)  # for dropout, so that a resumed training is the uninterrupted one
+        generator = torch.Generator(device).manual_seed(seed)
+        order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
+        learner.train()
+        for i in range(steps_an_epoch):
+            step = epoch * steps_an_epoch + i
+            if max_steps is not None and step >= max_steps:
+                return averaged, curve
+            rate = learning_rate(recipe, step, steps)
+            for group in state.optimizer.param_groups:
+                group["lr"] = rate
+            rows = order[i * recipe.batch_size : (i + 1) * recipe.batch_size]
+            y = labels[rows].to(device)
+            share, other = _pairs(recipe, step, len(y), generator)
+            faces = mix(view(images[rows].to(device), recipe, generator), share, other)
+            x = _input(faces, model.input, model.any_side)
+            if recipe.erase > 0:
+                x = erase(x, recipe.erase, generator)
+            with autocast:
+                logits, vote_logits = forward(x.contiguous(memory_format=torch.channels_last))
+                soft = teach(rows, faces, share, other) if teach is not None else None
+            logits = logits.float()
+
+            target = F.one_hot(y, len(EMOTIONS)).float().lerp(torch.tensor(1 / len(EMOTIONS)), recipe.label_smoothing)
+            loss = _cross_entropy(logits + prior, mix(target, share, other))
+            if soft is not None:
+                t = recipe.distill_temperature
+                loss = loss.lerp(_cross_entropy(logits / t, soft) * t * t, recipe.distill)
+            if recipe.votes > 0 and votes is not None:
+                counts = votes[rows].to(device)  # a row of zeros, where nobody voted, adds nothing
+                shares = counts / counts.sum(dim=1, keepdim=True).clamp(min=1)
+                loss = loss + recipe.votes * _cross_entropy(vote_logits.float(), mix(shares, share, other))
+
+            state.optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(learner.parameters(), 5.0)
+            state.optimizer.step()
+            _average(averaged, network, min(recipe.ema, (1 + step) / (10 + step)))
+            value = float(loss.detach())
+            losses, hits = losses + value, hits + int((logits.argmax(1) == y).sum())
+            if on_step is not None:
+                on_step(step + 1, steps, value)
+        test_logits, test_labels = predict(averaged, model.input, public_test.images, device), public_test.labels
+        curve.append(
+            Epoch(
+                epoch=epoch + 1,
+                learning_rate=rate,
+                train_loss=losses / steps_an_epoch,
+                train_accuracy=hits / (steps_an_epoch * recipe.batch_size),
+                public_test_loss=float(F.cross_entropy(test_logits, torch.from_numpy(test_labels))),
+                public_test_accuracy=float((test_logits.argmax(1).numpy() == test_labels).mean()),
+                seconds=time.monotonic() - started,
+            )
+        )
+        state.save(curve)
+        write_curve(out / "curve.csv", curve)
+        if on_epoch is not None:
+            on_epoch(curve[-1])
+    return averaged, curve
+
+
+def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
+    """One-cycle (Smith & Topin 2018, https://arxiv.org/abs/1708.07120): linear rise, cosine fall to 0; or constant."""
+    if recipe.schedule == "constant":
+        return recipe.learning_rate
+    rise = max(1.0, recipe.warmup * steps)
+    if step < rise:
+        return recipe.learning_rate * (step + 1) / (rise + 1)
+    return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1.0, steps - rise)))
+
+
+@torch.inference_mode()
+def predict(network: nn.Module, to: Input, images: NDArray[np.uint8], device: str = "cpu") -> Tensor:
+    """(N, 48, 48) -> (N, 7) float32 logits on the CPU, in full precision."""
+    network.eval()
+    batches = torch.from_numpy(images).split(256)
+    return torch.cat([network(prepare(batch.to(device), to)).float().cpu() for batch in batches])
+
+
+def _check(recipe: Recipe, train_faces: Faces, teachers: Sequence[Teacher]) -> None:
+    if recipe.votes > 0 and train_faces.votes is None:
+        raise DataError("the recipe learns from FER+ votes: give fer2013new.csv with --ferplus")
+    if recipe.distill > 0 and not teachers:
+        raise DataError("the recipe learns from a teacher: give its model and weights with --teacher")
+
+
+def _optimizer(recipe: Recipe, learner: nn.Module) -> torch.optim.Optimizer:
+    learnt = [p for p in learner.parameters() if p.requires_grad]
+    groups: list[dict[str, Any]] = [
+        {"params": [p for p in learnt if p.ndim > 1], "weight_decay": recipe.weight_decay},
+        {"params": [p for p in learnt if p.ndim <= 1], "weight_decay": 0.0},  # norms and biases
+    ]
+    if recipe.optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=recipe.learning_rate, momentum=0.9, nesterov=True)
+    if recipe.optimizer == "adam":
+        return torch.optim.Adam(groups, lr=recipe.learning_rate)
+    return torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.98))
+
+
+def _pairs(recipe: Recipe, step: int, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """For each of n images the share that it keeps, and the image that gives the rest."""
+    device = generator.device
+    if recipe.mixup == 0:
+        return torch.ones(n, device=device), torch.arange(n, device=device)
+    shares = np.random.default_rng([recipe.seed, step]).beta(recipe.mixup, recipe.mixup, n)
+    return torch.from_numpy(shares).to(device, torch.float32), torch.randperm(n, generator=generator, device=device)
+
+
+def _input(faces: Tensor, to: Input, any_side: bool) -> Tensor:
+    """The network's input. A network for any side sees a smaller window as it is, not enlarged: with the whole face
+    later it then sees things at the size it learnt them (Touvron et al. 2019, https://arxiv.org/abs/1906.06423)."""
+    return normalise(faces.unsqueeze(1) / 255, to.contrast) if any_side else prepare(faces, to)
+
+
+def _cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
+    return -(target * logits.log_softmax(dim=1)).sum(dim=1).mean()
+
+
+def _teaching(
+    recipe: Recipe, teachers: Sequence[Teacher], images: Tensor, device: str
+) -> Callable[[Tensor, Tensor, Tensor, Tensor], Tensor] | None:
+    """(rows, their augmented faces, share, other) -> (N, 7), what the teachers say of them; None without distillation."""
+    if recipe.distill == 0:
+        return None
+    t = recipe.distill_temperature
+    if not recipe.distill_once:
+        return lambda rows, faces, share, other: _teach(teachers, faces, t)
+    both = [
+        torch.cat([_teach(teachers, batch.to(device), t) for batch in views.split(256)]) for views in (images, images.flip(2))
+    ]
+    answers = (both[0] + both[1]) / 2
+    return lambda rows, faces, share, other: mix(answers[rows], share, other)
+
+
+@torch.no_grad()
+def _teach(teachers: Sequence[Teacher], faces: Tensor, temperature: float) -> Tensor:
+    """The teachers' mean softened answer to the same view (Hinton et al. 2015, https://arxiv.org/abs/1503.02531)."""
+    answers = []
+    for teacher, to in teachers:
+        x = prepare(faces, to).contiguous(memory_format=torch.channels_last)
+        answers.append((teacher.eval()(x).float() / temperature).softmax(dim=1))
+    return torch.stack(answers).mean(dim=0)
+
+
+@torch.no_grad()
+def _average(averaged: nn.Module, network: nn.Module, decay: float) -> None:
+    for kept, new in zip(averaged.state_dict().values(), network.state_dict().values(), strict=True):
+        if kept.dtype.is_floating_point:
+            kept.lerp_(new, 1 - decay)
+        else:
+            kept.copy_(new)

@@ -1,0 +1,71 @@
+"""ViT-B/16 from weights that others trained: torchvision's for ImageNet, or a file."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from ferwatch.models.vit_b_16 import ViT
+from ferwatch.records import WeightsError
+
+from torchvision.models import ViT_B_16_Weights  # isort: skip  (after ViT's module, which lets it load)
+from torchvision.models.vision_transformer import interpolate_embeddings  # isort: skip
+
+LAST_BLOCKS = 2
+
+
+def pretrained_vit(source: str, unfreeze: str) -> ViT:
+    """A ViT-B/16 with its head fresh and all else from `source`: "imagenet", or a state dict of torchvision's vit_b_16.
+
+    Args:
+        unfreeze: what is trained: "head" alone (as the report did), the "last" two blocks with it, or "all".
+    Raises WeightsError where the weights can be neither fetched nor read, or are of another network.
+    """
+    weights = _imagenet() if source == "imagenet" else _read(Path(source))
+    network = ViT()
+    own = network.state_dict()
+    weights = {name: tensor for name, tensor in weights.items() if not name.startswith("heads.")}
+    try:
+        weights = interpolate_embeddings(network.image_size, network.patch_size, weights)
+        network.load_state_dict(weights | {name: own[name] for name in own if name.startswith("heads.")})
+    except (RuntimeError, KeyError, ValueError, AttributeError) as cause:
+        raise WeightsError(
+            f"{source} is no state dict of torchvision's vit_b_16: {str(cause).splitlines()[0]}"
+        ) from None
+    last = [f"encoder.layers.encoder_layer_{len(network.encoder.layers) - 1 - i}." for i in range(LAST_BLOCKS)]
+    learnt = {"head": ["heads."], "last": ["heads.", "encoder.ln.", *last], "all": [""]}[unfreeze]
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(any(name.startswith(prefix) for prefix in learnt))
+    return network
+
+
+def _imagenet() -> dict[str, Tensor]:
+    url = ViT_B_16_Weights.IMAGENET1K_V1.url
+    try:
+        weights: dict[str, Tensor] = torch.hub.load_state_dict_from_url(
+            url, map_location="cpu", check_hash=True, weights_only=True
+        )
+    except (OSError, RuntimeError) as cause:  # no network; a checksum that differs
+        raise WeightsError(
+            f"the ImageNet weights cannot be fetched ({cause}): fetch {url} and give it with --pretrained FILE"
+        ) from None
+    return weights
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        weights = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as cause:
+        raise WeightsError(f"{path} cannot be read: {cause.strerror}") from None
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, SafetensorError) as cause:
+        raise WeightsError(f"{path} is not a plain state dict of tensors ({str(cause).splitlines()[0]})") from None
+    if not isinstance(weights, dict) or not all(isinstance(t, Tensor) for t in weights.values()):
+        raise WeightsError(f"{path} is not a plain state dict of tensors")
+    return weights

@@ -1,0 +1,118 @@
+"""Recipes: all that a training run depends on beside its data, as a TOML file."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict, dataclass, field, fields
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from ferwatch.records import DataError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+TYPES = {"int": int, "float": (int, float), "str": str, "bool": bool, "dict[str, Any]": dict, "list[str]": list}
+CHOICES = {"optimizer": ("sgd", "adam", "adamw"), "schedule": ("one-cycle", "constant")}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one checkpoint is made."""
+
+    model: str
+    config: dict[str, Any] = field(default_factory=dict)
+    """What the network is built with."""
+    epochs: int = 30
+    batch_size: int = 128
+    optimizer: str = "sgd"
+    """"sgd" has Nesterov's momentum of 0.9."""
+    learning_rate: float = 0.1
+    """At its peak; a one-cycle schedule rises to it over `warmup` of the steps and falls to 0 by a cosine."""
+    schedule: str = "one-cycle"
+    warmup: float = 0.1
+    weight_decay: float = 5e-4
+    label_smoothing: float = 0.1
+    side: int = 48
+    """Side of the training window in pixels of the 48x48 face; the window moves within it."""
+    augment: float = 1.0
+    """Strength of the augmentation, mirror images included; 0: none of it."""
+    mirror: bool = True
+    """Mirror half of the images where `augment` is 0."""
+    vertical_flips: bool = False
+    """The report's mistake, for its ablation."""
+    erase: float = 0.25
+    """Share of the images with a rectangle erased."""
+    mixup: float = 0.0
+    """Alpha of mixup's Beta distribution; 0: none."""
+    clean: bool = True
+    """Leave out blank images, second copies and contradicting copies."""
+    votes: float = 0.0
+    """Weight of the loss of a second head, dropped after training, that predicts the FER+ votes."""
+    teachers: list[str] = field(default_factory=list)
+    """Models whose shipped weights teach this one, where no other teachers are given."""
+    distill: float = 0.0
+    """Weight of the teachers' softened answers against the labels."""
+    distill_temperature: float = 2.0
+    distill_once: bool = False
+    """The teachers answer once, to each face as it is and mirrored, not to every augmented view: a step costs no more."""
+    balance: float = 0.0
+    """Logit adjustment (Menon et al. 2021, https://arxiv.org/abs/2007.07314) by this power of the class frequencies."""
+    ema: float = 0.998
+    """Decay of the exponential moving average of the weights, which is what is kept; 0: the plain weights."""
+    grown_from: str = ""
+    """A recipe in the same folder whose trained network is grown to this one's width and starts this training."""
+    blocks_from: str = ""
+    """"small-vit": the shipped one, which has a class token, lends a vit-b-16 of its width the blocks it starts with."""
+    compile: bool = False
+    seed: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Reads a recipe; raises DataError that names the file and the key that is wrong."""
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as cause:
+        raise DataError(f"{path} cannot be read: {cause.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as cause:
+        raise DataError(f"{path} is no TOML file: {cause}") from None
+    known = {f.name for f in fields(Recipe)}
+    unknown = sorted(set(values) - known)
+    if unknown or "model" not in values:
+        wrong = f"{', '.join(unknown)} is no setting" if unknown else "it names no model"
+        raise DataError(f"{path}: {wrong}; a recipe has {', '.join(sorted(known))}")
+    for f in fields(Recipe):
+        value = values.get(f.name)
+        if value is None:
+            continue
+        if not isinstance(value, TYPES[str(f.type)]):
+            raise DataError(f"{path}: {f.name} is {value!r}, which is no {f.type}")
+        if f.name in CHOICES and value not in CHOICES[f.name]:
+            raise DataError(f"{path}: {f.name} is {value!r}, not one of {', '.join(CHOICES[f.name])}")
+    return Recipe(**values)
+
+
+def shipped_recipe(name: str) -> Path:
+    """A recipe of the package; that of the name of a model made the model's shipped checkpoint."""
+    return Path(str(files("ferwatch") / "recipes" / f"{name}.toml"))
+
+
+def as_toml(recipe: Recipe) -> str:
+    """The settings that differ from the defaults."""
+    plain = Recipe(recipe.model).as_dict()
+    chosen = {key: value for key, value in recipe.as_dict().items() if key == "model" or value != plain[key]}
+    return "\n".join(f"{key} = {_toml(value)}" for key, value in chosen.items())
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {_toml(v)}" for key, v in value.items()) + " }"
+    return json.dumps(value)

@@ -1,0 +1,75 @@
+"""A whole training: its teachers, the narrower network it may be grown from, and the training itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from ferwatch.models.small_vit import SmallViT
+from ferwatch.models.vit_b_16 import ViT
+from ferwatch.shipped import read_metadata, shipped_weights
+from ferwatch.training.data import Faces
+from ferwatch.training.grow import from_small_vit, grow
+from ferwatch.training.loop import Teacher, train
+from ferwatch.training.recipe import Recipe, read_recipe
+from ferwatch.training.state import Epoch
+from ferwatch.weights import load
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What came of it."""
+
+    network: nn.Module
+    curve: list[Epoch]
+    """Of all stages, one after the other."""
+    stages: list[Recipe]
+    """The recipes of the stages before the last."""
+
+
+def train_stages(
+    recipe: Recipe,
+    recipes: Path,
+    train_faces: Faces,
+    public_test: Faces,
+    out: Path,
+    *,
+    teachers: Sequence[Path] = (),
+    network: nn.Module | None = None,
+    **options: Any,
+) -> Trained:
+    """Trains a recipe and, in out/NAME before it, the recipe of that name from the folder `recipes` that it grows from.
+
+    Args:
+        teachers: weights to learn from; without them the shipped ones of the models that the recipe names.
+        network, options: go to `loop.train`.
+    """
+    before: Trained | None = None
+    if recipe.grown_from and network is None:
+        first = read_recipe(recipes / f"{recipe.grown_from}.toml")
+        before = train_stages(
+            first, recipes, train_faces, public_test, out / recipe.grown_from, teachers=teachers, **options
+        )
+        assert isinstance(before.network, ViT)
+        network = grow(before.network)
+    elif recipe.blocks_from and network is None:
+        small = load(shipped_weights(recipe.blocks_from), recipe.blocks_from).network
+        assert isinstance(small, SmallViT)
+        network = from_small_vit(small, torch.from_numpy(train_faces.images[:4000]).float())
+    classroom = load_teachers(teachers or [shipped_weights(name) for name in recipe.teachers]) if recipe.distill else []
+    trained, curve = train(recipe, train_faces, public_test, out, network=network, teachers=classroom, **options)
+    if before is None:
+        return Trained(trained, curve, [])
+    later = [replace(epoch, epoch=epoch.epoch + len(before.curve)) for epoch in curve]
+    return Trained(trained, before.curve + later, [*before.stages, first])
+
+
+def load_teachers(files: Sequence[Path]) -> list[Teacher]:
+    """The networks of some of our checkpoints; each says itself which model it is of."""
+    checkpoints = [load(file, read_metadata(file)["model"]) for file in files]
+    return [(checkpoint.network, checkpoint.input) for checkpoint in checkpoints]

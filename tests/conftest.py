@@ -1,0 +1,51 @@
+"""What several test files share: the demo video, the real clips where they are, and the command line as a user runs it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+DEMO = ROOT / "samples" / "demo.mp4"
+SHARED = ROOT.parent / "shared"
+
+CLIPS = ("single_face.mp4", "face_noface.mov", "phone.mp4")
+
+
+@pytest.fixture(scope="session")
+def clip() -> Callable[[str], Path]:
+    """The path of a real clip by its name; skips where the clips are not beside the checkout."""
+
+    def find(name: str) -> Path:
+        path = SHARED / "videos" / name
+        if not path.exists():
+            pytest.skip(f"{name} is not here: the real clips lie in ../shared/videos")
+        return path
+
+    return find
+
+
+Result = subprocess.CompletedProcess[str]
+
+
+@pytest.fixture
+def ferwatch(tmp_path: Path) -> Callable[..., Result]:
+    """Runs `python -m ferwatch ARGUMENTS` in an empty folder, as a user would."""
+
+    def run(*arguments: str | Path, **environment: str) -> Result:
+        return subprocess.run(
+            [sys.executable, "-m", "ferwatch", *map(str, arguments)],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+
+    return run

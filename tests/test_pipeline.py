@@ -1,0 +1,62 @@
+"""The pipeline's order, with stubs for its parts; the real parts are tested on their own and through the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from ferwatch.pipeline import Found, track
+from ferwatch.records import Face, Frame
+
+
+def frames(count: int) -> Iterator[Frame]:
+    for index in range(count):
+        yield Frame(index, index / 10, np.full((60, 80, 3), index, np.uint8))
+
+
+class Finder:
+    """As many faces in a frame as its index modulo 3; a crop has the frame's number in every pixel."""
+
+    def watch(self, frames: Iterable[Frame]) -> Iterator[Found]:
+        for frame in frames:
+            crop = np.full((48, 48), frame.index, np.uint8)
+            face = Face((0, 0, 9, 9), np.zeros((6, 2), np.float32), 0.9, crop)
+            yield frame.index, frame.timestamp, [face] * (frame.index % 3)
+
+
+class Namer:
+    def track(self, found: Iterable[Found]) -> Iterator[Found]:
+        yield from found
+
+
+def classifier(crops: NDArray[np.uint8]) -> NDArray[np.float64]:
+    probabilities = np.zeros((len(crops), 7))
+    probabilities[:, 0] = crops[:, 0, 0] / 255
+    probabilities[:, 6] = 1 - probabilities[:, 0]
+    return probabilities
+
+
+def test_every_frame_comes_out_once_in_order_with_its_own_faces() -> None:
+    results = list(track(frames(200), Finder(), Namer(), classifier))
+    assert [r.index for r in results] == list(range(200))
+    for result in results:
+        assert len(result.faces) == result.index % 3
+        assert all(face.probabilities[0] == result.index / 255 for face in result.faces)
+
+
+def test_an_error_in_any_stage_reaches_the_caller() -> None:
+    def breaking() -> Iterator[Frame]:
+        yield from frames(5)
+        raise OSError("the disk is gone")
+
+    with pytest.raises(OSError, match="the disk is gone"):
+        list(track(breaking(), Finder(), Namer(), classifier))
+
+
+def test_a_caller_may_stop_early() -> None:
+    results = track(frames(10_000), Finder(), Namer(), classifier)
+    assert next(results).index == 0
+    results.close()
