@@ -185,8 +185,8 @@ def test_pretrained_weights_go_in_with_their_positions_resampled(tmp_path: Path)
     assert learnt == {"encoder_layer_10", "encoder_layer_11"}
     assert all(p.requires_grad for p in ours.heads.parameters())
     assert not ours.conv_proj.weight.requires_grad
+    torch.save({"conv1.weight": torch.zeros(2)}, tmp_path / "other.pth")
     with pytest.raises(WeightsError, match="is no state dict of torchvision's vit_b_16"):
-        torch.save({"conv1.weight": torch.zeros(2)}, tmp_path / "other.pth")
         pretrained_vit(str(tmp_path / "other.pth"), "all")
 
 
