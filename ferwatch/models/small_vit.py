@@ -37,7 +37,7 @@ class Block(nn.Module):
         self.norm1 = nn.LayerNorm(width)
         self.attention = Attention(width, heads)
         self.norm2 = nn.LayerNorm(width)
-        self.mlp = nn.Sequential(nn.Linear(width, 3 * width), nn.GELU(), nn.Linear(3 * width, width))
+        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
         self.drop_path = drop_path
 
     def forward(self, x: Tensor) -> Tensor:
@@ -59,7 +59,7 @@ class SmallViT(nn.Module):
     """
 
     def __init__(
-        self, width: int = 192, depth: int = 7, heads: int = 3, drop_path: float = 0.05, pool: str = "attention"
+        self, width: int = 192, depth: int = 6, heads: int = 3, drop_path: float = 0.05, pool: str = "attention"
     ) -> None:
         super().__init__()
         if pool not in ("attention", "class"):

@@ -37,7 +37,7 @@ def _page(timeline: Timeline, title: str) -> str:
         f'[data-emotion="{name}"] {{ --c: {color}; }}\n' for name, color in PALETTE.items()
     )
     script = _asset("plot.js") + _asset("page.js")
-    end = _end(timeline)
+    start, end = _span(timeline)
     return Template(_asset("page.html")).substitute(
         version=__version__,
         title=html.escape(title),
@@ -45,7 +45,7 @@ def _page(timeline: Timeline, title: str) -> str:
         layout="with-video" if timeline.video else "without-video",
         player=_player(timeline.video),
         end=_clock(end),
-        begin_seconds="0",
+        begin_seconds=f"{start:.3f}",
         end_seconds=f"{end:.3f}",
         smoothing=", smoothed; close up, faint lines show them before smoothing" if _is_smoothed(timeline) else "",
         count=len(timeline.episodes),
@@ -62,14 +62,15 @@ _NO_EPISODE = '<tr><td colspan="8" class="none">No episode: no face was long eno
 
 
 def _data(timeline: Timeline) -> dict[str, object]:
-    """What page.js reads. Numbers go as base64 of little-endian integers: milliseconds, and probabilities in 1/10000."""
+    """What page.js reads. Numbers are base64 of little-endian integers: milliseconds, and probabilities in 1/10000."""
     recording = timeline.recording
     samples, first_rows = np.unique(recording.frame, return_index=True)
+    start, end = _span(timeline)
     return {
         "emotions": EMOTIONS,
         "colors": PALETTE,
-        "start": 0,
-        "end": _end(timeline),
+        "start": start,
+        "end": end,
         "frames": _base64(samples, "<u4"),
         "times": _base64(recording.timestamp[first_rows] * 1000, "<i4"),
         "faces": [_face(timeline, samples, summary) for summary in timeline.summary.faces],
@@ -116,29 +117,38 @@ def _row(timeline: Timeline, e: Episode) -> str:
 def _player(video: str) -> str:
     if not video:
         return ""
-    place = html.escape(quote(video.encode("utf-8", "surrogateescape")))
+    place, name = html.escape(quote(video.encode("utf-8", "surrogateescape"))), html.escape(video)
     return (
         f'<section id="player" aria-label="Video"><video src="{place}" preload="auto" playsinline></video>'
-        f'<p id="no-video" hidden>The video does not play: {html.escape(video)} has to lie beside this page.</p></section>'
+        f'<p id="no-video" hidden>The video does not play: {name} has to lie beside this page.</p></section>'
     )
 
 
 def _facts(timeline: Timeline) -> str:
+    start, end = _span(timeline)
     faces, samples = len(timeline.summary.faces), timeline.summary.sampled_frames
     without = samples - timeline.summary.frames_with_faces
-    sampled = (
-        f"{samples:,} sampled frame{'' if samples == 1 else 's'}{f', {without:,} without a face' if without else ''}"
-    )
-    return f"{_clock(_end(timeline), 1)} · {faces} face{'' if faces == 1 else 's'} · {sampled}"
+    facts = [
+        f"{_clock(start, 1)} to {_clock(end, 1)}" if start else _clock(end, 1),
+        f"{faces} face{'' if faces == 1 else 's'}",
+        f"{samples:,} sampled frame{'' if samples == 1 else 's'}",
+        f"{without:,} without a face" if without else "",
+    ]
+    return " · ".join(filter(None, facts))
 
 
 def _is_smoothed(timeline: Timeline) -> bool:
     return not np.array_equal(timeline.smoothed, timeline.recording.probabilities, equal_nan=True)
 
 
-def _end(timeline: Timeline) -> float:
-    """Seconds, where the time axis ends; never zero, so that one frame alone can be shown."""
-    return max(timeline.duration, float(timeline.recording.timestamp.max(initial=0)), 0.1)
+def _span(timeline: Timeline) -> tuple[float, float]:
+    """Seconds, where the time axis starts and ends: the whole video, or what --start and --end took."""
+    times = timeline.recording.sample_times()
+    first, last = float(times.min(initial=np.inf)), float(times.max(initial=0))
+    near = 2 + 2 * (last - first) / max(len(times) - 1, 1)
+    start = first if near < first < np.inf else 0.0
+    end = timeline.duration if 0 < timeline.duration - last < near else last
+    return start, max(end, start + 0.1)  # one frame alone can be shown too
 
 
 def _clock(seconds: float, decimals: int = 0) -> str:

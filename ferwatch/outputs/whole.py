@@ -25,3 +25,11 @@ def whole_file(path: Path) -> Iterator[Path]:
         raise OutputError(f"cannot write {path}: {cause.strerror or cause}") from cause
     finally:
         beside.unlink(missing_ok=True)
+
+
+def make_folder(path: Path) -> None:
+    """Makes a folder for outputs where there is none yet; raises OutputError, naming it, where that cannot be."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as cause:
+        raise OutputError(f"cannot make the folder {path}: {cause.strerror or cause}") from cause

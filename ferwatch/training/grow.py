@@ -9,9 +9,12 @@ change, since k copies have the mean and the deviation of one.
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from einops import rearrange
+from torch import Tensor, nn
 
+from ferwatch.models.small_vit import SmallViT
 from ferwatch.models.vit_b_16 import ViT
+from ferwatch.preprocess import Input, prepare
 
 WRITES_ONE = ("heads.head.weight", "heads.head.bias")  # writes the seven logits, which are not copied
 
@@ -53,3 +56,50 @@ def _share_inputs(weight: Tensor, copies: int, noise: float, generator: torch.Ge
     uneven = torch.randn(copies, rows, n, generator=generator) * noise * weight.std() / copies
     uneven -= uneven.mean(dim=0)
     return torch.cat([weight / copies + part for part in uneven], dim=1)
+
+
+@torch.no_grad()
+def from_small_vit(small: SmallViT, faces: Tensor, layers: int = 12) -> ViT:
+    """A ViT/16 of the same width that goes on from a trained SmallViT with a class token.
+
+    Its every other layer is one of the small one's blocks, and those between add nothing at first. Only the patches' embedding
+    has no counterpart: it is the linear map that comes nearest to the small one's convolutional stem (least squares).
+
+    Args:
+        faces: (N, 48, 48) gray, 0 to 255, on which the embedding is fitted.
+    """
+    if small.class_token is None:
+        raise ValueError("a ViT reads its class token, and this SmallViT pools its tokens instead")
+    width, heads = small.positions.shape[-1], small.blocks[0].attention.heads
+    vit = ViT(96, layers, heads, width)
+    vit.class_token.copy_(small.class_token)
+    vit.encoder.pos_embedding.zero_()
+    vit.encoder.pos_embedding[:, 1:] = small.positions
+    vit.encoder.ln.load_state_dict(small.norm.state_dict())
+    vit.heads.head.load_state_dict(small.head.state_dict())
+    for layer in vit.encoder.layers:
+        for last in (layer.self_attention.out_proj, layer.mlp[3]):
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
+    spread = layers // len(small.blocks)
+    for layer, block in zip(vit.encoder.layers[::spread], small.blocks, strict=True):
+        layer.ln_1.load_state_dict(block.norm1.state_dict())
+        layer.ln_2.load_state_dict(block.norm2.state_dict())
+        layer.self_attention.in_proj_weight.copy_(block.attention.to_qkv.weight)
+        layer.self_attention.in_proj_bias.copy_(block.attention.to_qkv.bias)
+        layer.self_attention.out_proj.load_state_dict(block.attention.to_out.state_dict())
+        layer.mlp[0].load_state_dict(block.mlp[0].state_dict())
+        layer.mlp[3].load_state_dict(block.mlp[2].state_dict())
+
+    large = prepare(faces, Input(side=96))
+    patches = rearrange(large, "n 1 (row h) (column w) -> (n row column) (h w)", h=16, w=16)
+    wanted = rearrange(small.eval().stem(prepare(faces, Input(side=48))), "n c row column -> (n row column) c")
+    ones = torch.ones(len(patches), 1)
+    # Enlarged patches have far fewer than 256 independent pixels; the ridge keeps the solution small.
+    inputs = torch.cat([patches, ones], dim=1).double()
+    ridge = torch.eye(inputs.shape[1], dtype=torch.float64) * 1e-3 * len(inputs)
+    solution = torch.linalg.solve(inputs.T @ inputs + ridge, inputs.T @ wanted.double()).float()
+    pixels = rearrange(solution[:-1], "(h w) c -> c 1 h w", h=16)
+    vit.conv_proj.weight.copy_(pixels.expand(-1, 3, -1, -1) / 3)  # the three channels are alike
+    vit.conv_proj.bias.copy_(solution[-1])
+    return vit

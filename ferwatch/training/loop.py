@@ -85,6 +85,8 @@ def train(
     prior = torch.bincount(labels, minlength=len(EMOTIONS)).clamp(min=1).float().log().to(device) * recipe.balance
     forward = torch.compile(learner) if recipe.compile else learner
     autocast = torch.autocast(torch.device(device).type, torch.bfloat16)
+    with autocast:
+        teach = _teaching(recipe, teachers, images, device)
 
     for epoch in range(len(curve), recipe.epochs):
         started, losses, hits = time.monotonic(), 0.0, 0
@@ -109,7 +111,7 @@ def train(
                 x = erase(x, recipe.erase, generator)
             with autocast:
                 logits, vote_logits = forward(x.contiguous(memory_format=torch.channels_last))
-                soft = _teach(teachers, faces, recipe.distill_temperature) if recipe.distill > 0 else None
+                soft = teach(rows, faces, share, other) if teach is not None else None
             logits = logits.float()
 
             target = F.one_hot(y, len(EMOTIONS)).float().lerp(torch.tensor(1 / len(EMOTIONS)), recipe.label_smoothing)
@@ -205,6 +207,22 @@ def _input(faces: Tensor, to: Input, any_side: bool) -> Tensor:
 
 def _cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
     return -(target * logits.log_softmax(dim=1)).sum(dim=1).mean()
+
+
+def _teaching(
+    recipe: Recipe, teachers: Sequence[Teacher], images: Tensor, device: str
+) -> Callable[[Tensor, Tensor, Tensor, Tensor], Tensor] | None:
+    """(rows, their augmented faces, share, other) -> (N, 7), what the teachers say of them; None without distillation."""
+    if recipe.distill == 0:
+        return None
+    t = recipe.distill_temperature
+    if not recipe.distill_once:
+        return lambda rows, faces, share, other: _teach(teachers, faces, t)
+    both = [
+        torch.cat([_teach(teachers, batch.to(device), t) for batch in views.split(256)]) for views in (images, images.flip(2))
+    ]
+    answers = (both[0] + both[1]) / 2
+    return lambda rows, faces, share, other: mix(answers[rows], share, other)
 
 
 @torch.no_grad()

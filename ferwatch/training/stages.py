@@ -7,12 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
+from ferwatch.models.small_vit import SmallViT
 from ferwatch.models.vit_b_16 import ViT
 from ferwatch.shipped import read_metadata, shipped_weights
 from ferwatch.training.data import Faces
-from ferwatch.training.grow import grow
+from ferwatch.training.grow import from_small_vit, grow
 from ferwatch.training.loop import Teacher, train
 from ferwatch.training.recipe import Recipe, read_recipe
 from ferwatch.training.state import Epoch
@@ -55,6 +57,10 @@ def train_stages(
         )
         assert isinstance(before.network, ViT)
         network = grow(before.network)
+    elif recipe.blocks_from and network is None:
+        small = load(shipped_weights(recipe.blocks_from), recipe.blocks_from).network
+        assert isinstance(small, SmallViT)
+        network = from_small_vit(small, torch.from_numpy(train_faces.images[:4000]).float())
     classroom = load_teachers(teachers or [shipped_weights(name) for name in recipe.teachers]) if recipe.distill else []
     trained, curve = train(recipe, train_faces, public_test, out, network=network, teachers=classroom, **options)
     if before is None:

@@ -178,7 +178,8 @@ function markEpisodes() {
 
 // ---- View ----------------------------------------------------------------------------------------------------------
 
-const shortest = Math.min(span.end - span.start, Math.max(0.2, (8 * (times.at(-1) - times[0])) / Math.max(times.length - 1, 1)));
+// The closest view: eight samples, and no less than a fifth of a second.
+const shortest = Math.min(span.end - span.start, Math.max(0.2, (8 * (span.end - span.start)) / Math.max(times.length, 1)));
 
 function setView(start, length) {
   const wide = clamp(length, shortest, span.end - span.start);
@@ -452,8 +453,8 @@ if (video) {
   });
   video.addEventListener("seeked", showPicture);
   video.addEventListener("loadedmetadata", () => {
+    if (now > 0) seekTo = now;
     showPicture();
-    redraw();
   });
   video.addEventListener("error", () => {
     find("#no-video").hidden = false;

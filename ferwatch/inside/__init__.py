@@ -1,0 +1,1 @@
+"""What happens inside a network on the way from a face to an answer."""

@@ -1,0 +1,136 @@
+"""The pictures of any network: from the frame to the answer, the numbers before it, and what moved it."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ferwatch.inside.occlusion import PATCH, STRIDE, Occlusion
+from ferwatch.inside.slides import (
+    BOTTOM,
+    FAINT,
+    LEFT,
+    RIGHT,
+    SIGNED,
+    TOP,
+    VALUES,
+    Array,
+    Picture,
+    colour_bar,
+    label,
+    limit,
+    place,
+    probability_bars,
+    show,
+    show_frame,
+    show_gray,
+    slide,
+)
+from ferwatch.inside.trace import Trace
+from ferwatch.preprocess import Input
+from ferwatch.records import EMOTIONS, Face
+
+
+def input_picture(
+    image: NDArray[np.uint8], face: Face, recorded: Trace, to: Input, probabilities: Array, model: str
+) -> Picture:
+    """Frame, aligned crop, the network's input, its answer."""
+    contrast = "shifted to mean 0 and deviation 1" if to.contrast == "standard" else "scaled from 0..255 to 0..1"
+    size = f"{to.side}x{to.side}"
+    figure = slide(
+        f"From the frame to the answer of {model}",
+        f"The eyes and the mouth are moved to where FER2013 has them, at 48x48 gray pixels; the network is given {size}, "
+        f"{contrast}.",
+    )
+    show_frame(place(figure, 0, 0.16, 0.33, 0.7), image, face.box, "the face found in the frame")
+    show_gray(place(figure, 0.365, 0.28, 0.17, 0.46), face.crop, "aligned, 48x48")
+    axes = place(figure, 0.565, 0.28, 0.17, 0.46)
+    x = recorded.input[0, 0].numpy()
+    show(axes, x, "gray", float(x.min()), float(x.max()))
+    label(axes, f"what the network sees, {size}")
+    axes.set_axis_on()
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.set_xlabel(f"{x.min():.2f} is black, {x.max():.2f} is white", fontsize=11, color=FAINT, labelpad=6)
+    probability_bars(place(figure, 0.83, 0.1, 0.17, 0.8), probabilities, "the answer")
+    for at in (0.348, 0.55, 0.745):
+        figure.text(
+            LEFT + at * (RIGHT - LEFT), (TOP + BOTTOM) / 2, "→", fontsize=22, color=FAINT, ha="center", va="center"
+        )
+    return Picture(
+        "input",
+        f"From the frame to the answer of {model}",
+        "MediaPipe finds the face and six of its points. A similarity transform (shift, turn, scale) moves the eyes and "
+        "the mouth to their average places in FER2013, so that the network meets faces as it met them in training. "
+        "The answer is the softmax of its seven outputs, divided by the calibration's temperature.",
+        figure,
+    )
+
+
+def answer_picture(recorded: Trace, features: Array, temperature: float, probabilities: Array) -> Picture:
+    """The last vector, the seven outputs, the seven probabilities."""
+    figure = slide(
+        "The last step: from a vector to seven probabilities",
+        f"{len(features)} numbers are all that is left of the face. One matrix turns them into seven outputs (logits); the "
+        f"softmax of the logits, divided by the temperature {temperature:.3g}, is the answer.",
+    )
+    high = limit(features)
+    cmap, low = (SIGNED, -high) if features.min() < 0 else (VALUES, 0.0)
+    width = 16
+    padded = np.full(-(-len(features) // width) * width, np.nan)
+    padded[: len(features)] = features
+    axes = place(figure, 0.0, 0.02, 0.26, 0.86)
+    shown = show(axes, padded.reshape(-1, width), cmap, low, high)
+    label(axes, f"the features: {len(features)} numbers")
+    colour_bar(figure, shown, "value", (0.275, 0.2, 0.01, 0.5))
+    logits = recorded.logits[0].double().numpy()
+    axes = place(figure, 0.44, 0.08, 0.2, 0.8)
+    axes.set_axis_on()
+    axes.barh(EMOTIONS, logits, color=FAINT, height=0.72)
+    axes.axvline(0, color=FAINT, linewidth=0.8)
+    axes.invert_yaxis()
+    axes.tick_params(axis="y", length=0, labelsize=12.5)
+    axes.tick_params(axis="x", labelsize=11)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    label(axes, "logits")
+    probability_bars(place(figure, 0.76, 0.08, 0.24, 0.8), probabilities, "probabilities")
+    return Picture(
+        "answer",
+        "The last step: from a vector to seven probabilities",
+        "The network's body ends in a vector of features; its head is one matrix (and a bias, in most of the networks). "
+        "The softmax makes the logits positive and lets them sum to 1. Dividing by the temperature, fitted on PublicTest, "
+        "makes the probabilities honest: of faces answered with 70%, about 70% are right.",
+        figure,
+    )
+
+
+def occlusion_picture(crop: NDArray[np.uint8], occluded: Occlusion, probabilities: Array) -> Picture:
+    """What covering each part of the face does to the top class."""
+    top = int(probabilities.argmax())
+    emotion = EMOTIONS[top]
+    change = occluded.change[top]
+    figure = slide(
+        f"Which part of the face says {emotion}?",
+        f"A gray patch of {PATCH}x{PATCH} pixels slides over the 48x48 face, {STRIDE} pixels at a time, and the network "
+        f"answers anew at each of {len(range(STRIDE - PATCH, 48, STRIDE)) ** 2} places. Blue: covering this place takes "
+        f"probability from {emotion}; red: it adds some.",
+    )
+    show_gray(place(figure, 0, 0.2, 0.24, 0.6), crop, f"the face: {emotion} {probabilities[top]:.1%}")
+    high = max(0.02, float(np.abs(change).max()))
+    axes = place(figure, 0.265, 0.08, 0.33, 0.84)
+    show_gray(axes, crop)
+    shown = show(axes, change, SIGNED, -high, high)
+    shown.set_alpha(0.3 + 0.5 * np.abs(change) / high)
+    label(axes, f"change of {emotion} where the patch covers it")
+    colour_bar(figure, shown, "mean change of the probability", (0.605, 0.14, 0.012, 0.72))
+    show_gray(place(figure, 0.7, 0.5, 0.13, 0.34), occluded.covered, "the patch that costs most")
+    axes = place(figure, 0.72 + 0.16, 0.44, 0.12, 0.46)
+    probability_bars(axes, occluded.probabilities, "then the answer is")
+    return Picture(
+        "occlusion",
+        f"Which part of the face says {emotion}?",
+        "Occlusion sensitivity (Zeiler and Fergus 2014): cover a part, ask again, colour the part by what was lost. It needs "
+        "nothing from inside the network, so that it compares a CNN with a transformer fairly. Each pixel shows the mean "
+        "over all patches that cover it. A part that matters only together with another one stays pale.",
+        figure,
+    )

@@ -1,0 +1,86 @@
+"""The forward pass of one face as pictures, as a table and as a page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ferwatch.classify import Classifier
+from ferwatch.inside.cnn_pictures import feature_pictures, kernel_pictures, overview_picture
+from ferwatch.inside.occlusion import occlude
+from ferwatch.inside.page import page
+from ferwatch.inside.pictures import answer_picture, input_picture, occlusion_picture
+from ferwatch.inside.trace import Trace, format_table, trace, write_table
+from ferwatch.inside.transformer import read_transformer
+from ferwatch.inside.vit_pictures import transformer_pictures
+from ferwatch.outputs.whole import make_folder, whole_file
+from ferwatch.preprocess import prepare
+from ferwatch.records import Face
+from ferwatch.weights import Checkpoint
+
+
+@dataclass(frozen=True)
+class Inside:
+    """What look_inside found and wrote."""
+
+    trace: Trace
+    probabilities: NDArray[np.float64]
+    """(7,), as the Classifier gives them."""
+    files: list[Path]
+
+
+def look_inside(
+    image: NDArray[np.uint8],
+    face: Face,
+    checkpoint: Checkpoint,
+    out: Path,
+    *,
+    html: bool = False,
+    on_picture: Callable[[str], None] = lambda name: None,
+) -> Inside:
+    """Writes the forward pass of one face into the folder `out`: numbered PNGs, layers.csv and layers.txt.
+
+    Args:
+        image: (H, W, 3) BGR, the frame that the face was found in.
+        html: also index.html, one self-contained page with all of it.
+        on_picture: told the name of each file as it is written.
+
+    Raises OutputError where the folder cannot be written.
+    """
+    classifier = Classifier(checkpoint)
+    network = checkpoint.network
+    probabilities = classifier(face.crop[None])[0]
+    recorded = trace(network, prepare(torch.from_numpy(face.crop[None]), checkpoint.input))
+    with torch.inference_mode():
+        features = network.features(recorded.input)[0].double().numpy()
+
+    reading = read_transformer(network, recorded)
+    pictures = [input_picture(image, face, recorded, checkpoint.input, probabilities, checkpoint.model)]
+    if reading:
+        pictures += [*kernel_pictures(recorded), *transformer_pictures(face.crop, network, recorded, reading)]
+    else:
+        pictures += [overview_picture(face.crop, recorded, probabilities), *kernel_pictures(recorded)]
+        pictures += feature_pictures(face.crop, recorded)
+    pictures.append(answer_picture(recorded, features, checkpoint.temperature, probabilities))
+    pictures.append(occlusion_picture(face.crop, occlude(classifier, face.crop), probabilities))
+
+    make_folder(out)
+    files = []
+    for number, picture in enumerate(pictures, start=1):
+        files.append(out / f"{number:02d}-{picture.name}.png")
+        picture.write(files[-1])
+        on_picture(files[-1].name)
+    files += [out / "layers.csv", out / "layers.txt"]
+    write_table(recorded, out / "layers.csv")
+    with whole_file(out / "layers.txt") as beside:
+        beside.write_text(format_table(recorded), encoding="utf-8")
+    if html:
+        files.append(out / "index.html")
+        with whole_file(files[-1]) as beside:
+            beside.write_text(page(checkpoint, pictures, recorded, probabilities), encoding="utf-8")
+    return Inside(recorded, probabilities, files)

@@ -1,0 +1,142 @@
+"""annotated.mp4: the source's frames with boxes and labels, at their own times, and its sound."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+from av.container import InputContainer, OutputContainer
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from ferwatch.annotate import Sides, blur, draw
+from ferwatch.background import background
+from ferwatch.outputs.sound import Sound
+from ferwatch.outputs.whole import whole_file
+from ferwatch.overlay import Overlay
+from ferwatch.recording import Recording
+from ferwatch.records import OutputError
+from ferwatch.video import VideoInfo, VideoReader, open_video
+
+CLOCK = Fraction(1, 90_000)
+"""Time base of the pictures: MPEG's clock, which holds the usual frame rates exactly and any time to 6 microseconds."""
+# Code points of ITU-T H.273.
+BT601_MATRIX, NO_MATRIX, LIMITED_RANGE = 6, 2, 1
+MP4 = {"movflags": "+faststart", "movie_timescale": str(CLOCK.denominator)}
+X264 = {"preset": "veryfast", "crf": "20"}
+
+
+def annotate_video(
+    video: Path,
+    recording: Recording,
+    out: Path,
+    *,
+    start: float = 0.0,
+    end: float | None = None,
+    blur_faces: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> list[str]:
+    """Writes every source frame between two times, with the recording's faces drawn in, and the sound of that range.
+
+    Time 0 of the new file is `start`. `progress` is called with the number of frames done since its last call.
+    Returns what could not be kept of the source, one line each. Raises VideoError and OutputError.
+    """
+    overlay = Overlay(recording)
+    hidden = Overlay.for_blur(recording)
+    sides: Sides = {}
+    with VideoReader(video, start=start, end=end) as reader, annotated_video(out, reader.info, start, end) as writer:
+        with closing(background(reader)) as frames:
+            for frame in frames:
+                if blur_faces:
+                    blur(frame.image, (face.box for face in hidden.at(frame.timestamp)))
+                writer.write(draw(frame.image, overlay.at(frame.timestamp), sides), frame.timestamp)
+                if progress is not None:
+                    progress(1)
+        return writer.warnings
+
+
+@contextmanager
+def annotated_video(
+    path: Path, info: VideoInfo, start: float = 0.0, end: float | None = None
+) -> Iterator[AnnotatedVideo]:
+    """An H.264 MP4 in the making, which appears at `path` when the context ends well.
+
+    Raises OutputError where it cannot be written.
+    """
+    with whole_file(path) as beside, open_video(info.path) as source:
+        try:
+            with av.open(f"file:{beside}", "w", format="mp4", options=MP4) as out:
+                writer = AnnotatedVideo(out, source, info, start, end)
+                yield writer
+                writer.finish()
+        except av.FFmpegError as cause:
+            raise OutputError(f"cannot write {path}: {cause.strerror}") from cause
+
+
+class AnnotatedVideo:
+    """Takes pictures with their times and adds the source's sound; both count from `start`, so that they stay in step."""
+
+    def __init__(
+        self, out: OutputContainer, source: InputContainer, info: VideoInfo, start: float, end: float | None
+    ) -> None:
+        self._out = out
+        self._start = start
+        self._last = -1
+        self._frame_length = round(1 / info.fps / CLOCK)
+        self._track = _picture_track(out, source.streams.video[0], info)
+        self._sound = Sound(source, out, start, end)
+        self._packets = self._sound.packets()
+        self._next = next(self._packets, None)
+        self.warnings = self._sound.warnings
+
+    def write(self, image: NDArray[np.uint8], timestamp: float) -> None:
+        """Adds a picture (H, W, 3 BGR, of the size in VideoInfo) at its source time in seconds."""
+        time = max(timestamp - self._start, 0.0)
+        self._mux_sound(until=time)
+        # H.264 in 4:2:0 has even sides.
+        odd_rows, odd_columns = image.shape[0] % 2, image.shape[1] % 2
+        if odd_rows or odd_columns:
+            image = cv2.copyMakeBorder(image, 0, odd_rows, 0, odd_columns, cv2.BORDER_REPLICATE)  # type: ignore[assignment]
+        frame = av.VideoFrame.from_ndarray(cv2.cvtColor(image, cv2.COLOR_BGR2YUV_I420), format="yuv420p")
+        # Times that a damaged source repeats still need an order.
+        self._last = frame.pts = max(round(time / CLOCK), self._last + 1)
+        frame.time_base = CLOCK
+        self._mux_picture(frame)
+
+    def finish(self) -> None:
+        self._mux_picture(None)
+        self._mux_sound(until=float("inf"))
+
+    def _mux_picture(self, frame: av.VideoFrame | None) -> None:
+        for packet in self._track.encode(frame):
+            packet.duration = self._frame_length  # counts for the last one only: MP4 stores differences
+            self._out.mux(packet)
+
+    def _mux_sound(self, until: float) -> None:
+        while self._next is not None and self._next[0] <= until:
+            self._out.mux(self._next[1])
+            self._next = next(self._packets, None)
+
+
+def _picture_track(out: OutputContainer, source: VideoStream, info: VideoInfo) -> VideoStream:
+    track = out.add_stream("libx264", rate=Fraction(info.fps).limit_denominator(1001), options=dict(X264))
+    track.width, track.height = info.width + info.width % 2, info.height + info.height % 2
+    track.pix_fmt = "yuv420p"
+    track.time_base = track.codec_context.time_base = CLOCK
+    track.codec_context.gop_size = max(1, round(2 * info.fps))  # two seconds: a click in the page seeks at once
+    told, ours = source.codec_context, track.codec_context
+    # OpenCV converts with the matrix of BT.601. Of a source that names no matrix FFmpeg has assumed the same, so that
+    # naming none gives its very colours back, whatever a player then assumes.
+    ours.color_range = LIMITED_RANGE
+    ours.color_primaries, ours.color_trc = told.color_primaries, told.color_trc
+    if told.colorspace != NO_MATRIX or told.format.is_rgb or told.format.has_palette:
+        ours.colorspace = BT601_MATRIX
+    shape = source.sample_aspect_ratio
+    if shape:
+        ours.sample_aspect_ratio = 1 / shape if info.rotation in (90, 270) else shape
+    return track
