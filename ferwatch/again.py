@@ -22,7 +22,9 @@ def timeline_again(run: Path, *, smoothing: float | None, exports: Sequence[str]
     folder = RunFolder(run if run.is_dir() else run.parent)
     rows = folder.rows if run.is_dir() else run
     if not rows.exists() and folder.partial_rows.exists():
-        raise DataError(f"{folder.path} holds an interrupted run; finish it with --resume, or name {folder.partial_rows}")
+        raise DataError(
+            f"{folder.path} holds an interrupted run; finish it with --resume, or name {folder.partial_rows}"
+        )
     recording = read_frames_csv(rows)
     media, duration, fps = "", float(recording.timestamp.max(initial=0)), 0.0
     if folder.facts.exists():
