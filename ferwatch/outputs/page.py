@@ -47,7 +47,7 @@ def _page(timeline: Timeline, title: str) -> str:
         end=_clock(end),
         begin_seconds=f"{start:.3f}",
         end_seconds=f"{end:.3f}",
-        smoothing=", smoothed; close up, faint lines show them before smoothing" if _is_smoothed(timeline) else "",
+        smoothing=", smoothed (close up also raw, in faint lines)" if _is_smoothed(timeline) else "",
         count=len(timeline.episodes),
         rows="\n".join(_row(timeline, episode) for episode in timeline.episodes) or _NO_EPISODE,
         data=_for_script(_data(timeline)),
