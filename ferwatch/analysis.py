@@ -198,7 +198,7 @@ def _write_rows(
     begin.save(folder.resume)
     reader.skip_before = begin.frame
     total = _frames_ahead(reader)
-    with FramesWriter(folder.partial_rows, resume_at=begin.offset) as rows:
+    with FramesWriter(folder.rows, resume_at=begin.offset) as rows:
         results = pipeline.track(reader, finder, tracker, classifier, bookmarks.before)
         for frames, result in enumerate(results, start=begin.frames_written + 1):
             rows.write(result)

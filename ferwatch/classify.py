@@ -46,7 +46,7 @@ class Classifier:
 
 
 def choose_device(name: str) -> str:
-    """"auto" becomes the best device there is; raises FerwatchError where a device that was asked for is missing."""
+    """ "auto" becomes the best device there is; raises FerwatchError where a device that was asked for is missing."""
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
         return next(device for device in ("cuda", "mps", "cpu") if there[device])

@@ -41,7 +41,7 @@ def look_inside(
     out: Path,
     *,
     html: bool = False,
-    on_picture: Callable[[str], None] = lambda name: None,
+    on_picture: Callable[[str], None] = lambda _: None,
 ) -> Inside:
     """Writes the forward pass of one face into the folder `out`: numbered PNGs, layers.csv and layers.txt.
 

@@ -47,9 +47,10 @@ def track(
     the libraries under them release Python's lock. An error in any of them is raised here and stops the others.
     `before_tracking` sees each frame before the tracker takes it in; a run that can be resumed keeps its bookmarks there.
     """
-    with closing(background(frames, FRAMES_AHEAD)) as decoded, closing(
-        background(finder.watch(decoded), FRAMES_AHEAD)
-    ) as found:
+    with (
+        closing(background(frames, FRAMES_AHEAD)) as decoded,
+        closing(background(finder.watch(decoded), FRAMES_AHEAD)) as found,
+    ):
         yield from classify(tracker.track(_shown_to(before_tracking, found)), classifier)
 
 

@@ -121,8 +121,8 @@ def _training(card: Card) -> str:
         if recipe.grown_from:
             parts.append(
                 "Then grown to this width without changing its answers (every feature copied, its readers' weights "
-                f"shared out among the copies), and trained on; epochs of that: {recipe.epochs}. The growth itself adds "
-                "no accuracy: only the epochs after it can."
+                f"shared out among the copies), and trained on; epochs of that: {recipe.epochs}. The growth itself "
+                "adds no accuracy: only the epochs after it can."
             )
         targets = ["FER2013's labels"]
         if recipe.votes > 0:

@@ -219,7 +219,8 @@ def _teaching(
     if not recipe.distill_once:
         return lambda rows, faces, share, other: _teach(teachers, faces, t)
     both = [
-        torch.cat([_teach(teachers, batch.to(device), t) for batch in views.split(256)]) for views in (images, images.flip(2))
+        torch.cat([_teach(teachers, batch.to(device), t) for batch in views.split(256)])
+        for views in (images, images.flip(2))
     ]
     answers = (both[0] + both[1]) / 2
     return lambda rows, faces, share, other: mix(answers[rows], share, other)
