@@ -146,7 +146,14 @@ def analyze(
     # What players open beside the timeline has to have its times: of the annotated video, time 0 is `start`.
     plays_alike = annotate and start == 0
     media = "annotated.mp4" if plays_alike else os.path.relpath(video.absolute(), folder.path.absolute())
-    timeline = build_timeline(recording, smoothing=smoothing, video=media, duration=duration, fps=reader.info.fps)
+    timeline = build_timeline(
+        recording,
+        smoothing=smoothing,
+        source=reader.info.path.name,
+        video=media,
+        duration=duration,
+        fps=reader.info.fps,
+    )
     files = [folder.rows]
     with watch.time("timeline"):
         files += write_timeline(folder.path, timeline, exports)

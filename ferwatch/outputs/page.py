@@ -28,7 +28,8 @@ _ASSETS = files("ferwatch.outputs") / "page_assets"
 
 def write(path: Path, timeline: Timeline) -> None:
     """Writes the page. `timeline.video` is played from beside it; without one the page has a time cursor only."""
-    title = path.resolve().parent.name.removesuffix("-ferwatch")  # the run folder is named after the video
+    # A run folder is named after its video.
+    title = timeline.source or path.resolve().parent.name.removesuffix("-ferwatch")
     path.write_bytes(_page(timeline, title).encode("utf-8", "replace"))  # a name may hold bytes that are no UTF-8
 
 
