@@ -113,16 +113,14 @@ def train(
                 x = erase(x, recipe.erase, generator)
             with autocast:
                 logits, vote_logits = forward(x.contiguous(memory_format=torch.channels_last))
-                if recipe.distill > 0 and taught is None:
-                    soft = _teach(teachers, faces, recipe.distill_temperature)
-                elif taught is not None:
-                    soft = mix(taught[rows], share, other)
+                if recipe.distill > 0:
+                    t = recipe.distill_temperature
+                    soft = _teach(teachers, faces, t) if taught is None else mix(taught[rows], share, other)
             logits = logits.float()
 
             target = F.one_hot(y, len(EMOTIONS)).float().lerp(torch.tensor(1 / len(EMOTIONS)), recipe.label_smoothing)
             loss = _cross_entropy(logits + prior, mix(target, share, other))
             if recipe.distill > 0:
-                t = recipe.distill_temperature
                 loss = loss.lerp(_cross_entropy(logits / t, soft) * t * t, recipe.distill)
             if recipe.votes > 0 and votes is not None:
                 counts = votes[rows].to(device)  # a row of zeros, where nobody voted, adds nothing

@@ -60,7 +60,7 @@ class Recipe:
     """Weight of the teachers' softened answers against the labels."""
     distill_temperature: float = 2.0
     distill_once: bool = False
-    """The teachers answer once to each face, as it is and mirrored, instead of to every augmented view, which is dear."""
+    """The teachers answer once to each face, as it is and mirrored, not to every augmented view, which is dear."""
     balance: float = 0.0
     """Logit adjustment (Menon et al. 2021, https://arxiv.org/abs/2007.07314) by this power of the class frequencies."""
     ema: float = 0.998
