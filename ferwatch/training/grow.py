@@ -62,8 +62,8 @@ def _share_inputs(weight: Tensor, copies: int, noise: float, generator: torch.Ge
 def from_small_vit(small: SmallViT, faces: Tensor, layers: int = 12) -> ViT:
     """A ViT/16 of the same width that goes on from a trained SmallViT with a class token.
 
-    Its every other layer is one of the small one's blocks, and those between add nothing at first. Only the patches' embedding
-    has no counterpart: it is the linear map that comes nearest to the small one's convolutional stem (least squares).
+    Its every other layer is one of the small one's blocks, and those between add nothing at first. Only the patches'
+    embedding has no counterpart: it is the linear map nearest to the small one's convolutional stem (least squares).
 
     Args:
         faces: (N, 48, 48) gray, 0 to 255, on which the embedding is fitted.
