@@ -108,8 +108,8 @@ def analyze(
 ) -> Run:
     """Does the main job: writes a run folder for a video, and returns what it found.
 
-    The rows are written as they come, to frames.partial.csv, which becomes frames.csv when the last one is there; all else is
-    made from frames.csv, and run.json, written last, marks a finished run.
+    The rows are written as they come, to frames.partial.csv, which becomes frames.csv when the last one is there; all
+    else is made from frames.csv, and run.json, written last, marks a finished run.
 
     Args:
         out: the run folder; VIDEO-STEM-ferwatch in the working directory where it is not given.
@@ -117,8 +117,8 @@ def analyze(
         annotate: also write annotated.mp4; `blur_faces` makes the faces in it unrecognisable.
         smoothing: seconds; 0 turns it off.
         resume: continue the interrupted run that the folder holds.
-    Raises VideoError, WeightsError, or OutputError where the folder holds a run already and neither `overwrite` nor `resume`
-    allows to touch it.
+    Raises VideoError, WeightsError, or OutputError where the folder holds a run already and neither `overwrite` nor
+    `resume` allows to touch it.
     """
     video = Path(video)
     watch = Stopwatch()

@@ -72,7 +72,7 @@ def evaluate(
     for name, classifier in zip(names, classifiers, strict=True):
         with tqdm(desc=name, total=len(faces), unit=" faces", disable=not sys.stderr.isatty(), leave=False) as bar:
             evaluations.append(
-                measure(classifier, faces, unseen, tta=tta, on_progress=lambda done, bar=bar: bar.update(done - bar.n))
+                measure(classifier, faces, unseen, tta=tta, on_progress=lambda done: bar.update(done - bar.n))
             )
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)

@@ -106,7 +106,7 @@ def _sampling(sample_fps: float | None, every: int | None, interval: float | Non
 
 
 def print_summary(done: Run) -> None:
-    """What a person wants to know at the end: who was seen, for how long, with which emotions, and where the files are."""
+    """What a person wants to know: who was seen, for how long, with which emotions, and where the files are."""
     from ferwatch.times import format_time
 
     summary = done.summary

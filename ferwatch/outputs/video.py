@@ -79,7 +79,7 @@ def annotated_video(
 
 
 class AnnotatedVideo:
-    """Takes pictures with their times and adds the source's sound; both count from `start`, so that they stay in step."""
+    """Takes pictures with their times and adds the source's sound; both count from `start` and stay in step."""
 
     def __init__(
         self, out: OutputContainer, source: InputContainer, info: VideoInfo, start: float, end: float | None
@@ -134,7 +134,7 @@ def _picture_track(out: OutputContainer, source: VideoStream, info: VideoInfo) -
     # naming none gives its very colours back, whatever a player then assumes.
     ours.color_range = LIMITED_RANGE
     ours.color_primaries, ours.color_trc = told.color_primaries, told.color_trc
-    if told.colorspace != NO_MATRIX or told.format.is_rgb or told.format.has_palette:
+    if told.colorspace != NO_MATRIX or (told.format and (told.format.is_rgb or told.format.has_palette)):
         ours.colorspace = BT601_MATRIX
     shape = source.sample_aspect_ratio
     if shape:
