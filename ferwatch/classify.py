@@ -23,7 +23,8 @@ class Classifier:
     def __init__(self, checkpoint: Checkpoint, device: str = "cpu") -> None:
         self.checkpoint = checkpoint
         self.device = device
-        self.network = checkpoint.network.to(device).to(memory_format=torch.channels_last).eval()
+        self.network = checkpoint.network.to(device).eval()
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def __call__(self, crops: NDArray[np.uint8]) -> NDArray[np.float64]:
         """(N, 48, 48) gray -> (N, 7) probabilities in the order of EMOTIONS; each row sums to 1."""

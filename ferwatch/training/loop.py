@@ -72,7 +72,7 @@ def train(
     steps = steps_an_epoch * recipe.epochs
 
     network = model.build(**recipe.config) if network is None else network
-    network = network.to(device).to(memory_format=torch.channels_last)
+    network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     learner = TwoHeads(network).to(device)
     learner.eval()(prepare(torch.zeros(1, 48, 48, device=device), model.input))  # gives the second head its width
     averaged = copy.deepcopy(network)
