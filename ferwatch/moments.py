@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
@@ -54,12 +54,16 @@ def is_image(path: Path) -> bool:
 
 
 def image_moment(path: Path, finder: FaceFinder) -> Moment:
-    """An image file and its faces from left to right; raises DataError where it is damaged."""
+    """An image file and its faces from left to right: those that a run counts in a video of this one picture.
+
+    Raises DataError where the file is damaged.
+    """
     image = cv2.imread(str(path))
     if image is None:
         raise DataError(f"{path} cannot be read as an image: it is damaged")
-    faces = [replace(face, face_id=number) for number, face in enumerate(finder.find(image), start=1)]
-    return Moment(path.name, np.asarray(image, np.uint8), faces)
+    picture = np.asarray(image, np.uint8)
+    ((_, _, faces),) = Tracker().track([(0, 0.0, finder.find(picture))])
+    return Moment(path.name, picture, faces)
 
 
 def video_moments(

@@ -141,5 +141,5 @@ def _line(change: Change) -> str:
     from ferwatch.times import format_time
 
     span = f"{format_time(change.start)} -> {format_time(change.end)}"
-    labels = f"{change.before.emotion} {change.before.confidence:.0%} -> {change.after.emotion} {change.after.confidence:.0%}"
-    return f"  face {change.face_id}  {span}  {change.divergence:.3f} bit  {labels}"
+    before, after = (f"{face.emotion} {face.confidence:.0%}" for face in (change.before, change.after))
+    return f"  face {change.face_id}  {span}  {change.divergence:.3f} bit  {before} -> {after}"

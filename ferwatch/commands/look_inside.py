@@ -16,9 +16,7 @@ FILE = click.Path(path_type=Path)
 @click.option("--at", "time", type=Time(), metavar="T", help="The moment of a video: seconds or [HH:]MM:SS[.mmm].")
 @click.option("--model", default="cnn", show_default=True, help="A classifier; see 'ferwatch models'.")
 @click.option("--weights", type=FILE, metavar="FILE", help="Other weights of this model.")
-@click.option(
-    "--face", "face_id", type=click.IntRange(min=1), metavar="N", help="A face_id; in an image from the left."
-)
+@click.option("--face", "face_id", type=click.IntRange(min=1), metavar="N", help="A face_id; in images from the left.")
 @click.option("--face-model", type=FILE, metavar="FILE", help="Another MediaPipe face model.")
 @click.option("--html", is_flag=True, help="Also index.html, one page with all pictures and explanations.")
 @click.option("--out", type=FILE, metavar="DIR", help="Where to write.  [default: NAME-MODEL-inside]")

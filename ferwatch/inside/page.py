@@ -62,7 +62,8 @@ def _table(recorded: Trace) -> str:
         '<section id="layers"><h2>Every layer</h2>\n<p>In the order of the pass. A layer that is applied again has its '
         "parameters counted the first time. Multiply-adds are those of convolutions, matrix products and attention; "
         'what works element by element is not counted.</p>\n<div class="table"><table><thead><tr>'
-        '<th>layer</th><th>operation</th><th>output</th><th class="number">parameters</th><th class="number">multiply-adds</th></tr></thead>\n'
+        "<th>layer</th><th>operation</th><th>output</th>"
+        '<th class="number">parameters</th><th class="number">multiply-adds</th></tr></thead>\n'
         f'<tbody>{rows}</tbody><tfoot><tr><th colspan="3">total</th><th class="number">{recorded.parameters:,}</th>'
         f'<th class="number">{recorded.multiply_adds:,}</th></tr></tfoot></table></div></section>\n'
     )

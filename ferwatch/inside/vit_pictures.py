@@ -127,7 +127,7 @@ def _positions_picture(reading: Reading) -> Picture:
     figure = slide(
         "Positions: which places the network takes for neighbours",
         f"One small map for each of the {rows}x{rows} places: the cosine similarity of its position embedding to all "
-        "others. A place is always like itself (1).",
+        "others. White with a plus: the place itself, whose similarity is 1.",
     )
     maps[np.eye(rows**2, dtype=bool).reshape(maps.shape)] = np.nan
     high = max(0.1, float(np.nanmax(np.abs(maps))))
@@ -135,7 +135,7 @@ def _positions_picture(reading: Reading) -> Picture:
     shown = show(axes, mosaic(maps, rows), SIGNED, -high, high)
     for place_number in range(rows**2):
         row, column = divmod(place_number, rows)
-        axes.text(column * (rows + 2), row * (rows + 2), "×", ha="center", va="center", fontsize=9, color=FAINT)
+        axes.text(column * (rows + 2), row * (rows + 2), "+", ha="center", va="center", fontsize=9, color=FAINT)
     colour_bar(figure, shown, "cosine similarity", (0.8, 0.15, 0.012, 0.7))
     return Picture(
         "positions",
