@@ -17,7 +17,10 @@ else:
     import tomli as tomllib
 
 
-TYPES: dict[str, Any] = {"int": int, "float": (int, float), "str": str, "bool": bool, "dict[str, Any]": dict, "list[str]": list}
+TYPES: dict[str, Any] = {
+    **{"int": int, "float": (int, float), "str": str, "bool": bool},
+    **{"dict[str, Any]": dict, "list[str]": list},
+}
 CHOICES = {"optimizer": ("sgd", "adam", "adamw"), "schedule": ("one-cycle", "constant")}
 
 
