@@ -71,9 +71,8 @@ def train(
         raise DataError(f"{len(train_faces)} training images are fewer than a batch of {recipe.batch_size}")
     steps = steps_an_epoch * recipe.epochs
 
-    network = (model.build(**recipe.config) if network is None else network).to(
-        device, memory_format=torch.channels_last
-    )
+    network = (model.build(**recipe.config) if network is None else network).to(device)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     learner = TwoHeads(network).to(device)
     learner.eval()(prepare(torch.zeros(1, 48, 48, device=device), model.input))  # gives the second head its width
     averaged = copy.deepcopy(network)
@@ -128,7 +127,7 @@ def train(
                 loss = loss + recipe.votes * _cross_entropy(vote_logits.float(), mix(shares, share, other))
 
             state.optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             nn.utils.clip_grad_norm_(learner.parameters(), 5.0)
             state.optimizer.step()
             _average(averaged, network, min(recipe.ema, (1 + step) / (10 + step)))

@@ -17,7 +17,14 @@ else:
     import tomli as tomllib
 
 
-TYPES = {"int": int, "float": (int, float), "str": str, "bool": bool, "dict[str, Any]": dict, "list[str]": list}
+TYPES: dict[str, Any] = {
+    "int": int,
+    "float": (int, float),
+    "str": str,
+    "bool": bool,
+    "dict[str, Any]": dict,
+    "list[str]": list,
+}
 CHOICES = {"optimizer": ("sgd", "adam", "adamw"), "schedule": ("one-cycle", "constant")}
 
 
