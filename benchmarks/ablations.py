@@ -3,9 +3,8 @@
     python benchmarks/ablations.py flips --data fer2013.csv
     python benchmarks/ablations.py all --data fer2013.csv --json ablations.json
 
-Every training is from nothing, with one seed, for the same number of epochs, and small enough for a CPU; differences
-below
-a point are noise. Accuracy is on PublicTest, one view, after the last epoch.
+Every training is from nothing, with one seed, and small enough for a CPU; differences below a point are noise. Accuracy
+is on PublicTest, one view, after the last epoch.
 """
 
 from __future__ import annotations

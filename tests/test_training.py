@@ -77,7 +77,7 @@ def test_another_recipe_does_not_continue_a_training(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"state\.pt is of another recipe"):
         train(replace(recipe, learning_rate=0.2), some_faces(8), some_faces(3), tmp_path)
     (tmp_path / "state.pt").write_bytes(b"half")
-    with pytest.raises(DataError, match=r"state\.pt is damaged"):
+    with pytest.raises(WeightsError, match=r"state\.pt is damaged"):
         train(recipe, some_faces(8), some_faces(3), tmp_path)
 
 
@@ -123,7 +123,8 @@ def test_a_balanced_loss_asks_for_the_rare_class(tmp_path: Path) -> None:
         network, _ = train(replace(recipe, label_smoothing=0.0, clean=False), faces, faces, tmp_path / str(balance))
         with torch.no_grad():
             shares.append(float(network(_small(faces)).softmax(dim=1)[:, 1].mean()))
-    assert shares[0] < 0.15 < 2 * shares[0] < shares[1]
+    assert shares[0] < 0.12
+    assert shares[1] > 2 * shares[0]
 
 
 def test_the_one_cycle_schedule_rises_and_falls_to_zero() -> None:

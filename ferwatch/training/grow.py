@@ -8,13 +8,11 @@ change, since k copies have the mean and the deviation of one.
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from ferwatch.models.small_vit import SmallViT
+from ferwatch.models.small_vit import Block, SmallViT
 from ferwatch.models.vit_b_16 import ViT
 from ferwatch.preprocess import Input, prepare
 
@@ -72,21 +70,20 @@ def from_small_vit(small: SmallViT, faces: Tensor, layers: int = 12) -> ViT:
     """
     if small.class_token is None:
         raise ValueError("a ViT reads its class token, and this SmallViT pools its tokens instead")
-    width, heads = small.positions.shape[-1], small.heads
+    blocks = [block for block in small.blocks if isinstance(block, Block)]
+    width, heads = small.positions.shape[-1], blocks[0].attention.heads
     vit = ViT(96, layers, heads, width)
     vit.class_token.copy_(small.class_token)
     vit.encoder.pos_embedding.zero_()
     vit.encoder.pos_embedding[:, 1:] = small.positions
     vit.encoder.ln.load_state_dict(small.norm.state_dict())
     vit.heads.head.load_state_dict(small.head.state_dict())
-    layers_of: Any = vit.encoder.layers
-    blocks: Any = small.blocks
-    for layer in layers_of:
+    for layer in vit.encoder.layers:
         for last in (layer.self_attention.out_proj, layer.mlp[3]):
             nn.init.zeros_(last.weight)
             nn.init.zeros_(last.bias)
     spread = layers // len(blocks)
-    for layer, block in zip(layers_of[::spread], blocks, strict=True):
+    for layer, block in zip(vit.encoder.layers[::spread], blocks, strict=True):
         layer.ln_1.load_state_dict(block.norm1.state_dict())
         layer.ln_2.load_state_dict(block.norm2.state_dict())
         layer.self_attention.in_proj_weight.copy_(block.attention.to_qkv.weight)

@@ -71,8 +71,8 @@ def train(
         raise DataError(f"{len(train_faces)} training images are fewer than a batch of {recipe.batch_size}")
     steps = steps_an_epoch * recipe.epochs
 
-    network = model.build(**recipe.config) if network is None else network
-    network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = (model.build(**recipe.config) if network is None else network).to(device)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     learner = TwoHeads(network).to(device)
     learner.eval()(prepare(torch.zeros(1, 48, 48, device=device), model.input))  # gives the second head its width
     averaged = copy.deepcopy(network)

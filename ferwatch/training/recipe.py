@@ -18,8 +18,12 @@ else:
 
 
 TYPES: dict[str, Any] = {
-    **{"int": int, "float": (int, float), "str": str, "bool": bool},
-    **{"dict[str, Any]": dict, "list[str]": list},
+    "int": int,
+    "float": (int, float),
+    "str": str,
+    "bool": bool,
+    "dict[str, Any]": dict,
+    "list[str]": list,
 }
 CHOICES = {"optimizer": ("sgd", "adam", "adamw"), "schedule": ("one-cycle", "constant")}
 
