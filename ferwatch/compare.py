@@ -111,12 +111,12 @@ def look_around(moment: Moment, face: Face, finder: FaceFinder) -> Side:
     """The face again, from which the model's jitter is measured: in the frames around it; in an image, or where the
     video has no frames close by, from the same picture with the crop shifted by one of its pixels in eight directions.
     """
-    crops = [near.crop for frame in moment.neighbours if (near := _nearest(face, finder.find(frame.image, [face.box])))]
+    crops = [near.crop for frame in moment.neighbours if (near := _nearest(face, finder.find(frame.image)))]
     if len(crops) >= 2:
         return Side(moment, face, np.stack([face.crop, *crops]), "neighbouring frames")
     pixel = 1 / np.hypot(*similarity(face.keypoints)[:, 0])  # of the crop, in pixels of the picture
     steps = [(x, y) for y in (-1, 0, 1) for x in (-1, 0, 1)]
-    shifted = [align(moment.image, face.keypoints + np.float32(pixel) * np.float32(step)) for step in steps]
+    shifted = [align(moment.image, face.keypoints + np.array(step, np.float32) * np.float32(pixel)) for step in steps]
     return Side(moment, face, np.stack(shifted), "crops shifted by a pixel")
 
 

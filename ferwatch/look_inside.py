@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -53,7 +54,7 @@ def look_inside(
     Raises OutputError where the folder cannot be written.
     """
     classifier = Classifier(checkpoint)
-    network = checkpoint.network
+    network: Any = checkpoint.network
     probabilities = classifier(face.crop[None])[0]
     recorded = trace(network, prepare(torch.from_numpy(face.crop[None]), checkpoint.input))
     with torch.inference_mode():

@@ -86,13 +86,13 @@ def colour_bar(figure: Figure, image: AxesImage, text: str, at: tuple[float, flo
     axes = place(figure, *at)
     axes.set_axis_on()
     bar = figure.colorbar(image, cax=axes)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=11, color=FAINT, labelcolor=INK, length=3)
     bar.set_label(text, fontsize=12, color=INK)
 
 
 def show_gray(axes: Axes, crop: NDArray[np.uint8], text: str = "") -> None:
-    show(axes, crop, "gray", 0, 255)
+    show(axes, crop.astype(np.float32), "gray", 0, 255)
     if text:
         label(axes, text)
 

@@ -102,7 +102,8 @@ class AnnotatedVideo:
         odd_rows, odd_columns = image.shape[0] % 2, image.shape[1] % 2
         if odd_rows or odd_columns:
             image = cv2.copyMakeBorder(image, 0, odd_rows, 0, odd_columns, cv2.BORDER_REPLICATE)  # type: ignore[assignment]
-        frame = av.VideoFrame.from_ndarray(cv2.cvtColor(image, cv2.COLOR_BGR2YUV_I420), format="yuv420p")
+        planes = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2YUV_I420), np.uint8)
+        frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
         # Times that a damaged source repeats still need an order.
         self._last = frame.pts = max(round(time / CLOCK), self._last + 1)
         frame.time_base = CLOCK
