@@ -20,8 +20,6 @@ from ferwatch.video import ROUNDING
 Classify = Callable[[NDArray[np.uint8]], NDArray[np.float64]]
 """(N, 48, 48) crops -> (N, 7) probabilities."""
 
-FacePair = tuple[tuple[Moment, Face], tuple[Moment, Face]]
-
 SIGNIFICANT = 3.0
 """A change counts as more than jitter from this many standard deviations, and from one percentage point, on."""
 
@@ -85,7 +83,7 @@ def divergence(p: NDArray[np.float64], q: NDArray[np.float64]) -> float:
     return float(jensenshannon(p, q, base=2)) ** 2
 
 
-def faces_to_compare(moments: list[Moment], face_id: int | None = None) -> list[FacePair]:
+def faces_to_compare(moments: list[Moment], face_id: int | None = None) -> list[tuple[tuple[Moment, Face], ...]]:
     """The pairs of faces: of one moment, neighbours from left to right; of two, those with the same face_id.
 
     Raises FerwatchError where there is no such pair.
@@ -97,29 +95,28 @@ def faces_to_compare(moments: list[Moment], face_id: int | None = None) -> list[
             raise FerwatchError(f"{only.name}: {count} was found, and a comparison needs two; give a second image")
         ordered = sorted(only.faces, key=lambda face: face.box[0] + face.box[2] / 2)
         return [((only, a), (only, b)) for a, b in pairwise(ordered)]
-    first, second = moments
     for moment in moments:
         if not moment.faces:
             raise FerwatchError(f"{moment.name}: no face was found")
     if face_id is not None:
-        return [((first, first.face(face_id)), (second, second.face(face_id)))]
-    common = sorted({face.face_id for face in first.faces} & {face.face_id for face in second.faces})
+        return [tuple((moment, moment.face(face_id)) for moment in moments)]
+    common = sorted(set.intersection(*({face.face_id for face in moment.faces} for moment in moments)))
     if not common:
         shown = "; ".join(f"{m.name}: face {', '.join(str(f.face_id) for f in m.faces)}" for m in moments)
         raise FerwatchError(f"nobody is in both ({shown})")
-    return [((first, first.face(number)), (second, second.face(number))) for number in common]
+    return [tuple((moment, moment.face(number)) for moment in moments) for number in common]
 
 
 def look_around(moment: Moment, face: Face, finder: FaceFinder) -> Side:
     """The face again, from which the model's jitter is measured: in the frames around it; in an image, or where the
     video has no frames close by, from the same picture with the crop shifted by one of its pixels in eight directions.
     """
-    crops = [near.crop for frame in moment.neighbours if (near := _nearest(face, finder.find(frame.image, [face.box])))]
+    crops = [near.crop for frame in moment.neighbours if (near := _nearest(face, finder.find(frame.image)))]
     if len(crops) >= 2:
         return Side(moment, face, np.stack([face.crop, *crops]), "neighbouring frames")
     pixel = 1 / np.hypot(*similarity(face.keypoints)[:, 0])  # of the crop, in pixels of the picture
     steps = [(x, y) for y in (-1, 0, 1) for x in (-1, 0, 1)]
-    shifted = [align(moment.image, face.keypoints + (pixel * np.array(step)).astype(np.float32)) for step in steps]
+    shifted = [align(moment.image, face.keypoints + np.array(step, np.float32) * np.float32(pixel)) for step in steps]
     return Side(moment, face, np.stack(shifted), "crops shifted by a pixel")
 
 

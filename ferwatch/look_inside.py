@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -54,11 +54,11 @@ def look_inside(
     Raises OutputError where the folder cannot be written.
     """
     classifier = Classifier(checkpoint)
-    network = checkpoint.network
+    network: Any = checkpoint.network
     probabilities = classifier(face.crop[None])[0]
     recorded = trace(network, prepare(torch.from_numpy(face.crop[None]), checkpoint.input))
     with torch.inference_mode():
-        features = cast(Any, network).features(recorded.input)[0].double().numpy()
+        features = network.features(recorded.input)[0].double().numpy()
 
     reading = read_transformer(network, recorded)
     pictures = [input_picture(image, face, recorded, checkpoint.input, probabilities, checkpoint.model)]

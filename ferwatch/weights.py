@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import pickle
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -157,14 +156,28 @@ def _expand(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _load_foreign(path: Path, model: str) -> Checkpoint:
-    try:
-        tensors = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError, KeyError) as cause:
-        raise WeightsError(f"{path} is not a plain state dict of tensors ({str(cause).splitlines()[0]})") from None
-    if not isinstance(tensors, dict) or not all(isinstance(t, Tensor) for t in tensors.values()):
-        raise WeightsError(f"{path} is not a plain state dict of tensors")
+    tensors = read_state_dict(path)
     network = _network(model, {}, tensors, path)
     return Checkpoint(model, network, find(model).input, checksum=hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def read_state_dict(path: Path) -> dict[str, Tensor]:
+    """A foreign file of named tensors (.pth, .pt); raises WeightsError where it is anything else."""
+    tensors = read_plain(path)
+    if not isinstance(tensors, dict) or not all(isinstance(t, Tensor) for t in tensors.values()):
+        raise WeightsError(f"{path} is not a plain state dict of tensors")
+    return tensors
+
+
+def read_plain(path: Path, device: str = "cpu") -> Any:
+    """What torch.save wrote of tensors, numbers and containers, and never code. Raises WeightsError for all else."""
+    try:
+        return torch.load(path, map_location=device, weights_only=True)
+    except OSError as cause:
+        raise WeightsError(f"{path} cannot be read: {cause.strerror}") from None
+    except Exception as cause:  # on damaged files torch's restricted unpickler raises errors of every kind
+        # Its text is left out, since it tells the reader how to run the code in the file.
+        raise WeightsError(f"{path} is damaged, or holds more than plain tensors, which is never opened") from cause
 
 
 def _network(model: str, config: Mapping[str, Any], tensors: Mapping[str, Tensor], path: Path) -> nn.Module:

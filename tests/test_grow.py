@@ -1,8 +1,11 @@
 import pytest
 import torch
 
+from ferwatch.models import Input
+from ferwatch.models.small_vit import SmallViT
 from ferwatch.models.vit_b_16 import ViT
-from ferwatch.training.grow import grow
+from ferwatch.preprocess import prepare
+from ferwatch.training.grow import from_small_vit, grow
 
 
 @pytest.fixture(scope="module")
@@ -38,3 +41,24 @@ def test_copies_learn_different_things(small: ViT) -> None:
     gradient = large.encoder.layers[0].mlp[0].weight.grad
     one, another = gradient[:768], gradient[768:1536]
     assert (one - another).norm() > 0.1 * one.norm()
+
+
+def test_a_vit_goes_on_from_a_small_vits_blocks() -> None:
+    """But for the patches' embedding it computes what the small one does."""
+    torch.manual_seed(0)
+    student = SmallViT(pool="class").eval()
+    for weight in student.parameters():
+        weight.data.add_(torch.randn_like(weight) * 0.05)
+    faces = torch.randint(0, 256, (40, 8, 8)).float()
+    faces = torch.nn.functional.interpolate(faces[:, None], size=(48, 48), mode="bicubic")[:, 0].clamp(0, 255)
+    vit = from_small_vit(student, faces).eval()
+    small, large = prepare(faces, Input(48)), prepare(faces, Input(96, channels=3))
+    with torch.no_grad():
+        tokens = student.stem(small).flatten(2).transpose(1, 2)
+        fitted = vit.conv_proj(large).flatten(2).transpose(1, 2)
+        vit._process_input = lambda _: tokens  # type: ignore[method-assign]
+        torch.testing.assert_close(vit(large), student(small), rtol=1e-3, atol=1e-3)
+    # The embedding is linear and the stem is not: it explains a part.
+    assert (fitted - tokens).var() < 0.9 * tokens.var(dim=(0, 1)).mean()
+    with pytest.raises(ValueError, match="pools its tokens"):
+        from_small_vit(SmallViT(), faces)

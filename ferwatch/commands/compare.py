@@ -88,7 +88,10 @@ def compare(
         pairs = [
             (look_around(*left, finder), look_around(*right, finder)) for left, right in faces_to_compare(moments, face)
         ]
-    comparisons = [[compare_faces(*pair, name, c) for name, c in classifiers.items()] for pair in pairs]
+    comparisons = [
+        [compare_faces(left, right, name, classifier) for name, classifier in classifiers.items()]
+        for left, right in pairs
+    ]
     files = write_comparison(comparisons, out)
     click.echo("\n\n".join(map(table, comparisons)))
     click.echo(f"\nin {out.resolve()}: {', '.join(file.name for file in files)}")

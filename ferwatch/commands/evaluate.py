@@ -71,9 +71,7 @@ def evaluate(
     evaluations = []
     for name, classifier in zip(names, classifiers, strict=True):
         with tqdm(desc=name, total=len(faces), unit=" faces", disable=not sys.stderr.isatty(), leave=False) as bar:
-            evaluations.append(
-                measure(classifier, faces, unseen, tta=tta, on_progress=lambda done, bar=bar: bar.update(done - bar.n))
-            )
+            evaluations.append(measure(classifier, faces, unseen, tta=tta, on_faces=bar.update))
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
     for name, result in zip(names, evaluations, strict=True):

@@ -33,14 +33,18 @@ class Time(click.ParamType):
 @click.option("--model", default="cnn", show_default=True, help="cnn, small-vit or vit-b-16; see 'ferwatch models'.")
 @click.option("--sample-fps", type=click.FloatRange(min=0, min_open=True), help="Samples a second.  [default: 10]")
 @click.option("--every", type=click.IntRange(min=1), metavar="N", help="Every Nth frame.")
-@click.option("--interval", type=click.FloatRange(min=0, min_open=True), metavar="S", help="One sample every S seconds.")
+@click.option(
+    "--interval", type=click.FloatRange(min=0, min_open=True), metavar="S", help="One sample every S seconds."
+)
 @click.option("--all-frames", is_flag=True, help="Every frame.")
 @click.option("--start", type=Time(), default=0.0, metavar="T", help="Begin here: seconds or [HH:]MM:SS[.mmm].")
 @click.option("--end", type=Time(), metavar="T", help="Stop here.")
-@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="The run folder.  [default: VIDEO-ferwatch]")
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="DIR", help="The run folder.  [default: VIDEO-ferwatch]"
+)
 @click.option("--export", "exports", multiple=True, type=click.Choice(EXPORTS), help="One more file; may be repeated.")
 @click.option("--no-video", is_flag=True, help="Do not write annotated.mp4.")
-@click.option("--smoothing", type=click.FloatRange(min=0), metavar="S", help="Seconds; 0 turns it off.  [default: 0.3]")
+@click.option("--smoothing", type=click.FloatRange(min=0), metavar="S", help="Seconds; 0 turns it off.  [default: 0.2]")
 @click.option("--blur-faces", is_flag=True, help="Make faces unrecognisable in annotated.mp4.")
 @click.option("--weights", type=click.Path(path_type=Path), metavar="FILE", help="Other weights of this model.")
 @click.option("--face-model", type=click.Path(path_type=Path), metavar="FILE", help="Another MediaPipe face model.")
@@ -102,7 +106,7 @@ def _sampling(sample_fps: float | None, every: int | None, interval: float | Non
 
 
 def print_summary(done: Run) -> None:
-    """What a person wants to know at the end: who was seen, for how long, with which emotions, and where the files are."""
+    """What a person wants to know: who was seen, for how long, with which emotions, and where the files are."""
     from ferwatch.times import format_time
 
     summary = done.summary

@@ -45,6 +45,7 @@ def train(
     import torch
     from tqdm import tqdm
 
+    from ferwatch.models import find
     from ferwatch.records import DataError
     from ferwatch.training.data import load, not_among
     from ferwatch.training.finish import finish
@@ -56,6 +57,7 @@ def train(
         raise click.UsageError("--unfreeze goes with --pretrained")
     if pretrained and model != "vit-b-16":
         raise click.UsageError("--pretrained is for vit-b-16")
+    find(model)
     recipe_file = recipe_file or shipped_recipe(f"{model}-pretrained" if pretrained else model)
     recipe = read_recipe(recipe_file)
     if recipe.model != model:

@@ -93,7 +93,7 @@ def colour_bar(figure: Figure, image: AxesImage, text: str, at: tuple[float, flo
 
 
 def show_gray(axes: Axes, crop: NDArray[np.uint8], text: str = "") -> None:
-    show(axes, crop, "gray", 0, 255)
+    show(axes, crop.astype(np.float32), "gray", 0, 255)
     if text:
         label(axes, text)
 

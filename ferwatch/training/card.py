@@ -62,7 +62,7 @@ def _network(card: Card) -> str:
     lines = [
         f"- Input: {card.input.side}x{card.input.side} pixels, {gray}, aligned as FER2013's faces are",
         f"- {card.parameters:,} parameters, {card.multiply_adds / 1e6:,.1f} million multiply-adds a face",
-        f"- {1000 * card.seconds_per_face:.2f} ms a face, in batches of 16, measured with {card.threads} threads",
+        f"- {1000 * card.seconds_per_face:.2f} ms a face, in batches of 16, threads: {card.threads}",
         f"- Classes, in this order: {', '.join(EMOTIONS)}",
     ]
     return "\n".join(lines)
@@ -121,8 +121,8 @@ def _training(card: Card) -> str:
         if recipe.grown_from:
             parts.append(
                 "Then grown to this width without changing its answers (every feature copied, its readers' weights "
-                f"shared out among the copies), and trained on; epochs of that: {recipe.epochs}. The growth itself adds "
-                "no accuracy: only the epochs after it can."
+                f"shared out among the copies), and trained on; epochs of that: {recipe.epochs}. The growth itself "
+                "adds no accuracy: only the epochs after it can."
             )
         targets = ["FER2013's labels"]
         if recipe.votes > 0:

@@ -80,7 +80,7 @@ def _load_csv(path: Path, split: str) -> Faces:
 
 
 def _label(text: str | None, place: str) -> int:
-    if text not in map(str, range(len(EMOTIONS))):
+    if text is None or not text.isascii() or not text.isdecimal() or int(text) >= len(EMOTIONS):
         raise DataError(f"{place}: the emotion is {text!r}, not 0 to {len(EMOTIONS) - 1}")
     return int(text)
 

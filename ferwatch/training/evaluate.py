@@ -60,18 +60,18 @@ def evaluate(
     unseen: NDArray[np.bool_] | None,
     *,
     tta: bool = False,
-    on_progress: Callable[[int], None] | None = None,
+    on_faces: Callable[[int], object] | None = None,
 ) -> Evaluation:
     """Scores a classifier on faces of which `unseen` (N,) marks those without a copy in the training set.
 
-    `tta` averages ten views of each face; `on_progress` is called with the number of faces that are done.
+    `tta` averages ten views of each face; `on_faces` is called with how many more faces are done.
     """
     rows = []
     for start in range(0, len(faces), STEP):
         crops = faces.images[start : start + STEP]
         rows.append(np.mean([classifier(view) for view in views(crops)], axis=0) if tta else classifier(crops))
-        if on_progress is not None:
-            on_progress(start + len(crops))
+        if on_faces is not None:
+            on_faces(len(crops))
     probabilities = np.concatenate(rows)
     return Evaluation(
         model=classifier.checkpoint.model,

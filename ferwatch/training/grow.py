@@ -12,7 +12,7 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from ferwatch.models.small_vit import SmallViT
+from ferwatch.models.small_vit import Block, SmallViT
 from ferwatch.models.vit_b_16 import ViT
 from ferwatch.preprocess import Input, prepare
 
@@ -62,15 +62,16 @@ def _share_inputs(weight: Tensor, copies: int, noise: float, generator: torch.Ge
 def from_small_vit(small: SmallViT, faces: Tensor, layers: int = 12) -> ViT:
     """A ViT/16 of the same width that goes on from a trained SmallViT with a class token.
 
-    Its every other layer is one of the small one's blocks, and those between add nothing at first. Only the patches' embedding
-    has no counterpart: it is the linear map that comes nearest to the small one's convolutional stem (least squares).
+    Its every other layer is one of the small one's blocks, and those between add nothing at first. Only the patches'
+    embedding has no counterpart: it is the linear map nearest to the small one's convolutional stem (least squares).
 
     Args:
         faces: (N, 48, 48) gray, 0 to 255, on which the embedding is fitted.
     """
     if small.class_token is None:
         raise ValueError("a ViT reads its class token, and this SmallViT pools its tokens instead")
-    width, heads = small.positions.shape[-1], small.blocks[0].attention.heads
+    blocks = [block for block in small.blocks if isinstance(block, Block)]
+    width, heads = small.positions.shape[-1], blocks[0].attention.heads
     vit = ViT(96, layers, heads, width)
     vit.class_token.copy_(small.class_token)
     vit.encoder.pos_embedding.zero_()
@@ -81,8 +82,8 @@ def from_small_vit(small: SmallViT, faces: Tensor, layers: int = 12) -> ViT:
         for last in (layer.self_attention.out_proj, layer.mlp[3]):
             nn.init.zeros_(last.weight)
             nn.init.zeros_(last.bias)
-    spread = layers // len(small.blocks)
-    for layer, block in zip(vit.encoder.layers[::spread], small.blocks, strict=True):
+    spread = layers // len(blocks)
+    for layer, block in zip(vit.encoder.layers[::spread], blocks, strict=True):
         layer.ln_1.load_state_dict(block.norm1.state_dict())
         layer.ln_2.load_state_dict(block.norm2.state_dict())
         layer.self_attention.in_proj_weight.copy_(block.attention.to_qkv.weight)

@@ -71,9 +71,8 @@ def train(
         raise DataError(f"{len(train_faces)} training images are fewer than a batch of {recipe.batch_size}")
     steps = steps_an_epoch * recipe.epochs
 
-    network = (model.build(**recipe.config) if network is None else network).to(
-        device, memory_format=torch.channels_last
-    )
+    network = (model.build(**recipe.config) if network is None else network).to(device)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     learner = TwoHeads(network).to(device)
     learner.eval()(prepare(torch.zeros(1, 48, 48, device=device), model.input))  # gives the second head its width
     averaged = copy.deepcopy(network)
@@ -85,8 +84,10 @@ def train(
     prior = torch.bincount(labels, minlength=len(EMOTIONS)).clamp(min=1).float().log().to(device) * recipe.balance
     forward = torch.compile(learner) if recipe.compile else learner
     autocast = torch.autocast(torch.device(device).type, torch.bfloat16)
-    with autocast:
-        teach = _teaching(recipe, teachers, images, device)
+    taught: Tensor | None = None
+    if recipe.distill > 0 and recipe.distill_once and len(curve) < recipe.epochs:
+        with autocast:
+            taught = _teach_once(teachers, images, device, recipe.distill_temperature)
 
     for epoch in range(len(curve), recipe.epochs):
         started, losses, hits = time.monotonic(), 0.0, 0
@@ -111,13 +112,14 @@ def train(
                 x = erase(x, recipe.erase, generator)
             with autocast:
                 logits, vote_logits = forward(x.contiguous(memory_format=torch.channels_last))
-                soft = teach(rows, faces, share, other) if teach is not None else None
+                if recipe.distill > 0:
+                    t = recipe.distill_temperature
+                    soft = _teach(teachers, faces, t) if taught is None else mix(taught[rows], share, other)
             logits = logits.float()
 
             target = F.one_hot(y, len(EMOTIONS)).float().lerp(torch.tensor(1 / len(EMOTIONS)), recipe.label_smoothing)
             loss = _cross_entropy(logits + prior, mix(target, share, other))
-            if soft is not None:
-                t = recipe.distill_temperature
+            if recipe.distill > 0:
                 loss = loss.lerp(_cross_entropy(logits / t, soft) * t * t, recipe.distill)
             if recipe.votes > 0 and votes is not None:
                 counts = votes[rows].to(device)  # a row of zeros, where nobody voted, adds nothing
@@ -125,7 +127,7 @@ def train(
                 loss = loss + recipe.votes * _cross_entropy(vote_logits.float(), mix(shares, share, other))
 
             state.optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             nn.utils.clip_grad_norm_(learner.parameters(), 5.0)
             state.optimizer.step()
             _average(averaged, network, min(recipe.ema, (1 + step) / (10 + step)))
@@ -209,20 +211,12 @@ def _cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
     return -(target * logits.log_softmax(dim=1)).sum(dim=1).mean()
 
 
-def _teaching(
-    recipe: Recipe, teachers: Sequence[Teacher], images: Tensor, device: str
-) -> Callable[[Tensor, Tensor, Tensor, Tensor], Tensor] | None:
-    """(rows, their augmented faces, share, other) -> (N, 7), what the teachers say of them; None without distillation."""
-    if recipe.distill == 0:
-        return None
-    t = recipe.distill_temperature
-    if not recipe.distill_once:
-        return lambda rows, faces, share, other: _teach(teachers, faces, t)
+def _teach_once(teachers: Sequence[Teacher], images: Tensor, device: str, temperature: float) -> Tensor:
+    """(N, 7): the teachers' mean answer to each face as it is and mirrored."""
     both = [
-        torch.cat([_teach(teachers, batch.to(device), t) for batch in views.split(256)]) for views in (images, images.flip(2))
+        [_teach(teachers, batch.to(device), temperature) for batch in x.split(256)] for x in (images, images.flip(2))
     ]
-    answers = (both[0] + both[1]) / 2
-    return lambda rows, faces, share, other: mix(answers[rows], share, other)
+    return (torch.cat(both[0]) + torch.cat(both[1])) / 2
 
 
 @torch.no_grad()

@@ -33,7 +33,7 @@ def draw_curves(curve: Sequence[Epoch], path: Path) -> None:
     """Loss and accuracy against epochs."""
     epochs = [line.epoch for line in curve]
     with _picture(path, 2, 10, 4) as (loss, accuracy):
-        loss.plot(epochs, [line.train_loss for line in curve], color=TRAIN, label="training, as augmented")
+        loss.plot(epochs, [line.train_loss for line in curve], color=TRAIN, label="training, all its targets")
         loss.plot(epochs, [line.public_test_loss for line in curve], color=TEST, label="PublicTest")
         loss.axhline(np.log(7), color="0.6", linewidth=0.8, linestyle=":")
         loss.annotate(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 
 import torch
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from ferwatch.models.vit_b_16 import ViT
 from ferwatch.records import WeightsError
+from ferwatch.weights import read_state_dict
 
 from torchvision.models import ViT_B_16_Weights  # isort: skip  (after ViT's module, which lets it load)
 from torchvision.models.vision_transformer import interpolate_embeddings  # isort: skip
@@ -58,14 +58,11 @@ def _imagenet() -> dict[str, Tensor]:
 
 
 def _read(path: Path) -> dict[str, Tensor]:
+    if path.suffix != ".safetensors":
+        return read_state_dict(path)
     try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        weights = torch.load(path, map_location="cpu", weights_only=True)
+        return load_file(path)
     except OSError as cause:
         raise WeightsError(f"{path} cannot be read: {cause.strerror}") from None
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, SafetensorError) as cause:
-        raise WeightsError(f"{path} is not a plain state dict of tensors ({str(cause).splitlines()[0]})") from None
-    if not isinstance(weights, dict) or not all(isinstance(t, Tensor) for t in weights.values()):
-        raise WeightsError(f"{path} is not a plain state dict of tensors")
-    return weights
+    except SafetensorError as cause:
+        raise WeightsError(f"{path} is damaged ({cause})") from None

@@ -17,7 +17,14 @@ else:
     import tomli as tomllib
 
 
-TYPES = {"int": int, "float": (int, float), "str": str, "bool": bool, "dict[str, Any]": dict, "list[str]": list}
+TYPES: dict[str, Any] = {
+    "int": int,
+    "float": (int, float),
+    "str": str,
+    "bool": bool,
+    "dict[str, Any]": dict,
+    "list[str]": list,
+}
 CHOICES = {"optimizer": ("sgd", "adam", "adamw"), "schedule": ("one-cycle", "constant")}
 
 
@@ -60,7 +67,7 @@ class Recipe:
     """Weight of the teachers' softened answers against the labels."""
     distill_temperature: float = 2.0
     distill_once: bool = False
-    """The teachers answer once, to each face as it is and mirrored, not to every augmented view: a step costs no more."""
+    """The teachers answer once to each face, as it is and mirrored, not to every augmented view, which is dear."""
     balance: float = 0.0
     """Logit adjustment (Menon et al. 2021, https://arxiv.org/abs/2007.07314) by this power of the class frequencies."""
     ema: float = 0.998
@@ -68,7 +75,7 @@ class Recipe:
     grown_from: str = ""
     """A recipe in the same folder whose trained network is grown to this one's width and starts this training."""
     blocks_from: str = ""
-    """"small-vit": the shipped one, which has a class token, lends a vit-b-16 of its width the blocks it starts with."""
+    """"small-vit": the shipped one lends a vit-b-16 of its width the blocks that it starts with."""
     compile: bool = False
     seed: int = 0
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import pickle
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from torch import nn
 from ferwatch.outputs.whole import whole_file
 from ferwatch.records import DataError
 from ferwatch.training.recipe import Recipe
+from ferwatch.weights import read_plain
 
 
 @dataclass(frozen=True)
@@ -55,17 +55,12 @@ class State:
     def load(self, device: str) -> list[Epoch]:
         """Continues from the file where there is one; returns the curve so far.
 
-        Raises DataError where the file is damaged or belongs to another recipe.
+        Raises WeightsError where the file is damaged, and DataError where it belongs to another recipe.
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if not self.path.exists():
             return []
-        try:
-            state = torch.load(self.path, map_location=device, weights_only=True)
-        except (pickle.UnpicklingError, RuntimeError, EOFError) as cause:
-            raise DataError(
-                f"{self.path} is damaged ({str(cause).splitlines()[0]}); remove it to begin again"
-            ) from None
+        state = read_plain(self.path, device)
         if Recipe(**state["recipe"]) != self.recipe:
             raise DataError(f"{self.path} is of another recipe; train into another folder with --out, or remove it")
         self.learner.load_state_dict(state["learner"])

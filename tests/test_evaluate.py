@@ -1,0 +1,102 @@
+"""What `ferwatch evaluate` measures, on answers that are known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from ferwatch.classify import Classifier
+from ferwatch.models import Input
+from ferwatch.training.data import Faces
+from ferwatch.training.evaluate import class_table, compare_with_crowd, crowd_majority, evaluate, views
+from ferwatch.training.metrics import score
+from ferwatch.weights import Checkpoint
+
+
+class Brightness(torch.nn.Module):
+    """Answers with the class whose seventh of the picture's width is brightest."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.stack([part.mean(dim=(1, 2, 3)) for part in x[..., :42].split(6, dim=3)], dim=1) * 8
+
+
+def striped(labels: list[int]) -> Faces:
+    images = np.zeros((len(labels), 48, 48), np.uint8)
+    for image, label in zip(images, labels, strict=True):
+        image[:, 6 * label : 6 * label + 6] = 255
+    return Faces(images, np.array(labels))
+
+
+@pytest.fixture
+def classifier() -> Classifier:
+    return Classifier(Checkpoint("cnn", Brightness(), Input(48, contrast="unit"), temperature=2.0))
+
+
+def test_the_checkpoints_temperature_is_used_and_copies_are_left_out(classifier: Classifier) -> None:
+    faces = striped([0, 1, 2, 3, 4, 5, 6])
+    faces.labels[6] = 0  # one that it gets wrong
+    unseen = np.array([True] * 5 + [False] * 2)
+    result = evaluate(classifier, faces, unseen)
+    assert result.whole.correct == 6
+    assert (result.deduplicated.n, result.deduplicated.correct) == (5, 5)
+    sure = np.exp(8 / 2) / (np.exp(8 / 2) + 6)
+    assert result.probabilities.max(axis=1) == pytest.approx(sure, rel=1e-4)
+    told = result.as_dict()
+    assert told["per_class"]["angry"] == [1, 2]
+    assert {"n", "correct", "accuracy", "macro_f1", "loss", "ece", "per_class", "deduplicated"} <= set(told)
+
+
+def test_ten_views_are_the_face_moved_and_mirrored() -> None:
+    crops = np.random.default_rng(0).integers(0, 256, (3, 48, 48)).astype(np.uint8)
+    ten = views(crops, shift=2)
+    assert len(ten) == 10
+    assert np.array_equal(ten[0], crops)
+    assert np.array_equal(ten[1], crops[:, :, ::-1])
+    assert np.array_equal(ten[2][:, :, 2:], crops[:, :, :-2])  # moved right, the border repeated
+    assert np.array_equal(ten[2][:, :, 0], crops[:, :, 0])
+    assert len({view.tobytes() for view in ten}) == 10
+
+
+def test_averaging_views_averages_their_probabilities(classifier: Classifier) -> None:
+    faces = striped([0, 3])
+    averaged = evaluate(classifier, faces, None, tta=True)
+    by_hand = np.mean([classifier(view) for view in views(faces.images)], axis=0)
+    assert np.allclose(averaged.probabilities, by_hand)
+    assert averaged.deduplicated is None
+
+
+def test_the_crowds_majority_has_more_votes_than_any_other_choice() -> None:
+    # neutral, happiness, surprise, sadness, anger, disgust, fear, contempt, unknown
+    votes = np.array(
+        [
+            [1, 8, 0, 0, 0, 0, 1, 0, 0],
+            [5, 5, 0, 0, 0, 0, 0, 0, 0],  # a draw
+            [3, 0, 0, 0, 0, 0, 0, 7, 0],  # contempt, which is none of the seven
+            [0] * 9,
+            [0, 0, 0, 0, 6, 4, 0, 0, 0],
+        ],
+        np.float32,
+    )
+    majority, has = crowd_majority(votes)
+    assert has.tolist() == [True, False, False, False, True]
+    assert majority[has].tolist() == [3, 0]  # happy, angry
+
+
+def test_agreement_and_divergence() -> None:
+    votes = np.array([[0, 10, 0, 0, 0, 0, 0, 0, 0], [0, 0, 0, 10, 0, 0, 0, 0, 0]], np.float32)
+    happy, sad, angry = (np.eye(7)[[i]] for i in (3, 4, 0))
+    same = compare_with_crowd(np.concatenate([happy, sad]), votes)
+    assert (same.n, same.agreement, same.divergence) == (2, 1.0, pytest.approx(0))
+    half = compare_with_crowd(np.concatenate([happy, angry]), votes)
+    assert (half.agreement, half.divergence) == (0.5, pytest.approx(0.5))  # one distribution disjoint: 1 bit
+    between = compare_with_crowd(np.concatenate([(happy + sad) / 2, sad]), votes)
+    by_hand = (0.5 * np.log2(1 / 0.75) + 0.5 * (0.5 * np.log2(0.5 / 0.75) + 0.5 * np.log2(0.5 / 0.25))) / 2
+    assert between.divergence == pytest.approx(by_hand)
+
+
+def test_the_class_table_has_the_reports_form() -> None:
+    probabilities = np.eye(7)[[3, 3, 0]]
+    table = class_table(score(probabilities, np.array([3, 3, 3])))
+    assert "Happy    :  67% (2/3)" in table
+    assert table.endswith("Accuracy : 66.7% (2/3)")

@@ -1,0 +1,281 @@
+"""Training: recipes, targets, resuming, and the whole command on a small data set that can be learnt."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from ferwatch.models import find
+from ferwatch.models.vit_b_16 import ViT
+from ferwatch.records import DataError, FerwatchError, WeightsError
+from ferwatch.shipped import read_metadata
+from ferwatch.training.data import Faces
+from ferwatch.training.finish import multiply_adds
+from ferwatch.training.loop import learning_rate, train
+from ferwatch.training.pretrained import pretrained_vit
+from ferwatch.training.recipe import Recipe, as_toml, read_recipe, shipped_recipe
+from ferwatch.training.stages import train_stages
+from ferwatch.weights import Checkpoint, load, save
+
+RECIPES = sorted(shipped_recipe("cnn").parent.glob("*.toml"))
+
+
+def some_faces(n: int, seed: int = 0) -> Faces:
+    """Noise with a bar whose height on the face says the label: something a small network learns at once."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % 7
+    images = rng.integers(60, 120, (n, 48, 48))
+    for image, label in zip(images, labels, strict=True):
+        image[3 + 6 * label : 8 + 6 * label, 6:42] += 120
+    return Faces(images.astype(np.uint8), labels, rng.integers(0, 4, (n, 9)).astype(np.float32))
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_every_recipe_starts_and_runs_two_steps_and_resumes(path: Path, tmp_path: Path) -> None:
+    """Stopped after its first epoch of two steps and taken up again, a training is the uninterrupted one."""
+    recipe = replace(read_recipe(path), epochs=2, batch_size=2, compile=False, grown_from="")
+    if recipe.model == "vit-b-16":
+        recipe = replace(recipe, config={"width": 64, "heads": 1, "layers": 2})
+    faces, test = some_faces(4), some_faces(3)
+    teachers = [(find("cnn").build().eval(), find("cnn").input)]
+    losses: dict[str, list[float]] = {"whole": [], "parts": []}
+
+    def run(name: str, max_steps: int | None) -> torch.nn.Module:
+        return train(
+            recipe,
+            faces,
+            test,
+            tmp_path / name,
+            teachers=teachers,
+            max_steps=max_steps,
+            on_step=lambda _step, _steps, loss: losses[name].append(loss),
+        )[0]
+
+    whole = run("whole", None)
+    run("parts", 2)
+    parts = run("parts", None)
+    assert len(losses["parts"]) == 4
+    assert losses["parts"] == losses["whole"]
+    assert all(math.isfinite(loss) for loss in losses["whole"])
+    for name, tensor in whole.state_dict().items():
+        assert torch.equal(tensor, parts.state_dict()[name])
+    assert len((tmp_path / "parts" / "curve.csv").read_text().splitlines()) == 3
+
+
+def test_another_recipe_does_not_continue_a_training(tmp_path: Path) -> None:
+    recipe = Recipe("report-vit", epochs=1, batch_size=4)
+    train(recipe, some_faces(8), some_faces(3), tmp_path)
+    with pytest.raises(DataError, match=r"state\.pt is of another recipe"):
+        train(replace(recipe, learning_rate=0.2), some_faces(8), some_faces(3), tmp_path)
+    (tmp_path / "state.pt").write_bytes(b"half")
+    with pytest.raises(WeightsError, match=r"state\.pt is damaged"):
+        train(recipe, some_faces(8), some_faces(3), tmp_path)
+
+
+def test_what_the_data_lacks_is_said_before_training(tmp_path: Path) -> None:
+    faces = some_faces(8)
+    with pytest.raises(DataError, match="--ferplus"):
+        train(Recipe("report-vit", votes=0.5), Faces(faces.images, faces.labels), faces, tmp_path)
+    with pytest.raises(DataError, match="--teacher"):
+        train(Recipe("report-vit", distill=0.5), faces, faces, tmp_path)
+    with pytest.raises(DataError, match="8 training images are fewer than a batch of 128"):
+        train(Recipe("report-vit"), faces, faces, tmp_path)
+
+
+def test_a_student_follows_its_teacher_instead_of_the_labels(tmp_path: Path) -> None:
+    class Contrary(torch.nn.Module):
+        """Always sure of the class after the one the bar shows."""
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            bars = torch.stack([x[:, 0, 3 + 6 * c : 8 + 6 * c, 20:28].mean(dim=(1, 2)) for c in range(7)], dim=1)
+            return torch.nn.functional.one_hot((bars.argmax(dim=1) + 1) % 7, 7) * 20.0
+
+    faces = some_faces(280)
+    recipe = Recipe("report-cnn", epochs=25, batch_size=28, optimizer="adam", learning_rate=3e-3, augment=0, erase=0)
+    recipe = replace(recipe, mirror=False, ema=0.9, distill=1.0)
+    network, _ = train(recipe, faces, faces, tmp_path, teachers=[(Contrary(), find("cnn").input)])
+    with torch.no_grad():
+        answers = network(_small(faces)).argmax(1)
+    assert (answers.numpy() == (faces.labels + 1) % 7).mean() > 0.9
+
+
+def _small(faces: Faces) -> torch.Tensor:
+    x = torch.from_numpy(faces.images).unsqueeze(1) / 255
+    return torch.nn.functional.interpolate(x, size=(32, 32), mode="bilinear", antialias=True)
+
+
+def test_a_balanced_loss_asks_for_the_rare_class(tmp_path: Path) -> None:
+    """Where the picture says nothing, a plain loss answers by frequency and an adjusted one does not."""
+    rng = np.random.default_rng(0)
+    faces = Faces(rng.integers(0, 256, (256, 48, 48)).astype(np.uint8), np.where(np.arange(256) % 16 == 0, 1, 3))
+    shares = []
+    for balance in (0.0, 1.0):
+        recipe = Recipe("report-vit", epochs=6, batch_size=32, optimizer="adam", learning_rate=3e-3, balance=balance)
+        network, _ = train(replace(recipe, label_smoothing=0.0, clean=False), faces, faces, tmp_path / str(balance))
+        with torch.no_grad():
+            shares.append(float(network(_small(faces)).softmax(dim=1)[:, 1].mean()))
+    assert shares[0] < 0.12
+    assert shares[1] > 2 * shares[0]
+
+
+def test_the_one_cycle_schedule_rises_and_falls_to_zero() -> None:
+    recipe = Recipe("cnn", learning_rate=0.1, warmup=0.1)
+    rates = [learning_rate(recipe, step, 1000) for step in range(1000)]
+    assert max(rates) == pytest.approx(0.1, rel=0.02)
+    assert np.argmax(rates) == pytest.approx(100, abs=1)
+    assert rates[0] < 0.002
+    assert rates[-1] < 1e-5
+    assert learning_rate(replace(recipe, schedule="constant"), 999, 1000) == 0.1
+
+
+def test_recipes_survive_being_written_and_errors_in_them_are_named(tmp_path: Path) -> None:
+    recipe = Recipe("small-vit", config={"width": 96, "pool": "class"}, votes=0.5, teachers=["cnn"], compile=True)
+    (tmp_path / "a.toml").write_text(as_toml(recipe))
+    assert read_recipe(tmp_path / "a.toml") == recipe
+    for text, told in (
+        ('model = "cnn"\nepoch = 3', "epoch is no setting"),
+        ("epochs = 3", "names no model"),
+        ("model = ", "is no TOML file"),
+        ('model = "cnn"\nepochs = "many"', "epochs is 'many', which is no int"),
+        ('model = "cnn"\noptimizer = "lion"', "optimizer is 'lion', not one of sgd, adam, adamw"),
+    ):
+        (tmp_path / "b.toml").write_text(text)
+        with pytest.raises(DataError, match=told):
+            read_recipe(tmp_path / "b.toml")
+    with pytest.raises(DataError, match=r"none\.toml cannot be read"):
+        read_recipe(tmp_path / "none.toml")
+
+
+def test_multiply_adds_of_the_reports_cnn_by_hand() -> None:
+    by_hand = 28 * 28 * 6 * 25 + 10 * 10 * 16 * 6 * 25 + 400 * 120 + 120 * 84 + 84 * 7
+    assert multiply_adds(find("report-cnn").build().eval(), "report-cnn") == by_hand
+
+
+def test_vit_b_16_grows_out_of_a_narrow_one(tmp_path: Path) -> None:
+    config = "config = { width = 64, heads = 1, layers = 2 }\nbatch_size = 2\nerase = 0.0\naugment = 0.0\n"
+    (tmp_path / "narrow.toml").write_text('model = "vit-b-16"\nepochs = 1\n' + config)
+    recipe = Recipe("vit-b-16", epochs=0, batch_size=2, grown_from="narrow")
+    faces = some_faces(4)
+    trained = train_stages(recipe, tmp_path, faces, faces, tmp_path / "out")
+    assert isinstance(trained.network, ViT)
+    assert trained.network.hidden_dim == 768
+    assert [stage.config["width"] for stage in trained.stages] == [64]
+    assert [epoch.epoch for epoch in trained.curve] == [1]
+    assert (tmp_path / "out" / "narrow" / "state.pt").exists()
+
+
+def test_pretrained_weights_go_in_with_their_positions_resampled(tmp_path: Path) -> None:
+    from torchvision.models import vit_b_16  # after our module, which lets torchvision load
+
+    theirs = vit_b_16(image_size=224)
+    torch.save(theirs.state_dict(), tmp_path / "vit_b_16.pth")
+    ours = pretrained_vit(str(tmp_path / "vit_b_16.pth"), "last")
+    assert torch.equal(ours.conv_proj.weight, theirs.conv_proj.weight)
+    assert ours.encoder.pos_embedding.shape == (1, 37, 768)
+    assert torch.equal(ours.encoder.pos_embedding[:, 0], theirs.encoder.pos_embedding[:, 0])
+    learnt = {name.split(".")[2] for name, p in ours.named_parameters() if p.requires_grad and ".layers." in name}
+    assert learnt == {"encoder_layer_10", "encoder_layer_11"}
+    assert all(p.requires_grad for p in ours.heads.parameters())
+    assert not ours.conv_proj.weight.requires_grad
+    torch.save({"conv1.weight": torch.zeros(2)}, tmp_path / "other.pth")
+    with pytest.raises(WeightsError, match="is no state dict of torchvision's vit_b_16"):
+        pretrained_vit(str(tmp_path / "other.pth"), "all")
+
+
+def test_without_a_network_the_imagenet_weights_are_asked_for_as_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_arguments: object, **_options: object) -> None:
+        raise OSError("Name or service not known")
+
+    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", refuse)
+    with pytest.raises(
+        WeightsError, match=r"cannot be fetched .*vit_b_16-[0-9a-f]{8}\.pth and give it with --pretrained"
+    ):
+        pretrained_vit("imagenet", "head")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set in the folder layout."""
+    root = tmp_path_factory.mktemp("fer2013")
+    for split, n, seed in (("train", 140, 0), ("public_test", 70, 1)):
+        faces = some_faces(n, seed)
+        for i, (image, label) in enumerate(zip(faces.images, faces.labels, strict=True)):
+            place = root / split / ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")[label]
+            place.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(place / f"{i:05d}.png"), image)
+    return root
+
+
+def test_the_command_trains_resumes_and_writes_what_evaluate_reads(
+    ferwatch: Callable[..., object], folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "quick.toml").write_text(
+        'model = "report-cnn"\nepochs = 12\nbatch_size = 14\noptimizer = "adam"\nlearning_rate = 3e-3\n'
+        "augment = 0.0\nmirror = false\nerase = 0.0\nema = 0.9\n"
+    )
+    command = ["train", "--model", "report-cnn", "--data", folder, "--recipe", "quick.toml", "--out", "trained"]
+    done = ferwatch(*command)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("epoch ") == 12
+    assert "\r" not in done.stderr
+    path = tmp_path / "trained" / "report-cnn.safetensors"
+    told = read_metadata(path)["about"]
+    assert told["command"].startswith("ferwatch train --model report-cnn --data ")
+    assert str(folder.parent) not in json.dumps(told)
+    assert told["public_test"]["accuracy"] > 0.9
+    card = (tmp_path / "trained" / "report-cnn.md").read_text()
+    assert f"{told['public_test']['accuracy']:.2%}" in card
+    assert "learning_rate = 0.003" in card
+    load(path, "report-cnn")  # whose checksum the card states
+    for name in ("curves", "confusion", "reliability"):
+        assert cv2.imread(str(tmp_path / "trained" / f"report-cnn-{name}.png")).std() > 5
+    with open(tmp_path / "trained" / "report-cnn-curve.csv") as f:
+        curve = list(csv.DictReader(f))
+    assert float(curve[-1]["train_loss"]) < float(curve[0]["train_loss"])
+
+    again = ferwatch(*command)  # complete: it is only measured and written again
+    assert "epoch " not in again.stdout
+    assert read_metadata(path)["about"]["public_test"] == told["public_test"]
+
+    weights = ["--weights", path, "--json", "figures.json", "--out", "pictures"]
+    shown = ferwatch("evaluate", "--model", "report-cnn", "--data", folder, *weights)
+    assert shown.returncode == 0, shown.stderr
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    assert figures["per_class"] == told["public_test"]["per_class"]
+    assert figures["n"] == 70
+    assert f"({figures['correct']}/70)" in shown.stdout
+    assert len(list((tmp_path / "pictures").glob("*.png"))) == 2
+
+
+def test_wrong_use_is_told_in_one_line(ferwatch: Callable[..., object], folder: Path) -> None:
+    for arguments, code, told in (
+        (["train", "--model", "resnet", "--data", folder], 1, "there is no model 'resnet'"),
+        (["train", "--model", "cnn", "--data", folder, "--pretrained", "imagenet"], 2, "--pretrained is for vit-b-16"),
+        (["train", "--model", "cnn", "--data", "nowhere.csv"], 1, "nowhere.csv cannot be read"),
+        (["evaluate", "--model", "cnn", "--data", folder, "--weights", "no.safetensors"], 1, "no.safetensors"),
+    ):
+        result = ferwatch(*arguments)
+        assert result.returncode == code, arguments
+        assert told in result.stderr
+        assert "Traceback" not in result.stderr
+
+
+def test_a_checkpoint_teaches_whatever_model_it_is_of(tmp_path: Path) -> None:
+    from ferwatch.training.stages import load_teachers
+
+    network = find("report-vit").build().eval()
+    file = save(Checkpoint("report-vit", network, find("report-vit").input), tmp_path / "x.safetensors")[0]
+    ((teacher, to),) = load_teachers([file])
+    assert to.side == 32
+    assert torch.equal(teacher(torch.ones(1, 1, 32, 32)), network(torch.ones(1, 1, 32, 32)))
+    with pytest.raises(FerwatchError, match=r"none\.safetensors"):
+        load_teachers([tmp_path / "none.safetensors"])
