@@ -72,7 +72,7 @@ def video_moments(
     finder: FaceFinder,
     on_frame: Callable[[float], None] = lambda _: None,
 ) -> list[Moment]:
-    """A video at each of the given times, in their order: the sample that a run shows then.
+    """A video at each of the given times, in their order: the sample of a run that is nearest.
 
     The video is followed from its start at ten samples a second, as a run does, so that boxes, crops and face ids are
     those of its frames.csv. `on_frame` is told the time of each frame. Raises VideoError where a time lies after the
@@ -109,6 +109,9 @@ class _Wanted:
     last: float = 0.0
     """The time of the video's last frame so far."""
 
+    def is_nearer(self, frame: Frame) -> bool:
+        return self.frame is None or abs(frame.timestamp - self.time) < abs(self.frame.timestamp - self.time)
+
 
 def _samples(frames: Iterable[Frame], wanted: Sequence[_Wanted], on_frame: Callable[[float], None]) -> Iterator[Frame]:
     """The frames that a run samples; on the way each wanted one is kept with its neighbours."""
@@ -120,8 +123,7 @@ def _samples(frames: Iterable[Frame], wanted: Sequence[_Wanted], on_frame: Calla
         sampled = cell > taken
         for want in wanted:
             want.last = frame.timestamp
-            # a video may begin after the time that is asked for: then its first frame is shown
-            if sampled and (want.frame is None or frame.timestamp <= want.time + ROUNDING):
+            if sampled and want.is_nearer(frame):
                 want.frame, want.neighbours, want.missing = frame, list(before), NEIGHBOURS
             elif want.missing:
                 want.neighbours.append(frame)
