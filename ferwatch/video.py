@@ -169,23 +169,40 @@ class VideoReader:
 
     def _decode(self) -> Iterator[av.VideoFrame]:
         """Every picture that decodes. A damaged packet costs its own pictures, not those after it."""
+        latest = -math.inf
+        for picture in self._decode_in_threads():
+            if picture.pts is not None:
+                latest = max(latest, picture.pts)
+            yield picture
+        if self._broken and latest > -math.inf:
+            yield from self._decode_tail(int(latest))
+
+    def _decode_in_threads(self) -> Iterator[av.VideoFrame]:
         packets = self._container.demux(self._stream)
         while True:
             try:
                 packet = next(packets)
             except StopIteration:
-                break
+                return
             except (av.FFmpegError, IndexError) as cause:  # IndexError: a damaged MPEG-TS grew a stream (PyAV 18)
                 self.warnings.append(f"reading stops before its end: {cause}")
-                break
+                self._broken += 1
+                return
             self._hidden += packet.is_discard
             self._broken += packet.is_corrupt
             try:
                 yield from self._stream.decode(packet)
             except av.FFmpegError:
                 self._broken += 1
-        with suppress(av.FFmpegError):  # EOFError where the demuxer has already flushed the decoder
-            yield from self._stream.decode(None)
+
+    def _decode_tail(self, latest: int) -> Iterator[av.VideoFrame]:
+        """The pictures after `latest`: with a thread for each frame, FFmpeg loses those behind damage near the end."""
+        with open_video(self.path) as container, suppress(av.FFmpegError, IndexError):
+            stream = container.streams[self._stream.index]  # decoded here without such threads
+            container.seek(latest, stream=stream)
+            for packet in container.demux(stream):
+                with suppress(av.FFmpegError):
+                    yield from (p for p in stream.decode(packet) if p.pts is not None and p.pts > latest)
 
     def _describe(self, first: av.VideoFrame) -> VideoInfo:
         stream, container = self._stream, self._container
