@@ -9,8 +9,7 @@ than the short-range one; short-range tiles find more than 90% of those from 80.
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import floor
 from pathlib import Path
 from types import TracebackType
@@ -47,7 +46,7 @@ CLEAR_ENOUGH = 0.25
 """The lower one while a video is followed, where each look counts: 1.5 pixels."""
 CLOSE = (0.45, 0.55)
 """The shares that a face fills in two closer looks."""
-EVERYWHERE_EVERY = 2.0
+EVERYWHERE_EVERY = 4.0
 """Seconds of video between two searches of the whole picture."""
 CHANGES_EVERY = 0.1
 """Seconds of video between two looks at what has changed."""
@@ -64,7 +63,7 @@ class Sighting(NamedTuple):
 
 
 class FaceFinder:
-    """Finds and aligns faces. Close it, or use it as a context manager.
+    """Finds and aligns faces. A context manager: MediaPipe 1.x has to be closed before Python ends.
 
     face_model: MediaPipe's short-range model; where it is not given, the one in MediaPipe's wheel (up to 0.10.21) or
     the one that Google publishes, fetched once. Raises WeightsError where there is none or it is no face model.
@@ -79,7 +78,6 @@ class FaceFinder:
             )
             with without_chatter():
                 self._detector = FaceDetector.create_from_options(options)
-                self._closing = weakref.finalize(self, _close, self._detector)
                 self._look(np.zeros((128, 128, 3), np.uint8))  # the first picture makes it talk once more
         except OSError as cause:
             raise WeightsError(f"the face model {path} cannot be read: {cause.strerror or cause}") from None
@@ -88,7 +86,8 @@ class FaceFinder:
             raise WeightsError(f"{path} is no face detection model that MediaPipe runs: {reason}") from None
 
     def close(self) -> None:
-        self._closing()
+        with without_chatter():
+            self._detector.close()
 
     def __enter__(self) -> FaceFinder:
         return self
@@ -99,10 +98,10 @@ class FaceFinder:
     def watch(self, frames: Iterable[Frame]) -> Iterator[tuple[int, float, list[Face]]]:
         """Index, time and faces of each frame of a video, in order, and what may be a face, for the Tracker to decide.
 
-        The first frame of every two seconds and the first of a new scene are searched everywhere. In between, the
-        finder looks at the whole picture, closer where it saw a face since, and ten times a second at that tile of each
-        size in which most has changed; at all that have, where it sees no face. So nothing depends on what came before
-        a multiple of two seconds: a run can be taken up there.
+        The first frame of every four seconds and the first of a new scene are searched everywhere. In between, the
+        finder looks at the whole picture, closer where it saw a face since, and ten times a second where most has
+        changed; wherever something has, while it sees no face. So nothing depends on what came before a multiple of
+        four seconds: a run can be taken up there.
         """
         period = moment = None
         for frame in frames:
@@ -113,12 +112,11 @@ class FaceFinder:
                 tiles, seen = changes.all_tiles(), []
                 faces = self._search(frame.image, tiles)
             else:
-                changed = changes.tiles(face.box for face in seen)
-                tiles = [level[0] for level in changed if level] if new_moment else []
-                faces = self._search(frame.image, tiles, near=[face.box for face in seen])
-                if not faces and any(changed):
-                    tiles = [tile for level in changed for tile in level]
-                    faces = self._search(frame.image, tiles)
+                known = [face.box for face in seen]
+                tiles = changes.tiles(known, at_most=2) if new_moment else []
+                faces = self._search(frame.image, tiles, near=known)
+                if not any(face.score >= FACE_SCORE for face in faces) and (changed := changes.tiles()):
+                    tiles, faces = changed, self._search(frame.image, changed)
             changes.looked_at(tiles)
             lost = [face for face in seen if not any(_same(face.box, other.box) for other in faces)]
             seen = faces + [face for face in lost if face.score >= SURE]
@@ -144,14 +142,14 @@ class FaceFinder:
         for tile in tiles:
             # A tile may cut a face: however sure, it is looked at again as a whole.
             sightings += [s._replace(share=0.0) for s in self._look_at(image, tile)]
-        sightings = [s for s in _distinct(sightings) if s.score >= least_score]
+        sightings = [s for s in _distinct(sightings, _alike) if s.score >= least_score]
         faces = [s for s in sightings if s.score >= SURE and least_share <= s.share <= CLEAR[1]]
         for box in [*(s.box for s in sightings), *(near or ())]:
             if any(_same(box, face.box) for face in faces):
                 continue
             if closer := self._look_closer(image, box, twice=thorough):
                 faces.append(closer)
-        faces = [face for face in _distinct(faces) if plausible(face.box, face.keypoints)][:MOST_FACES]
+        faces = [face for face in _distinct(faces, _same) if plausible(face.box, face.keypoints)][:MOST_FACES]
         faces.sort(key=lambda face: face.box[0] + face.box[2] / 2)
         return [Face(f.box, f.keypoints, f.score, align(image, f.keypoints)) for f in faces]
 
@@ -243,22 +241,30 @@ def _mean(looks: Sequence[Sighting]) -> Sighting:
     return Sighting(tuple(box.tolist()), keypoints, float(score), float(share))
 
 
-def _distinct(sightings: Iterable[Sighting]) -> list[Sighting]:
-    """The sightings without those that show a face again; the clearer, surer one stays."""
+def _distinct(sightings: Iterable[Sighting], same: Callable[[Box, Box], bool]) -> list[Sighting]:
+    """The sightings without those that show the same again, surest first; a clear one stays before a surer one that is
+    cut or small."""
     kept: list[Sighting] = []
-    for sighting in sorted(sightings, key=lambda s: (s.share >= CLEAR_ENOUGH, s.score), reverse=True):
-        if not any(_same(sighting.box, other.box) for other in kept):
+    for sighting in sorted(
+        sightings, key=lambda s: (s.score >= SURE and s.share >= CLEAR_ENOUGH, s.score), reverse=True
+    ):
+        if not any(same(sighting.box, other.box) for other in kept):
             kept.append(sighting)
     return kept
 
 
 def _same(a: Box, b: Box) -> bool:
     """Whether two boxes are one face's: much of the smaller lies in the other."""
+    return _shared(a, b) > 0.4 * min(a[2] * a[3], b[2] * b[3])
+
+
+def _alike(a: Box, b: Box) -> bool:
+    """Whether two boxes are about the same: they share half of what both cover."""
+    return _shared(a, b) > (a[2] * a[3] + b[2] * b[3]) / 3
+
+
+def _shared(a: Box, b: Box) -> float:
+    """The area that two boxes share."""
     width = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
     height = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
-    return width > 0 and height > 0 and width * height > 0.4 * min(a[2] * a[3], b[2] * b[3])
-
-
-def _close(detector: FaceDetector) -> None:
-    with without_chatter():
-        detector.close()
+    return max(0.0, width) * max(0.0, height)

@@ -61,19 +61,26 @@ class Changes:
     def all_tiles(self) -> list[Box]:
         return [tile for level in self._levels for tile in level]
 
-    def tiles(self, known: Iterable[Box] = ()) -> list[list[Box]]:
-        """The tiles of each level with a change in them, most change first. Around `known` boxes things may move."""
+    def tiles(self, known: Iterable[Box] = (), at_most: int | None = None) -> list[Box]:
+        """Tiles that cover what has changed, of each size at most so many, most change first.
+
+        Around `known` boxes things may move.
+        """
         apart = np.ones((ROWS, COLUMNS), bool)
         for x, y, width, height in known:
             apart[self._parts_of((x - width / 2, y - height / 2, 2 * width, 2 * height))] = False
-        levels = []
+        tiles = []
         for level, looked in zip(self._levels, self._looked, strict=True):
             change = np.abs(self._picture - looked) * apart
             change[change <= CHANGE] = 0
-            amounts = [float(change[self._parts_of(tile)].sum()) for tile in level]
-            order = sorted(range(len(level)), key=lambda i: -amounts[i])
-            levels.append([level[i] for i in order if amounts[i] > 0])
-        return levels
+            for _ in level[:at_most]:
+                amounts = [change[self._parts_of(tile)].sum() for tile in level]
+                most = int(np.argmax(amounts))
+                if not amounts[most]:
+                    break
+                tiles.append(level[most])
+                change[self._parts_of(level[most])] = 0
+        return tiles
 
     def looked_at(self, tiles: Iterable[Box]) -> None:
         for tile in tiles:
