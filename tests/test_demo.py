@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -64,21 +65,21 @@ def test_one_face_all_the_time_and_a_second_in_its_part(pictures: list[tuple[flo
 def test_mouths_show_the_expressions_at_the_known_times(pictures: list[tuple[float, NDArray[np.uint8]]]) -> None:
     times = known_times()
     assert {first for _, first, _ in times} >= {"neutral", "happy", "surprise"}
-    seen: dict[tuple[str, str], list[tuple[float, float]]] = {}
-    for (_, first, second), (ends, _, _) in zip(times, [*times[1:], (16.0, "", "")], strict=True):
-        # Just before the next change: whatever began at the row's time has settled by then.
-        _, picture = min(pictures, key=lambda frame: abs(frame[0] - (ends - 0.06)))
-        for person, name, mouth in zip(("first", "second"), (first, second), mouths(picture), strict=False):
-            seen.setdefault((person, name), []).append(mouth)
-    print(seen)
+    with mp.solutions.face_mesh.FaceMesh(static_image_mode=True, max_num_faces=2, refine_landmarks=True) as mesh:
+        for (_, first, second), (ends, _, _) in zip(times, [*times[1:], (16.0, "", "")], strict=True):
+            # Just before the next change: whatever began at the row's time has settled by then.
+            _, picture = min(pictures, key=lambda frame: abs(frame[0] - (ends - 0.06)))
+            shown = [name for name in (first, second) if name]
+            for name, (width, gap) in zip(shown, mouths(picture, mesh), strict=True):
+                assert (width > 0.93) == (name == "happy"), f"{name} before {ends} s: a mouth {width:.2f} wide"
+                assert (gap > 0.3) == (name == "surprise"), f"{name} before {ends} s: a mouth {gap:.2f} open"
 
 
-def mouths(picture: NDArray[np.uint8]) -> list[tuple[float, float]]:
+def mouths(picture: NDArray[np.uint8], mesh: Any) -> list[tuple[float, float]]:
     """How wide every face's mouth is and how far open, from left to right, in distances between the irises."""
     # Enlarged, because the mesh is made for faces that fill the picture.
     large = cv2.resize(picture, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC)
-    with mp.solutions.face_mesh.FaceMesh(static_image_mode=True, max_num_faces=2, refine_landmarks=True) as mesh:
-        found = mesh.process(large).multi_face_landmarks or []
+    found = mesh.process(large).multi_face_landmarks or []
     faces = [np.array([(p.x * 640, p.y * 360) for p in face.landmark]) for face in found]
     ends = [(61, 291), (13, 14), (468, 473)]
     lengths = [[np.hypot(*(face[a] - face[b])) for a, b in ends] for face in sorted(faces, key=lambda face: face[0, 0])]
