@@ -10,9 +10,11 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 from PIL import Image
 
 from ferwatch.analysis import track
+from ferwatch.cli import cli
 from ferwatch.compare import Side, changes, compare, divergence, faces_to_compare
 from ferwatch.faces import FaceFinder
 from ferwatch.models import MODELS
@@ -111,10 +113,9 @@ def test_command_on_a_video(
         ["--at", "1", "--at", "x"],
         ["--pairs", "every:1", "--at", "1"],
     ):
-        assert ferwatch("compare", video, *wrong).returncode == 2
-    nobody = ferwatch("compare", video, "--at", "0", "--at", "1", "--face", "7", "--weights", weights)
-    assert nobody.returncode == 1
-    assert "there is no face 7; the faces found are: 1" in nobody.stderr
+        assert CliRunner().invoke(cli, ["compare", str(video), *wrong]).exit_code == 2
+    nobody = ["compare", str(video), "--at", "0", "--at", "1", "--face", "7", "--weights", str(weights)]
+    assert "there is no face 7; the faces found are: 1" in str(CliRunner().invoke(cli, nobody).exception)
 
 
 def test_divergence() -> None:

@@ -9,12 +9,14 @@ from subprocess import CompletedProcess
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 from einops import rearrange
 from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
+from ferwatch.cli import cli
 from ferwatch.inside.occlusion import PATCH, occlude
 from ferwatch.inside.trace import Trace, attention_layers, layer_table, trace
 from ferwatch.inside.transformer import Reading, read_transformer
@@ -236,7 +238,7 @@ def test_report_cnn_first_layer_is_conv2d_with_the_stored_kernels(
 
 def test_wrong_usage(ferwatch: Callable[..., CompletedProcess[str]], clip: Callable[[str], Path]) -> None:
     video = clip("single_face.mp4")
-    assert ferwatch("look-inside", video).returncode == 2  # a video needs a time
+    assert CliRunner().invoke(cli, ["look-inside", str(video)]).exit_code == 2  # a video needs a time
     late = ferwatch("look-inside", video, "--at", "1:00", "--model", "report-cnn", "--weights", "nothing.pth")
     assert late.returncode == 1
     assert late.stderr.count("\n") == 1

@@ -86,7 +86,7 @@ def compare(
     with FaceFinder(face_model) as finder:
         moments = [image_moment(p, finder) for p in inputs] if all(stills) else video_moments(inputs[0], times, finder)
         pairs = [
-            [look_around(moment, face, finder) for moment, face in pair] for pair in faces_to_compare(moments, face)
+            (look_around(*left, finder), look_around(*right, finder)) for left, right in faces_to_compare(moments, face)
         ]
     comparisons = [
         [compare_faces(left, right, name, classifier) for name, classifier in classifiers.items()]

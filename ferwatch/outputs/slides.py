@@ -6,6 +6,7 @@ import io
 import textwrap
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -72,7 +73,7 @@ def place(figure: Figure, left: float, bottom: float, width: float, height: floa
     return axes
 
 
-def show(axes: Axes, image: Array, cmap: str, low: float, high: float) -> AxesImage:
+def show(axes: Axes, image: NDArray[Any], cmap: str, low: float, high: float) -> AxesImage:
     """An enlargement without smoothing; NaN stays white."""
     return axes.imshow(image, cmap=cmap, vmin=low, vmax=high, interpolation="nearest")
 
