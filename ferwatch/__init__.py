@@ -1,9 +1,9 @@
 """ferwatch turns a video into an emotion timeline.
 
-    for frame in ferwatch.track("interview.mp4", model="cnn"):
-        print(frame.timestamp, [(face.face_id, face.emotion, face.confidence) for face in frame.faces])
+for frame in ferwatch.track("interview.mp4", model="cnn"):
+    print(frame.timestamp, [(face.face_id, face.emotion, face.confidence) for face in frame.faces])
 
-    run = ferwatch.analyze("interview.mp4", out="interview-ferwatch")
+run = ferwatch.analyze("interview.mp4", out="interview-ferwatch")
 """
 
 from typing import TYPE_CHECKING, Any

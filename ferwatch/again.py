@@ -22,15 +22,23 @@ def timeline_again(run: Path, *, smoothing: float | None, exports: Sequence[str]
     folder = RunFolder(run if run.is_dir() else run.parent)
     rows = folder.rows if run.is_dir() else run
     if not rows.exists() and folder.partial_rows.exists():
-        raise DataError(f"{folder.path} holds an interrupted run; finish it with --resume, or name {folder.partial_rows}")
+        raise DataError(
+            f"{folder.path} holds an interrupted run; finish it with --resume, or name {folder.partial_rows}"
+        )
     recording = read_frames_csv(rows)
-    media, duration, fps = "", float(recording.timestamp.max(initial=0)), 0.0
+    source, media, duration, fps = "", "", 0.0, 0.0
     if folder.facts.exists():
         facts = folder.read_facts()
+        source = Path(facts["video"]["file"]).name
         media, duration, fps = facts["timeline"]["media"], facts["timeline"]["duration"], facts["video"]["fps"]
         smoothing = facts["timeline"]["smoothing"] if smoothing is None else smoothing
     timeline = build_timeline(
-        recording, smoothing=SMOOTHING if smoothing is None else smoothing, video=media, duration=duration, fps=fps
+        recording,
+        smoothing=SMOOTHING if smoothing is None else smoothing,
+        source=source,
+        video=media,
+        duration=duration,
+        fps=fps,
     )
     make_folder(out or folder.path)
     return write_timeline(out or folder.path, timeline, exports)

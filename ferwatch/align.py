@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import ceil
+from typing import Any
 
 import cv2
 import numpy as np
@@ -11,17 +12,17 @@ from numpy.typing import NDArray
 from ferwatch.records import FACE_SIZE
 
 FER2013_EYES_AND_MOUTH = np.array([[0.328, 0.391], [0.679, 0.388], [0.508, 0.770]])
-"""(3, 2) right eye, left eye, mouth in units of the crop's side: MediaPipe's keypoints on FER2013, mean of 3,000 images."""
+"""(3, 2) right eye, left eye, mouth in units of the crop's side: the mean of MediaPipe's keypoints on 3,000 images."""
 _RIGHT_EYE, _LEFT_EYE, _MOUTH = 0, 1, 3
 
 
 def similarity(keypoints: NDArray[np.floating], size: int = FACE_SIZE) -> NDArray[np.float64]:
     """The similarity transform (turn, scale, shift) that brings eyes and mouth nearest to FER2013's, by least squares.
 
-    keypoints: (6, 2) as in records.Face. Returns (2, 3), from pixels of the picture to pixels of a crop of `size`; in both,
-    (0, 0) is the corner of the first pixel, not its centre. Closed form of Umeyama (1991) in the plane, where a turn with
-    a scale is one complex factor; a mirrored face stays mirrored. In profile, where the eyes fall together, the distance
-    from eyes to mouth alone sets the scale.
+    keypoints: (6, 2) as in records.Face. Returns (2, 3), from pixels of the picture to pixels of a crop of `size`; in
+    both, (0, 0) is the corner of the first pixel, not its centre. Umeyama (1991) in closed form: in the plane a turn
+    with a scale is one complex factor. In profile, where the eyes fall together, the distance from eyes to mouth alone
+    sets the scale.
     """
     points = np.asarray(keypoints, dtype=np.float64)[[_RIGHT_EYE, _LEFT_EYE, _MOUTH]]
     source, target = points @ (1, 1j), size * FER2013_EYES_AND_MOUTH @ (1, 1j)
@@ -34,14 +35,15 @@ def similarity(keypoints: NDArray[np.floating], size: int = FACE_SIZE) -> NDArra
 def align(image: NDArray[np.uint8], keypoints: NDArray[np.floating]) -> NDArray[np.uint8]:
     """The face as FER2013 would show it.
 
-    image: (H, W, 3) BGR or (H, W) gray. Returns (48, 48) gray (Rec. 601). A large face is averaged down; what lies outside
-    the picture repeats its edge.
+    image: (H, W, 3) BGR or (H, W) gray. Returns (48, 48) gray (Rec. 601). A large face is averaged down; what lies
+    outside the picture repeats its edge.
     """
     matrix = similarity(keypoints)
     shrink = 1 / np.hypot(*matrix[:, 0])  # picture pixels in a crop pixel
     image, corner = _around(image, matrix)
     gray = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-    # Whole-number averaging is quick. It does most of the work; turned sampling on a finer grid and its average do the rest.
+    # Averaging by a whole number is quick and does most of the work; turned sampling on a finer grid and its average
+    # do the rest.
     block = max(1, int(shrink / 2))
     if block > 1:
         height, width = (side // block * block for side in gray.shape)
@@ -52,8 +54,12 @@ def align(image: NDArray[np.uint8], keypoints: NDArray[np.floating]) -> NDArray[
     warp[:, :2] = matrix[:, :2] * finer * block
     warp[:, 2] = (matrix[:, :2] @ corner + matrix[:, 2]) * finer + warp[:, :2] @ (0.5, 0.5) - 0.5
     side = FACE_SIZE * finer
-    crop = cv2.warpAffine(gray, warp, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return crop if finer == 1 else cv2.resize(crop, (FACE_SIZE, FACE_SIZE), interpolation=cv2.INTER_AREA)
+    crop: NDArray[Any] = cv2.warpAffine(
+        gray, warp, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    if finer > 1:
+        crop = cv2.resize(crop, (FACE_SIZE, FACE_SIZE), interpolation=cv2.INTER_AREA)
+    return crop
 
 
 def _around(image: NDArray[np.uint8], matrix: NDArray[np.float64]) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:

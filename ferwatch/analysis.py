@@ -108,8 +108,8 @@ def analyze(
 ) -> Run:
     """Does the main job: writes a run folder for a video, and returns what it found.
 
-    The rows are written as they come, to frames.partial.csv, which becomes frames.csv when the last one is there; all else is
-    made from frames.csv, and run.json, written last, marks a finished run.
+    The rows are written as they come, to frames.partial.csv, which becomes frames.csv when the last one is there; all
+    else is made from frames.csv, and run.json, written last, marks a finished run.
 
     Args:
         out: the run folder; VIDEO-STEM-ferwatch in the working directory where it is not given.
@@ -117,8 +117,8 @@ def analyze(
         annotate: also write annotated.mp4; `blur_faces` makes the faces in it unrecognisable.
         smoothing: seconds; 0 turns it off.
         resume: continue the interrupted run that the folder holds.
-    Raises VideoError, WeightsError, or OutputError where the folder holds a run already and neither `overwrite` nor `resume`
-    allows to touch it.
+    Raises VideoError, WeightsError, or OutputError where the folder holds a run already and neither `overwrite` nor
+    `resume` allows to touch it.
     """
     video = Path(video)
     watch = Stopwatch()
@@ -146,7 +146,14 @@ def analyze(
     # What players open beside the timeline has to have its times: of the annotated video, time 0 is `start`.
     plays_alike = annotate and start == 0
     media = "annotated.mp4" if plays_alike else os.path.relpath(video.absolute(), folder.path.absolute())
-    timeline = build_timeline(recording, smoothing=smoothing, video=media, duration=duration, fps=reader.info.fps)
+    timeline = build_timeline(
+        recording,
+        smoothing=smoothing,
+        source=reader.info.path.name,
+        video=media,
+        duration=duration,
+        fps=reader.info.fps,
+    )
     files = [folder.rows]
     with watch.time("timeline"):
         files += write_timeline(folder.path, timeline, exports)
@@ -191,7 +198,7 @@ def _write_rows(
     begin.save(folder.resume)
     reader.skip_before = begin.frame
     total = _frames_ahead(reader)
-    with FramesWriter(folder.partial_rows, resume_at=begin.offset) as rows:
+    with FramesWriter(folder.rows, resume_at=begin.offset) as rows:
         results = pipeline.track(reader, finder, tracker, classifier, bookmarks.before)
         for frames, result in enumerate(results, start=begin.frames_written + 1):
             rows.write(result)

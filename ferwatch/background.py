@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from queue import Queue
 from typing import TypeVar
@@ -16,7 +16,7 @@ class _End:
     error: BaseException | None
 
 
-def background(items: Iterable[T], size: int = 4) -> Iterator[T]:
+def background(items: Iterable[T], size: int = 4) -> Generator[T, None, None]:
     """Yields `items` in order while a thread prepares up to `size` of them ahead.
 
     An error in the thread is raised here, after the items before it. close() stops the thread and returns when it has

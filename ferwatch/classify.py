@@ -23,7 +23,8 @@ class Classifier:
     def __init__(self, checkpoint: Checkpoint, device: str = "cpu") -> None:
         self.checkpoint = checkpoint
         self.device = device
-        self.network = checkpoint.network.to(device, memory_format=torch.channels_last).eval()
+        self.network = checkpoint.network.to(device).eval()
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def __call__(self, crops: NDArray[np.uint8]) -> NDArray[np.float64]:
         """(N, 48, 48) gray -> (N, 7) probabilities in the order of EMOTIONS; each row sums to 1."""
@@ -46,7 +47,7 @@ class Classifier:
 
 
 def choose_device(name: str) -> str:
-    """"auto" becomes the best device there is; raises FerwatchError where a device that was asked for is missing."""
+    """ "auto" becomes the best device there is; raises FerwatchError where a device that was asked for is missing."""
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
         return next(device for device in ("cuda", "mps", "cpu") if there[device])

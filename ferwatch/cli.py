@@ -65,7 +65,7 @@ def _stop(_signal: int, _frame: FrameType | None) -> None:
 
 
 def main() -> None:
-    """The console script. 0: done; 1: one line on stderr says what it could not do; 2: wrong usage; 130: interrupted."""
+    """The console script. 0: done; 1: a line on stderr says what it could not do; 2: wrong usage; 130: interrupted."""
     signal.signal(signal.SIGTERM, _stop)
     try:
         sys.exit(cli.main(standalone_mode=False) or 0)

@@ -1,25 +1,20 @@
 """FaceFinder: the faces of a picture, found by MediaPipe's short-range detector and aligned.
 
-The detector sees 128x128 pixels, so what decides whether it finds a face is how much of what it is shown the face fills: it is
-at its best from a quarter up to four fifths. One look at the whole picture is all that a usual frame costs. Where a face
-is small, doubtful or was seen a moment ago, the finder looks closer; now and then it looks at the picture tile by tile.
-(The full-range model finds fewer of the faces that matter here, and only one of the two MediaPipes runs it in this way.)
+The detector sees 128x128 pixels, so whether it finds a face depends on how much of what it is shown the face fills: a
+quarter to four fifths is best. One look at the whole picture is all that a usual frame costs. Where a face is small,
+doubtful or was there a moment ago, the finder looks closer, and now and then it goes over the picture tile by tile.
+(Of FER2013's faces at 48 to 100 of 640 pixels the full-range model found 8 to 24%, and of those from 140 pixels fewer
+than the short-range one; short-range tiles find more than 90% of those from 80.)
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
-import re
-import sys
-import tempfile
-import urllib.request
+import weakref
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from math import floor
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import mediapipe
@@ -29,8 +24,10 @@ from mediapipe.tasks.python.vision import FaceDetector, FaceDetectorOptions
 from numpy.typing import NDArray
 
 from ferwatch.align import align
-from ferwatch.outputs.whole import whole_file
+from ferwatch.chatter import without_chatter
+from ferwatch.face_model import find_face_model
 from ferwatch.records import Box, Face, Frame, WeightsError
+from ferwatch.tracking import FACE_SCORE
 
 MOST_FACES = 20
 SURE = 0.8
@@ -43,17 +40,16 @@ POSSIBLE = 0.2
 """The score from which a sighting is worth a closer look."""
 LIKELY = 0.4
 """The same while a video is followed, where another frame comes soon."""
-CLEAR = (0.25, 0.8)
-"""The share of what was looked at that a face fills, within which its keypoints are good to a pixel or so of the crop."""
+CLEAR = (0.35, 0.8)
+"""The share of what was looked at that a face fills, between which its keypoints are good to a pixel of the crop."""
+CLEAR_ENOUGH = 0.25
+"""The lower one while a video is followed, where each look counts: 1.5 pixels."""
 CLOSE = (0.45, 0.55)
 """The shares that a face fills in two closer looks."""
+SMALLEST_TILE = 64
+"""Pixels; a face in a smaller one shows no expression."""
 EVERYWHERE_EVERY = 2.0
 """Seconds of video between two looks at every tile."""
-
-MODEL_FILE = "face_detection_short_range.tflite"
-MODEL_SHA256 = "bbff11cebd1eb27a1e004cae0b0e63ec8c551cbf34a4451148b4908b8db3eca8"
-# Address, generation and checksum as Google publishes them: third_party/external_files.bzl in MediaPipe's repository.
-MODEL_URL = f"https://storage.googleapis.com/mediapipe-assets/{MODEL_FILE}?generation=1677044301978921"
 
 
 class Sighting(NamedTuple):
@@ -69,19 +65,20 @@ class Sighting(NamedTuple):
 class FaceFinder:
     """Finds and aligns faces. Close it, or use it as a context manager.
 
-    face_model: MediaPipe's short-range model; where it is not given, the one in MediaPipe's wheel (up to 0.10.21) or the one
-    that Google publishes, fetched once. Raises WeightsError where there is none or it is no face model.
+    face_model: MediaPipe's short-range model; where it is not given, the one in MediaPipe's wheel (up to 0.10.21) or
+    the one that Google publishes, fetched once. Raises WeightsError where there is none or it is no face model.
     """
 
     def __init__(self, face_model: Path | None = None) -> None:
-        path = find_model() if face_model is None else face_model
+        path = find_face_model() if face_model is None else face_model
         try:
             options = FaceDetectorOptions(
                 base_options=BaseOptions(model_asset_buffer=path.read_bytes()),
                 min_detection_confidence=POSSIBLE,
             )
-            with _without_chatter():
+            with without_chatter():
                 self._detector = FaceDetector.create_from_options(options)
+                self._closing = weakref.finalize(self, _close, self._detector)
                 self._look(np.zeros((128, 128, 3), np.uint8))  # the first picture makes it talk once more
         except OSError as cause:
             raise WeightsError(f"the face model {path} cannot be read: {cause.strerror or cause}") from None
@@ -90,8 +87,7 @@ class FaceFinder:
             raise WeightsError(f"{path} is no face detection model that MediaPipe runs: {reason}") from None
 
     def close(self) -> None:
-        with _without_chatter():
-            self._detector.close()
+        self._closing()
 
     def __enter__(self) -> FaceFinder:
         return self
@@ -100,58 +96,70 @@ class FaceFinder:
         self.close()
 
     def watch(self, frames: Iterable[Frame]) -> Iterator[tuple[int, float, list[Face]]]:
-        """Index, time and faces of each frame of a video, in order.
+        """Index, time and faces of each frame of a video, in order, and what may be a face, for the Tracker to decide.
 
-        The first frame of every two seconds and the first after a cut are looked at everywhere. In between, the finder looks
-        at the whole picture, and closer where it saw a face since; everywhere again where there is none and the picture is
-        not the one last searched. So nothing depends on what was before a multiple of two seconds: a run can be taken up
-        there.
+        The first frame of every two seconds and the first after a cut are searched everywhere. In between, the finder
+        looks at the whole picture, and closer where it saw a face since; everywhere again where it sees none and the
+        picture is not the one last searched. So nothing depends on what came before a multiple of two seconds: a run
+        can be taken up there.
         """
-        period, seen = None, list[Face]()
+        period = None
+        seen: list[Face] = []
+        searched = before = np.zeros((9, 16), np.int16)
         for frame in frames:
-            everywhere = period != (period := floor(frame.timestamp / EVERYWHERE_EVERY))
             thumbnail = _thumbnail(frame.image)
-            everywhere = everywhere or _is_cut(before, thumbnail)
-            faces = [] if everywhere else self.find(frame.image, near=[face.box for face in seen])
+            everywhere = period != (period := floor(frame.timestamp / EVERYWHERE_EVERY)) or _is_cut(before, thumbnail)
+            faces = [] if everywhere else self._search(frame.image, near=[face.box for face in seen])
             if everywhere or (not faces and _differ(searched, thumbnail)):
-                faces, seen, searched = self.find(frame.image), [], thumbnail
+                faces, seen, searched = self._search(frame.image, near=None), [], thumbnail
             lost = [face for face in seen if not any(_same(face.box, other.box) for other in faces)]
             seen = faces + [face for face in lost if face.score >= SURE]
             before = thumbnail
             yield frame.index, frame.timestamp, faces
 
-    def find(self, image: NDArray[np.uint8], near: Sequence[Box] | None = None) -> list[Face]:
-        """The faces of a picture (H, W, 3) BGR, from left to right, at most 20, with face_id 0 and a score of 0.5 or more.
+    def find(self, image: NDArray[np.uint8]) -> list[Face]:
+        """The faces of one picture (H, W, 3) BGR, from left to right, at most 20, with face_id 0.
 
-        Looks at the whole picture, then closer where that left a doubt, and at the places `near`; at every tile where `near`
-        is None, which finds faces down to about 1/14 of the picture's shorter side and takes some 20 looks.
+        Looks everywhere, which takes some 20 looks, and finds faces down to about 1/14 of the picture's shorter side.
+        """
+        return [face for face in self._search(image, near=None) if face.score >= FACE_SCORE]
+
+    def _search(self, image: NDArray[np.uint8], near: Sequence[Box] | None) -> list[Face]:
+        """The faces of a picture and what may be one, with a score of 0.5 or more.
+
+        Looks at the whole picture, then closer where that left a doubt, and at the places `near`; at every tile where
+        `near` is None.
         """
         sightings = self._look(image)
         if near is None:
             for tile in _tiles(*image.shape[1::-1]):
-                sightings += self._look_at(image, tile)
+                # A tile may cut a face: however sure, it is looked at again as a whole.
+                sightings += [s._replace(share=0.0) for s in self._look_at(image, tile)]
+            from_share, from_score, places = CLEAR[0], POSSIBLE, []
         else:
-            sightings = [s for s in sightings if s.score >= LIKELY]
-        sightings = _distinct(sightings)
-        faces = [s for s in sightings if s.score >= SURE and CLEAR[0] <= s.share <= CLEAR[1]]
-        for box in [*(s.box for s in sightings), *(near or ())]:
-            if not any(_same(box, face.box) for face in faces) and (closer := self._look_closer(image, box)):
+            from_share, from_score, places = CLEAR_ENOUGH, LIKELY, list(near)
+        sightings = [s for s in _distinct(sightings) if s.score >= from_score]
+        faces = [s for s in sightings if s.score >= SURE and from_share <= s.share <= CLEAR[1]]
+        for box in [s.box for s in sightings] + places:
+            if any(_same(box, face.box) for face in faces):
+                continue
+            if closer := self._look_closer(image, box, twice=near is None):
                 faces.append(closer)
         faces = [face for face in _distinct(faces) if plausible(face.box, face.keypoints)][:MOST_FACES]
         faces.sort(key=lambda face: face.box[0] + face.box[2] / 2)
         return [Face(f.box, f.keypoints, f.score, align(image, f.keypoints)) for f in faces]
 
-    def _look_closer(self, image: NDArray[np.uint8], box: Box) -> Sighting | None:
-        """The face at a box, where there is one: a sure one, or the mean of two looks. What only resembles a face
-        seldom does so at two scales."""
+    def _look_closer(self, image: NDArray[np.uint8], box: Box, twice: bool) -> Sighting | None:
+        """The face at a box, where there is one: the mean of two looks, or only one that is sure. What only resembles a
+        face seldom does so at two scales."""
         looks = []
         for share in CLOSE:
             found = [s for s in self._look_at(image, _square_around(box, max(box[2:]) / share)) if _same(s.box, box)]
             if not found or found[0].score < NO_FACE:
                 return None
             looks.append(found[0])
-            if found[0].score >= SURE:
-                return found[0]
+            if found[0].score >= SURE and not twice:
+                break
         mean = _mean(looks)
         return mean if mean.score >= FACE else None
 
@@ -161,15 +169,22 @@ class FaceFinder:
         left, top, right, bottom = max(0, x), max(0, y), min(image.shape[1], x + width), min(image.shape[0], y + height)
         if left >= right or top >= bottom:
             return []
-        part = cv2.copyMakeBorder(
-            image[top:bottom, left:right], *(top - y, y + height - bottom, left - x, x + width - right), cv2.BORDER_CONSTANT
+        part: NDArray[Any] = cv2.copyMakeBorder(
+            image[top:bottom, left:right],
+            *(top - y, y + height - bottom, left - x, x + width - right),
+            cv2.BORDER_CONSTANT,
         )
         return [
-            Sighting((s.box[0] + x, s.box[1] + y, *s.box[2:]), s.keypoints + np.float32((x, y)), s.score, s.share)
+            Sighting(
+                (s.box[0] + x, s.box[1] + y, *s.box[2:]),
+                s.keypoints + np.array((x, y), dtype=np.float32),
+                s.score,
+                s.share,
+            )
             for s in self._look(part)
         ]
 
-    def _look(self, image: NDArray[np.uint8]) -> list[Sighting]:
+    def _look(self, image: NDArray[Any]) -> list[Sighting]:
         """What the detector sees in a picture. It samples points, so a large picture is averaged down first."""
         height, width = image.shape[:2]
         block = max(1, max(height, width) // 256)
@@ -185,10 +200,10 @@ class FaceFinder:
         found = self._detector.detect(mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=rgb)).detections
         sightings = []
         for face in found:
-            corner = face.bounding_box
-            box = tuple(float(block * v) for v in (corner.origin_x, corner.origin_y, corner.width, corner.height))
+            at = face.bounding_box
+            x, y, w, h = (float(block * side) for side in (at.origin_x, at.origin_y, at.width, at.height))
             keypoints = np.array([(p.x, p.y) for p in face.keypoints], dtype=np.float32) * size
-            sightings.append(Sighting(box, keypoints, face.categories[0].score, max(box[2:]) / float(max(size))))
+            sightings.append(Sighting((x, y, w, h), keypoints, face.categories[0].score, max(w, h) / float(max(size))))
         return sightings
 
 
@@ -212,35 +227,11 @@ def plausible(box: Box, keypoints: NDArray[np.floating]) -> bool:
     )
 
 
-def find_model() -> Path:
-    """The model in MediaPipe's wheel, else the one fetched before, else fetched now.
-
-    Raises WeightsError where it cannot be fetched or is not the file that Google published.
-    """
-    bundled = Path(mediapipe.__file__).parent / "modules" / "face_detection" / MODEL_FILE
-    if bundled.exists():
-        return bundled
-    cached = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ferwatch" / MODEL_FILE
-    if not cached.exists():
-        remedy = "fetch it by hand and name it with --face-model FILE"
-        try:
-            with urllib.request.urlopen(MODEL_URL, timeout=30) as answer:
-                model = answer.read()
-        except OSError as cause:
-            reason = getattr(cause, "reason", cause)
-            raise WeightsError(f"the face model {MODEL_URL} cannot be fetched ({reason}); {remedy}") from None
-        if hashlib.sha256(model).hexdigest() != MODEL_SHA256:
-            raise WeightsError(f"{MODEL_URL} is not the file that Google published: its SHA-256 is wrong; {remedy}")
-        cached.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(cached) as beside:
-            beside.write_bytes(model)
-    return cached
-
-
 def _tiles(width: int, height: int) -> Iterator[Box]:
     """Overlapping squares: as wide as the shorter side, half of it, and in a large picture a quarter of it."""
     shorter = min(width, height)
-    for side in (shorter, shorter / 2, shorter / 4) if shorter >= 960 else (shorter, shorter / 2):
+    sides = [shorter, shorter / 2, shorter / 4] if shorter >= 960 else [shorter, shorter / 2]
+    for side in (side for side in sides if side >= SMALLEST_TILE):
         for y in _starts(height, side):
             for x in _starts(width, side):
                 yield x, y, side, side
@@ -264,14 +255,14 @@ def _mean(looks: Sequence[Sighting]) -> Sighting:
 def _distinct(sightings: Iterable[Sighting]) -> list[Sighting]:
     """The sightings without those that show a face again; the clearer, surer one stays."""
     kept: list[Sighting] = []
-    for sighting in sorted(sightings, key=lambda s: (s.share >= CLEAR[0], s.score), reverse=True):
+    for sighting in sorted(sightings, key=lambda s: (s.share >= CLEAR_ENOUGH, s.score), reverse=True):
         if not any(_same(sighting.box, other.box) for other in kept):
             kept.append(sighting)
     return kept
 
 
 def _same(a: Box, b: Box) -> bool:
-    """Whether two boxes are one face's: much of the smaller lies in the other, and they are not of quite another size."""
+    """Whether two boxes are one face's: much of the smaller lies in the other."""
     width = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
     height = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
     return width > 0 and height > 0 and width * height > 0.4 * min(a[2] * a[3], b[2] * b[3])
@@ -294,26 +285,6 @@ def _is_cut(a: NDArray[np.int16], b: NDArray[np.int16]) -> bool:
     return float(np.median(np.abs(a - b))) > 12
 
 
-# Messages of absl and TensorFlow Lite that say all is well; what does not begin like this is let through.
-_CHATTER = re.compile(rb"(INFO: |WARNING: |[IW]\d{4} )")
-
-
-@contextmanager
-def _without_chatter() -> Iterator[None]:
-    """Keeps what native code reports as information or warning away from stderr; none of its settings does.
-
-    What else it says appears afterwards, unless an error tells it in its own words.
-    """
-    sys.stderr.flush()
-    stderr = os.dup(2)
-    with tempfile.TemporaryFile() as said:
-        os.dup2(said.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(stderr, 2)
-        said.seek(0)
-        for line in said:
-            if not _CHATTER.match(line):
-                os.write(stderr, line)
-    os.close(stderr)
+def _close(detector: FaceDetector) -> None:
+    with without_chatter():
+        detector.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -41,7 +42,7 @@ def look_inside(
     out: Path,
     *,
     html: bool = False,
-    on_picture: Callable[[str], None] = lambda name: None,
+    on_picture: Callable[[str], None] = lambda _: None,
 ) -> Inside:
     """Writes the forward pass of one face into the folder `out`: numbered PNGs, layers.csv and layers.txt.
 
@@ -53,7 +54,7 @@ def look_inside(
     Raises OutputError where the folder cannot be written.
     """
     classifier = Classifier(checkpoint)
-    network = checkpoint.network
+    network: Any = checkpoint.network
     probabilities = classifier(face.crop[None])[0]
     recorded = trace(network, prepare(torch.from_numpy(face.crop[None]), checkpoint.input))
     with torch.inference_mode():

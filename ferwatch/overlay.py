@@ -12,7 +12,7 @@ class Overlay:
     """Looks up a recording by time. Between two samples of a face its box and probabilities glide.
 
     `bridge`: seconds between two samples over which a face is taken to have been there all along; never less than two
-    sample intervals. `hold`: seconds for which a face stays before its first and after its last sample of such a stretch;
+    sample intervals. `hold`: seconds for which a face stays before its first and after its last sample of a stretch;
     never less than half a sample interval.
     """
 

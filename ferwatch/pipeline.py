@@ -45,11 +45,12 @@ def track(
 
     Decoding, detection and classification run side by side, each in a thread of its own with a short queue between;
     the libraries under them release Python's lock. An error in any of them is raised here and stops the others.
-    `before_tracking` sees each frame before the tracker takes it in; a run that can be resumed keeps its bookmarks there.
+    `before_tracking` sees each frame before the tracker takes it in: where a run keeps the bookmarks to resume from.
     """
-    with closing(background(frames, FRAMES_AHEAD)) as decoded, closing(
-        background(finder.watch(decoded), FRAMES_AHEAD)
-    ) as found:
+    with (
+        closing(background(frames, FRAMES_AHEAD)) as decoded,
+        closing(background(finder.watch(decoded), FRAMES_AHEAD)) as found,
+    ):
         yield from classify(tracker.track(_shown_to(before_tracking, found)), classifier)
 
 

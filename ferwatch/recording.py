@@ -1,4 +1,4 @@
-"""A run's rows as columns: what frames.csv holds, and all that comes after it (timeline, exports, annotated video) needs."""
+"""A run's rows as columns: what frames.csv holds, and what the timeline, the exports and the annotated video need."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Recording:
-    """R rows, one per sampled frame and face, in the order of frames.csv. A frame without a face has one row, face_id 0."""
+    """R rows, one per sampled frame and face, in the order of frames.csv; a frame without a face has one, face_id 0."""
 
     frame: NDArray[np.int64]  # (R,)
     timestamp: NDArray[np.float64]  # (R,) seconds

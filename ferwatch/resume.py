@@ -75,9 +75,9 @@ def read_bookmark(path: Path, settings: Mapping[str, Any]) -> Bookmark:
 class Bookmarks:
     """Keeps resume.json beside the rows while a run goes on.
 
-    A run can be taken up at a frame that the FaceFinder looks at without regard to those before it, with the tracker as it
-    was then, once the rows of every frame that the tracker had let go are written. What was written after that is cut off
-    and written again.
+    A run can be taken up at a frame that the FaceFinder looks at without regard to those before it, with the tracker as
+    it was then, once the rows of every frame that the tracker had let go are written. What was written after that is
+    cut off and written again.
     """
 
     def __init__(self, path: Path, begin: Bookmark, tracker: Tracker) -> None:

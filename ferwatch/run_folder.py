@@ -46,7 +46,9 @@ class RunFolder:
         there = [self.path / name for name in OF_A_RUN if (self.path / name).exists()]
         if there and not overwrite:
             if self.facts not in there and self.resume in there:
-                raise OutputError(f"{self.path} holds an interrupted run; continue it with --resume, or give --overwrite")
+                raise OutputError(
+                    f"{self.path} holds an interrupted run; continue it with --resume, or give --overwrite"
+                )
             raise OutputError(f"{self.path} holds a run; give --overwrite to replace it, or another folder with --out")
         make_folder(self.path)
         try:

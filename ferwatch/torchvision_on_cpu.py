@@ -24,6 +24,8 @@ def _operators_load() -> bool:
 
 
 if not _operators_load():
-    library = torch.library.Library("torchvision", "DEF")  # kept in a module variable: its end would undo the declarations
+    library = torch.library.Library(
+        "torchvision", "DEF"
+    )  # kept in a module variable: its end would undo the declarations
     library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")

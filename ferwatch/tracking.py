@@ -87,9 +87,8 @@ class Tracker:
     """Follows faces through a video by place, size and likeness (optimal assignment frame by frame), in video time: any
     sampling will do, also an irregular one.
 
-    A face counts once its score does, which one good sighting decides. A doubtful one waits for better sightings; what only
-    flashes up has none and is dropped. A face that was lost is recognised where it comes back soon and near, or looks
-    enough like before.
+    One good sighting makes a face. A doubtful one waits for better ones; what only flashes up has none and is dropped.
+    A face that was lost is recognised where it comes back soon and near, or looks enough like before.
     """
 
     def __init__(self) -> None:
@@ -100,10 +99,10 @@ class Tracker:
         self._taken, self._time = -1, 0.0
 
     def track(self, found: Iterable[Found]) -> Iterator[Found]:
-        """The same frames in the same order with the faces that are faces, each with its face_id, in the order of the ids.
+        """The same frames in the same order with those faces that are, each with its face_id, in the order of the ids.
 
-        Times must not decrease. Frames are held back while a face in them is undecided: for half a second of video, or one
-        sample where they lie further apart.
+        Times must not decrease. Frames are held back while a face in them is undecided: for half a second of video, or
+        for one sample where they lie further apart.
         """
         for index, time, faces in found:
             self._take(index, time, faces)
@@ -166,10 +165,12 @@ class Tracker:
     def state(self) -> dict[str, Any]:
         """All that the tracker knows, as plain values for JSON.
 
-        It holds the frames that were taken in but not yet given out. A tracker made from it goes on with the frame after
-        `taken` and gives out, to the byte, what this one would have.
+        It holds the frames that were taken in but not yet given out. A tracker made from it goes on with the frame
+        after `taken` and gives out, to the byte, what this one would have.
         """
-        numbers = {t: i for i, t in enumerate(dict.fromkeys([*self._remembered, *self._tracks, *self._tracks_waiting()]))}
+        numbers = {
+            t: i for i, t in enumerate(dict.fromkeys([*self._remembered, *self._tracks, *self._tracks_waiting()]))
+        }
         return {
             "taken": self._taken,
             "time": self._time,
@@ -209,8 +210,9 @@ def likeness(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
 
 def _slopes(crop: NDArray[np.uint8]) -> NDArray[np.float32]:
     smooth = cv2.GaussianBlur(crop.astype(np.float32), (0, 0), 1.5)
-    slopes = np.stack([cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1)])[:, 4:-4, 4:-4].ravel()
-    slopes /= 20 + np.abs(slopes)
+    across, down = (cv2.Sobel(smooth, cv2.CV_32F, *order)[4:-4, 4:-4] for order in ((1, 0), (0, 1)))
+    slopes = np.concatenate([across.ravel(), down.ravel()]).astype(np.float32)
+    slopes = slopes / (20 + np.abs(slopes))
     return slopes / max(float(np.linalg.norm(slopes)), 1e-6)
 
 

@@ -1,4 +1,4 @@
-"""What several test files share: the demo video, the real clips where they are, and the command line as a user runs it."""
+"""What several test files share: the demo video, the real clips, and the command line as a user runs it."""
 
 from __future__ import annotations
 

@@ -47,7 +47,9 @@ def test_every_row_adds_up(ferwatch: Ferwatch, tmp_path: Path) -> None:
     ferwatch(DEMO, "--end", "2", "--every", "5", "--no-video", "--out", "run")
     for row in rows(tmp_path / "run"):
         if row["success"] == "1":
-            seven = {name: float(row[name]) for name in ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")}
+            seven = {
+                name: float(row[name]) for name in ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+            }
             assert sum(seven.values()) == pytest.approx(1, abs=0.0005)
             assert float(row["confidence"]) == max(seven.values()) == seven[row["emotion"]]
 

@@ -373,7 +373,7 @@ PIXELS = """([lane, name, left, right, top, bottom]) => {
 
 
 def pixels(tab: sync_api.Page, emotion: str, *box: float, lane: int = 0) -> int:
-    """How many pixels have an emotion's colour in a box of a lane: left, right, top, bottom; above the band by default."""
+    """How many pixels have an emotion's colour in a lane's box: left, right, top, bottom; above the band by default."""
     box = (*box, 0.0, 0.84)[:4]
     tab.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
     return tab.evaluate(PIXELS, [lane, PALETTE[emotion], *box])

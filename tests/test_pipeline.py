@@ -1,4 +1,4 @@
-"""The pipeline's order, with stubs for its parts; the real parts are tested on their own and through the command line."""
+"""The pipeline's order, with stubs for its parts; the real ones are tested on their own and by the command line."""
 
 from __future__ import annotations
 

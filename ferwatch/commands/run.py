@@ -44,7 +44,7 @@ class Time(click.ParamType):
 )
 @click.option("--export", "exports", multiple=True, type=click.Choice(EXPORTS), help="One more file; may be repeated.")
 @click.option("--no-video", is_flag=True, help="Do not write annotated.mp4.")
-@click.option("--smoothing", type=click.FloatRange(min=0), metavar="S", help="Seconds; 0 turns it off.  [default: 0.3]")
+@click.option("--smoothing", type=click.FloatRange(min=0), metavar="S", help="Seconds; 0 turns it off.  [default: 0.2]")
 @click.option("--blur-faces", is_flag=True, help="Make faces unrecognisable in annotated.mp4.")
 @click.option("--weights", type=click.Path(path_type=Path), metavar="FILE", help="Other weights of this model.")
 @click.option("--face-model", type=click.Path(path_type=Path), metavar="FILE", help="Another MediaPipe face model.")
@@ -106,7 +106,7 @@ def _sampling(sample_fps: float | None, every: int | None, interval: float | Non
 
 
 def print_summary(done: Run) -> None:
-    """What a person wants to know at the end: who was seen, for how long, with which emotions, and where the files are."""
+    """What a person wants to know: who was seen, for how long, with which emotions, and where the files are."""
     from ferwatch.times import format_time
 
     summary = done.summary

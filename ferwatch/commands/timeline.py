@@ -11,7 +11,7 @@ from ferwatch.commands.run import EXPORTS
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--smoothing", type=click.FloatRange(min=0), metavar="S", help="Seconds; 0 turns it off.  [default: 0.3]")
+@click.option("--smoothing", type=click.FloatRange(min=0), metavar="S", help="Seconds; 0 turns it off.  [default: 0.2]")
 @click.option("--export", "exports", multiple=True, type=click.Choice(EXPORTS), help="One more file; may be repeated.")
 @click.option(
     "--out", type=click.Path(path_type=Path), metavar="DIR", help="Where to write.  [default: beside the rows]"

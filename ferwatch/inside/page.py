@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import base64
-import io
 from html import escape
 
-from ferwatch.inside.slides import DPI, Array, Picture
 from ferwatch.inside.trace import Trace, layer_table
+from ferwatch.outputs.slides import Array, Picture
 from ferwatch.records import EMOTIONS
 from ferwatch.weights import Checkpoint
 
@@ -46,9 +45,7 @@ def page(checkpoint: Checkpoint, pictures: list[Picture], recorded: Trace, proba
 
 
 def _section(picture: Picture) -> str:
-    png = io.BytesIO()
-    picture.figure.savefig(png, format="png", dpi=DPI)
-    data = base64.b64encode(png.getvalue()).decode()
+    data = base64.b64encode(picture.png).decode()
     return (
         f'<section id="{escape(picture.name)}"><h2>{escape(picture.title)}</h2>\n<p>{escape(picture.explanation)}</p>\n'
         f'<img alt="{escape(picture.title)}" src="data:image/png;base64,{data}"></section>\n'
@@ -63,9 +60,10 @@ def _table(recorded: Trace) -> str:
     )
     return (
         '<section id="layers"><h2>Every layer</h2>\n<p>In the order of the pass. A layer that is applied again has its '
-        "parameters counted the first time. Multiply-adds are those of convolutions, matrix products and attention; what "
-        'works element by element is not counted.</p>\n<div class="table"><table><thead><tr><th>layer</th><th>operation</th>'
-        '<th>output</th><th class="number">parameters</th><th class="number">multiply-adds</th></tr></thead>\n'
+        "parameters counted the first time. Multiply-adds are those of convolutions, matrix products and attention; "
+        'what works element by element is not counted.</p>\n<div class="table"><table><thead><tr>'
+        "<th>layer</th><th>operation</th><th>output</th>"
+        '<th class="number">parameters</th><th class="number">multiply-adds</th></tr></thead>\n'
         f'<tbody>{rows}</tbody><tfoot><tr><th colspan="3">total</th><th class="number">{recorded.parameters:,}</th>'
         f'<th class="number">{recorded.multiply_adds:,}</th></tr></tfoot></table></div></section>\n'
     )

@@ -69,10 +69,12 @@ class Trace:
 
     @property
     def parameters(self) -> int:
+        """All that the network holds."""
         return sum(step.parameters for step in self.steps) + sum(self.unused.values())
 
     @property
     def multiply_adds(self) -> int:
+        """Of one face."""
         return sum(step.multiply_adds for step in self.steps)
 
 
@@ -145,7 +147,9 @@ def _is_layer(used: list[str]) -> bool:
 
 
 def attention_weights(q: Tensor, k: Tensor) -> Tensor:
-    """(1, [heads,] tokens, size) queries, keys -> (heads, tokens, tokens): softmax over the keys of q k^T / sqrt(size)."""
+    """(1, [heads,] tokens, size) queries and keys -> (heads, tokens, tokens): softmax over the keys of
+    q k^T / sqrt(size), so that every row sums to 1.
+    """
     weights = (q @ k.transpose(-2, -1) * q.shape[-1] ** -0.5).softmax(dim=-1)
     return weights.flatten(0, -3)
 

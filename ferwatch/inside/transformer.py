@@ -46,8 +46,8 @@ class Reading:
     def rollout(self) -> list[Tensor]:
         """(rows, rows) after each layer: how much of each patch has reached the answer by then.
 
-        Sums to 1 with the class token's share. Abnar and Zuidema 2020, https://arxiv.org/abs/2005.00928: heads averaged,
-        half of each token carried past the layer by its residual connection.
+        Sums to 1 with the class token's share. Abnar and Zuidema 2020, https://arxiv.org/abs/2005.00928: heads
+        averaged, half of each token carried past the layer by its residual connection.
         """
         mixed = torch.eye(len(self.readout))
         maps = []

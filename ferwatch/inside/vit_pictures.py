@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
-from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ferwatch.inside.slides import (
+from ferwatch.inside.trace import Trace
+from ferwatch.inside.transformer import Reading
+from ferwatch.outputs.slides import (
     FAINT,
     SIGNED,
     Array,
@@ -21,14 +21,14 @@ from ferwatch.inside.slides import (
     limit,
     mosaic,
     place,
+    render,
     show,
     show_gray,
     slide,
+    tint,
 )
-from ferwatch.inside.trace import Trace
-from ferwatch.inside.transformer import Reading
 
-HEAT = "inferno"
+HEAT = "plasma"
 COMPONENTS = 28
 """Of the patch filters, as many as the ViT paper shows."""
 
@@ -81,7 +81,7 @@ def _patches_picture(recorded: Trace, reading: Reading) -> Picture:
         f"The face as a sentence of {count} patches",
         "A transformer reads a list, not a picture: the patches are cut, each becomes a vector, and only the position "
         "embedding that is added to it tells where it was.",
-        figure,
+        render(figure),
     )
 
 
@@ -115,30 +115,34 @@ def _filters_picture(network: nn.Module, recorded: Trace) -> Picture | None:
     return Picture(
         "filters",
         "What a patch is compared with",
-        "The patch embedding is one convolution whose stride is its own size. Filters that look like waves and blobs were "
-        "learnt; noise that looks like television snow was left over from the random start.",
-        figure,
+        "The patch embedding is one convolution whose stride is its own size. Filters that look like waves and blobs "
+        "were learnt; noise that looks like television snow was left over from the random start.",
+        render(figure),
     )
 
 
 def _positions_picture(reading: Reading) -> Picture:
     rows = reading.rows
-    maps = reading.positions.numpy().reshape(rows**2, rows, rows)
+    maps = reading.positions.numpy().copy().reshape(rows**2, rows, rows)
     figure = slide(
         "Positions: which places the network takes for neighbours",
-        f"One small map for each of the {rows}x{rows} places: the cosine similarity of its position embedding to all others. "
-        "A place is always like itself (1).",
+        f"One small map for each of the {rows}x{rows} places: the cosine similarity of its position embedding to all "
+        "others. White with a plus: the place itself, whose similarity is 1.",
     )
-    off = maps[~np.eye(rows**2, dtype=bool).reshape(maps.shape)]
-    high = max(0.1, float(np.abs(off).max()))
-    shown = show(place(figure, 0.2, 0, 0.6, 1), mosaic(maps, rows), SIGNED, -high, high)
+    maps[np.eye(rows**2, dtype=bool).reshape(maps.shape)] = np.nan
+    high = max(0.1, float(np.nanmax(np.abs(maps))))
+    axes = place(figure, 0.2, 0, 0.6, 1)
+    shown = show(axes, mosaic(maps, rows), SIGNED, -high, high)
+    for place_number in range(rows**2):
+        row, column = divmod(place_number, rows)
+        axes.text(column * (rows + 2), row * (rows + 2), "+", ha="center", va="center", fontsize=9, color=FAINT)
     colour_bar(figure, shown, "cosine similarity", (0.8, 0.15, 0.012, 0.7))
     return Picture(
         "positions",
         "Positions: which places the network takes for neighbours",
-        "Nobody tells a transformer that the picture has rows and columns. Where training was long enough, each small map "
-        "shows a bright cross or spot around its own place: the network has found the grid by itself.",
-        figure,
+        "Nobody tells a transformer that the picture has rows and columns. Where training was long enough, each small "
+        "map shows a bright cross or spot around its own place: the network has found the grid by itself.",
+        render(figure),
     )
 
 
@@ -160,16 +164,16 @@ def _matrix_pictures(reading: Reading) -> list[Picture]:
             f"{first_token}A bright diagonal: it looks at itself; a bright column: all look at the same place.",
         )
         tiles = np.stack([layer.numpy() for layer in some])
-        axes = place(figure, 0, 0, 0.92, 1)
+        axes = place(figure, 0.06, 0, 0.86, 0.96)
         shown = _sheet(axes, tiles, HEAT, high, [f"layer {start + i + 1}" for i in range(len(some))], 2.1)
         colour_bar(figure, shown, "attention", (0.935, 0.15, 0.012, 0.7))
         pictures.append(
             Picture(
                 f"attention-matrices{f'-{start + 1:02d}' if slides > 1 else ''}",
                 title,
-                "Every token asks all tokens (its query against their keys), and the softmax of the answers says from whom "
-                "it takes how much. These are the weights of the real pass, not an average.",
-                figure,
+                "Every token asks all tokens (its query against their keys), and the softmax of the answers says from "
+                "whom it takes how much. These are the weights of the real pass, not an average.",
+                render(figure),
             )
         )
     return pictures
@@ -182,24 +186,25 @@ def _maps_picture(crop: NDArray[np.uint8], reading: Reading) -> Picture:
     title = "Where each head looks"
     figure = slide(
         f"{title}: {heads} heads in {layers} layers",
-        f"Attention over the face, asked by {reading.read_by}. Dark: not looked at; bright: looked at; one scale for all. "
-        f"Looking everywhere alike would be {1 / reading.attention[0].shape[-1]:.3f}.",
+        f"Attention over the face, asked by {reading.read_by}. Dark: not looked at; bright: looked at; one scale for "
+        f"all. Looking everywhere alike would be {1 / reading.attention[0].shape[-1]:.3f}.",
     )
-    axes = place(figure, 0, 0.2, 0.22, 0.6)
+    axes = place(figure, 0, 0.22, 0.22, 0.56)
     show_gray(axes, crop, f"the face, {rows}x{rows} patches")
     for i in range(1, rows):
         axes.axhline(i * 48 / rows - 0.5, color="white", linewidth=0.8, alpha=0.7)
         axes.axvline(i * 48 / rows - 0.5, color="white", linewidth=0.8, alpha=0.7)
     high = limit(maps)
-    axes = place(figure, 0.26, 0, 0.66, 1)
+    axes = place(figure, 0.31, 0, 0.61, 0.96)
     shown = _sheet(axes, maps, HEAT, high, [f"layer {i + 1}" for i in range(layers)], 1.5, under=crop)
     colour_bar(figure, shown, "attention", (0.935, 0.15, 0.012, 0.7))
     return Picture(
         "attention-maps",
         title,
-        "The same weights, laid over the face: the rows of the attention matrices that belong to the tokens the answer is "
-        "read from. Heads of one layer can look at different places at once; that is what several heads are for.",
-        figure,
+        "The same weights, laid over the face: the rows of the attention matrices that belong to the tokens the "
+        "answer is read from. Heads of one layer can look at different places at once; that is what several heads are "
+        "for.",
+        render(figure),
     )
 
 
@@ -209,14 +214,14 @@ def _rollout_picture(crop: NDArray[np.uint8], reading: Reading) -> Picture:
     layers = len(rollout)
     figure = slide(
         "Attention rollout: from where the answer was gathered",
-        f"The product of all layers' attention, heads averaged, half of each token passed on by the residual connection. "
-        f"Asked by {reading.read_by}.",
+        "The product of all layers' attention, heads averaged, half of each token passed on by the residual "
+        f"connection. Asked by {reading.read_by}.",
     )
     last = rollout[-1]
     low, high = float(last.min()), float(last.max())
     show_gray(place(figure, 0, 0.3, 0.25, 0.62), crop, "the face")
     axes = place(figure, 0.29, 0.3, 0.25, 0.62)
-    show(axes, _over(crop, (last - low) / (high - low or 1), HEAT), HEAT, 0, 1)
+    show(axes, tint(crop, (last - low) / (high - low or 1), HEAT), HEAT, 0, 1)
     label(axes, "rollout over the face")
     axes = place(figure, 0.58, 0.3, 0.25, 0.62)
     shown = show(axes, last, HEAT, low, high)
@@ -227,7 +232,7 @@ def _rollout_picture(crop: NDArray[np.uint8], reading: Reading) -> Picture:
     colour_bar(figure, shown, "share of the answer", (0.85, 0.34, 0.012, 0.54))
     axes = place(figure, 0, 0, 1, 0.19)
     scaled = [(layer - layer.min()) / (np.ptp(layer) or 1) for layer in rollout]
-    sheet = mosaic(np.stack([_over(crop, layer, HEAT) for layer in scaled]), layers, gap=6)
+    sheet = mosaic(np.stack([tint(crop, layer, HEAT) for layer in scaled]), layers, gap=6)
     axes.imshow(np.nan_to_num(sheet, nan=1.0), interpolation="nearest")
     axes.set_anchor("W")
     for i in range(layers):
@@ -243,9 +248,9 @@ def _rollout_picture(crop: NDArray[np.uint8], reading: Reading) -> Picture:
         "rollout",
         "Attention rollout: from where the answer was gathered",
         "One layer's attention says little, since its tokens are already mixtures. Rollout (Abnar and Zuidema 2020) "
-        "multiplies the layers and so follows every patch to the answer. It ignores what the MLPs and the values do: read "
-        "it beside the occlusion map. Below, the map after each layer, each on its own scale.",
-        figure,
+        "multiplies the layers and so follows every patch to the answer. It ignores what the MLPs and the values do: "
+        "read it beside the occlusion map. Below, the map after each layer, each on its own scale.",
+        render(figure),
     )
 
 
@@ -258,7 +263,7 @@ def _sheet(
     aspect: float,
     under: NDArray[np.uint8] | None = None,
 ) -> AxesImage:
-    """(layers, heads, side, side) on one scale, laid out to fill a field of `aspect`; over a face where one is given."""
+    """(layers, heads, side, side) on one scale, in a grid for a field of `aspect`; over a face if one is given."""
     layers, heads, side, _ = maps.shape
     across = (
         layers / heads > 1 if abs(np.log(layers / heads / aspect)) < abs(np.log(heads / layers / aspect)) else False
@@ -269,7 +274,7 @@ def _sheet(
     tiles = maps.reshape(-1, side, side)
     gap = max(1, side // 10)
     if under is not None:
-        tiles, gap, side = np.stack([_over(under, tile / high, cmap) for tile in tiles]), 5, len(under)
+        tiles, gap, side = np.stack([tint(under, tile / high, cmap) for tile in tiles]), 5, len(under)
     sheet = mosaic(tiles, columns, gap)
     # matplotlib draws an RGB image as it is; the scale is for the colour bar
     shown = show(axes, np.nan_to_num(sheet, nan=1.0) if under is not None else sheet, cmap, 0, high)
@@ -277,19 +282,11 @@ def _sheet(
     head_names = [f"head {i + 1}" for i in range(heads)]
     size = 11 if max(rows, columns) < 10 else 8.5
     for i, name in enumerate(names if across else head_names):
-        axes.text(
-            i * step + side / 2 - 0.5, -0.02 * rows * step, name, ha="center", va="bottom", fontsize=size, color=FAINT
-        )
+        at = (i * step + side / 2 - 0.5, -0.5)
+        axes.annotate(name, at, (0, 5), textcoords="offset points", ha="center", fontsize=size, color=FAINT)
     for i, name in enumerate(head_names if across else names):
-        axes.text(
-            -0.01 * columns * step, i * step + side / 2 - 0.5, name, ha="right", va="center", fontsize=size, color=FAINT
+        at = (-0.5, i * step + side / 2 - 0.5)
+        axes.annotate(
+            name, at, (-6, 0), textcoords="offset points", ha="right", va="center", fontsize=size, color=FAINT
         )
     return shown
-
-
-def _over(crop: NDArray[np.uint8], heat: Array, cmap: str) -> Array:
-    """(48, 48, 3): a face in the colours of a coarse map, 0 to 1, with its own light kept."""
-    side = len(crop)
-    coarse = cv2.resize(np.asarray(heat, np.float32), (side, side), interpolation=cv2.INTER_NEAREST)
-    colours = colormaps[cmap](np.clip(coarse, 0, 1))[..., :3]
-    return 0.45 * crop[..., None] / 255 + 0.55 * colours

@@ -62,6 +62,7 @@ class SmallViT(nn.Module):
         self, width: int = 192, depth: int = 6, heads: int = 3, drop_path: float = 0.05, pool: str = "attention"
     ) -> None:
         super().__init__()
+        self.heads = heads
         if pool not in ("attention", "class"):
             raise ValueError(f"pool is 'attention' or 'class', not {pool!r}")
         self.stem = nn.Sequential(  # overlapping patches: three convolutions of stride 2

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from ferwatch.outputs.annotations import write_boris, write_eaf, write_tsv
+from ferwatch.outputs.page import write as write_page
 from ferwatch.outputs.plot import write_png
 from ferwatch.outputs.subtitles import write_srt, write_vtt
 from ferwatch.outputs.tables import write_episodes_csv, write_json, write_parquet
@@ -26,6 +27,7 @@ EXPORTS: dict[str, tuple[str, Writer]] = {
     "eaf": ("episodes.eaf", write_eaf),
     "tsv": ("episodes.tsv", write_tsv),
     "boris": ("episodes.boris", write_boris),
+    "html": ("timeline.html", write_page),
 }
 """Format of --export -> its file name and how it is written. Subtitles are named so that players find them."""
 

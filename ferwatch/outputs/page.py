@@ -28,7 +28,8 @@ _ASSETS = files("ferwatch.outputs") / "page_assets"
 
 def write(path: Path, timeline: Timeline) -> None:
     """Writes the page. `timeline.video` is played from beside it; without one the page has a time cursor only."""
-    title = path.resolve().parent.name.removesuffix("-ferwatch")  # the run folder is named after the video
+    # A run folder is named after its video.
+    title = timeline.source or path.resolve().parent.name.removesuffix("-ferwatch")
     path.write_bytes(_page(timeline, title).encode("utf-8", "replace"))  # a name may hold bytes that are no UTF-8
 
 
@@ -47,7 +48,7 @@ def _page(timeline: Timeline, title: str) -> str:
         end=_clock(end),
         begin_seconds=f"{start:.3f}",
         end_seconds=f"{end:.3f}",
-        smoothing=", smoothed; close up, faint lines show them before smoothing" if _is_smoothed(timeline) else "",
+        smoothing=", smoothed (close up also raw, in faint lines)" if _is_smoothed(timeline) else "",
         count=len(timeline.episodes),
         rows="\n".join(_row(timeline, episode) for episode in timeline.episodes) or _NO_EPISODE,
         data=_for_script(_data(timeline)),

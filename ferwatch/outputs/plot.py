@@ -118,7 +118,7 @@ def _draw_lane(axes: Axes, timeline: Timeline, face: FaceSummary) -> None:
 
     for text, size, colour, lower in (
         (_shorten(timeline.name_of(face.face_id), 16), 9.5, _INK, 0),
-        (f"{_clock(round(face.on_screen), 1)} on screen", 7, _QUIET, 12),
+        (f"{_clock(face.on_screen, 0.1 if face.on_screen < 10 else 1)} on screen", 7, _QUIET, 12),
     ):
         place: Any = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "right", "va": "center"}
         axes.annotate(text, (0, 0.62), (-30, -lower), fontsize=size, color=colour, **place)

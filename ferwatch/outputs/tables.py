@@ -137,13 +137,13 @@ def _frames(timeline: Timeline) -> Iterator[dict[str, Any]]:
 def write_parquet(path: Path, timeline: Timeline) -> None:
     """Writes the rows of frames.csv, each with its smoothed probabilities and its episode.
 
-    Raises OutputError where pyarrow is not installed.
+    Raises OutputError where pyarrow is not installed or does not load.
     """
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
-    except ImportError:
-        raise OutputError("--export parquet needs pyarrow: pip install 'ferwatch[parquet]'") from None
+    except ImportError as cause:
+        raise OutputError(f"--export parquet needs pyarrow ({cause}): pip install 'ferwatch[parquet]'") from None
     recording = timeline.recording
     none = recording.face_id == 0
     episode = _episode_of_rows(timeline)

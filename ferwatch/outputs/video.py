@@ -79,7 +79,7 @@ def annotated_video(
 
 
 class AnnotatedVideo:
-    """Takes pictures with their times and adds the source's sound; both count from `start`, so that they stay in step."""
+    """Takes pictures with their times and adds the source's sound; both count from `start` and stay in step."""
 
     def __init__(
         self, out: OutputContainer, source: InputContainer, info: VideoInfo, start: float, end: float | None
@@ -102,7 +102,8 @@ class AnnotatedVideo:
         odd_rows, odd_columns = image.shape[0] % 2, image.shape[1] % 2
         if odd_rows or odd_columns:
             image = cv2.copyMakeBorder(image, 0, odd_rows, 0, odd_columns, cv2.BORDER_REPLICATE)  # type: ignore[assignment]
-        frame = av.VideoFrame.from_ndarray(cv2.cvtColor(image, cv2.COLOR_BGR2YUV_I420), format="yuv420p")
+        planes = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2YUV_I420), np.uint8)
+        frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
         # Times that a damaged source repeats still need an order.
         self._last = frame.pts = max(round(time / CLOCK), self._last + 1)
         frame.time_base = CLOCK
@@ -134,7 +135,7 @@ def _picture_track(out: OutputContainer, source: VideoStream, info: VideoInfo) -
     # naming none gives its very colours back, whatever a player then assumes.
     ours.color_range = LIMITED_RANGE
     ours.color_primaries, ours.color_trc = told.color_primaries, told.color_trc
-    if told.colorspace != NO_MATRIX or told.format.is_rgb or told.format.has_palette:
+    if told.colorspace != NO_MATRIX or (told.format and (told.format.is_rgb or told.format.has_palette)):
         ours.colorspace = BT601_MATRIX
     shape = source.sample_aspect_ratio
     if shape:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +11,7 @@ from ferwatch.records import OutputError
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Yields a place beside `path` to write to; it is renamed to `path` at the end, and removed if an error comes first.
+    """Yields a place beside `path` to write to; it is renamed to `path` at the end, or removed if an error comes first.
 
     Raises OutputError, naming `path`, where the disk or its permissions refuse.
     """
@@ -20,7 +19,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     beside = path.with_name(f".{path.stem}.partial{path.suffix}")
     try:
         yield beside
-        os.replace(beside, path)
+        beside.replace(path)
     except OSError as cause:
         raise OutputError(f"cannot write {path}: {cause.strerror or cause}") from cause
     finally:

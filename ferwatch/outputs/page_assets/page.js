@@ -169,7 +169,7 @@ function markEpisodes() {
     row.element.classList.toggle("current", current);
   }
   const list = find("#episodes .scroll");
-  if (!first || !video || video.paused || list.matches(":hover, :focus-within")) return;
+  if (!first || list.matches(":hover, :focus-within")) return;
   const head = find("thead", list).offsetHeight;
   if (first.offsetTop < list.scrollTop + head || first.offsetTop + first.offsetHeight > list.scrollTop + list.clientHeight) {
     list.scrollTop = first.offsetTop - head - 4;

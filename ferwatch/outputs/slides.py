@@ -1,12 +1,15 @@
-"""The look of every picture: one 16:9 slide with a title, a caption, and what both leave room for."""
+"""The look of explaining pictures: one 16:9 slide with a title, a caption, and what both leave room for."""
 
 from __future__ import annotations
 
+import io
 import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -19,7 +22,7 @@ from ferwatch.palette import PALETTE
 from ferwatch.records import EMOTIONS, Box
 
 WIDTH, HEIGHT, DPI = 12.8, 7.2, 120  # inches: 1536x864 pixels
-LEFT, RIGHT, BOTTOM, TOP = 0.045, 0.955, 0.155, 0.85
+LEFT, RIGHT, BOTTOM, TOP = 0.045, 0.955, 0.135, 0.865
 """Where the content lies, in fractions of the slide."""
 INK, FAINT = "#1B1F24", "#5E6470"
 ACCENT = "#D55E00"
@@ -37,12 +40,12 @@ class Picture:
     title: str
     explanation: str
     """Two or three sentences for the page."""
-    figure: Figure
+    png: bytes
 
     def write(self, path: Path) -> None:
         """Writes it as PNG."""
         with whole_file(path) as beside:
-            self.figure.savefig(beside, dpi=DPI, metadata={"Software": None})
+            beside.write_bytes(self.png)
 
 
 def slide(title: str, caption: str) -> Figure:
@@ -50,8 +53,15 @@ def slide(title: str, caption: str) -> Figure:
     figure = Figure(figsize=(WIDTH, HEIGHT), facecolor="white")
     FigureCanvasAgg(figure)
     figure.text(LEFT, 0.945, title, fontsize=23, fontweight="bold", color=INK, va="center")
-    figure.text(LEFT, 0.055, textwrap.fill(caption, 138), fontsize=12.5, color=FAINT, va="center", linespacing=1.4)
+    figure.text(LEFT, 0.055, textwrap.fill(caption, 118), fontsize=12.5, color=FAINT, va="center", linespacing=1.4)
     return figure
+
+
+def render(figure: Figure) -> bytes:
+    """The slide as PNG."""
+    png = io.BytesIO()
+    figure.savefig(png, format="png", dpi=DPI, metadata={"Software": None})
+    return png.getvalue()
 
 
 def place(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:
@@ -76,13 +86,13 @@ def colour_bar(figure: Figure, image: AxesImage, text: str, at: tuple[float, flo
     axes = place(figure, *at)
     axes.set_axis_on()
     bar = figure.colorbar(image, cax=axes)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=11, color=FAINT, labelcolor=INK, length=3)
     bar.set_label(text, fontsize=12, color=INK)
 
 
 def show_gray(axes: Axes, crop: NDArray[np.uint8], text: str = "") -> None:
-    show(axes, crop, "gray", 0, 255)
+    show(axes, crop.astype(np.float32), "gray", 0, 255)
     if text:
         label(axes, text)
 
@@ -98,15 +108,26 @@ def show_frame(axes: Axes, image: NDArray[np.uint8], box: Box, text: str = "") -
         label(axes, text)
 
 
-def probability_bars(axes: Axes, probabilities: Array, text: str = "", highest: float = 1.0) -> None:
-    """Seven horizontal bars on a scale from 0 to `highest`, in the order of EMOTIONS."""
+def tint(crop: NDArray[np.uint8], values: Array, cmap: str) -> Array:
+    """(48, 48, 3): a face in the colours of a coarse map, 0 to 1, with its own light kept."""
+    side = len(crop)
+    coarse = cv2.resize(np.asarray(values, np.float32), (side, side), interpolation=cv2.INTER_NEAREST)
+    light = (crop.astype(float) - crop.min()) / max(1, int(np.ptp(crop)))
+    return colormaps[cmap](np.clip(coarse, 0, 1))[..., :3] * (0.35 + 0.65 * light[..., None])
+
+
+def probability_bars(axes: Axes, probabilities: Array, text: str = "", spread: Array | None = None) -> None:
+    """Seven horizontal bars on a scale from 0 to 1, in the order of EMOTIONS; `spread` (7,) is drawn as whiskers."""
     axes.set_axis_on()
-    axes.barh(EMOTIONS, np.full(7, highest), color="#F1F2F4", height=0.72)
+    axes.barh(EMOTIONS, np.ones(7), color="#F1F2F4", height=0.72)
     axes.barh(EMOTIONS, probabilities, color=[PALETTE[e] for e in EMOTIONS], height=0.72)
+    whisker = np.zeros(7) if spread is None else spread
+    if spread is not None:
+        axes.errorbar(probabilities, range(7), xerr=spread, fmt="none", ecolor=INK, elinewidth=1.3, capsize=3)
     for row, p in enumerate(probabilities):
-        inside = p > 0.8 * highest
+        inside = p > 0.75
         axes.text(
-            p - 0.015 * highest if inside else p + 0.015 * highest,
+            p - whisker[row] - 0.02 if inside else p + whisker[row] + 0.02,
             row,
             f"{p:.1%}",
             va="center",
@@ -116,7 +137,7 @@ def probability_bars(axes: Axes, probabilities: Array, text: str = "", highest: 
             color=_on(PALETTE[EMOTIONS[row]]) if inside else INK,
         )
     axes.invert_yaxis()
-    axes.set_xlim(0, highest)
+    axes.set_xlim(0, 1)
     axes.set_xticks([])
     axes.tick_params(axis="y", length=0, labelsize=12.5, labelcolor=INK)
     axes.spines[:].set_visible(False)
@@ -131,7 +152,7 @@ def _on(colour: str) -> str:
 
 
 def limit(values: Array) -> float:
-    """The end of a colour scale: what all but 0.2% of the values stay below, so that one outlier does not dim the rest."""
+    """The end of a colour scale, below which all but 0.2% of the values stay: one outlier must not dim the rest."""
     return float(np.nanquantile(np.abs(values), 0.998)) or 1.0
 
 
@@ -147,14 +168,11 @@ def mosaic(images: Array, columns: int, gap: int = 1) -> Array:
 
 
 def columns_for(count: int, aspect: float) -> int:
-    """Columns that bring `count` squares nearest to a field `aspect` times as wide as high, without a ragged last row
-    where that costs little."""
-    ideal = (count * aspect) ** 0.5
-    candidates = range(1, count + 1)
+    """Columns that bring `count` squares near to a field `aspect` times as wide as high and leave few places empty."""
 
     def cost(columns: int) -> float:
         rows = -(-count // columns)
         empty = 1 - count / (rows * columns)
-        return abs(np.log(columns / rows / aspect)) + empty
+        return abs(float(np.log(columns / rows / aspect))) + 2 * empty
 
-    return min(candidates, key=lambda c: (cost(c), abs(c - ideal)))
+    return min(range(1, count + 1), key=cost)

@@ -1,0 +1,205 @@
+"""The pair comparison: agrees with a run over the same pixels, and tells a change from jitter."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import av
+import cv2
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from ferwatch.analysis import track
+from ferwatch.compare import Side, changes, compare, divergence, faces_to_compare
+from ferwatch.faces import FaceFinder
+from ferwatch.models import MODELS
+from ferwatch.moments import Moment, image_moment, is_image, video_moments
+from ferwatch.records import EMOTIONS, Face, FaceResult, FerwatchError, FrameResult, VideoError
+from ferwatch.weights import Checkpoint, save
+
+CONFIG = {"widths": (8, 16, 32), "blocks": 1}
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small cnn whose answers differ from face to face."""
+    torch.manual_seed(1)
+    network = MODELS["cnn"].build(**CONFIG)
+    torch.nn.init.normal_(network.get_parameter("head.weight"), std=2.0)
+    path = tmp_path_factory.mktemp("weights") / "cnn.safetensors"
+    save(Checkpoint("cnn", network, MODELS["cnn"].input, config=CONFIG), path)
+    return path
+
+
+def frame_of(path: Path, number: int) -> np.ndarray:
+    with av.open(str(path)) as container:
+        frames = container.decode(video=0)
+        for _ in range(number):
+            next(frames)
+        return next(frames).to_ndarray(format="bgr24")
+
+
+def write_lossless(path: Path, image: np.ndarray) -> None:
+    """Three equal frames that decode to exactly these pixels."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=25)
+        stream.height, stream.width, stream.pix_fmt = image.shape[0], image.shape[1], "bgr0"
+        for _ in range(3):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="bgr24").reformat(format="bgr0")))
+        container.mux(stream.encode())
+
+
+def test_one_image_agrees_with_a_run_over_the_same_pixels(
+    clip: Callable[[str], Path], weights: Path, ferwatch: Callable[..., CompletedProcess[str]], tmp_path: Path
+) -> None:
+    video = clip("single_face.mp4")
+    pair = np.hstack([frame_of(video, 3), frame_of(video, 50)])
+    cv2.imwrite(str(tmp_path / "pair.png"), pair)
+    write_lossless(tmp_path / "pair.mkv", pair)
+    done = ferwatch("compare", "pair.png", "--weights", weights, "--out", "out")
+    assert done.returncode == 0, done.stderr
+    ((said,),) = json.loads((tmp_path / "out" / "pair.json").read_text())["pairs"]
+
+    first = next(iter(track(tmp_path / "pair.mkv", weights=weights)))
+    assert len(first.faces) == 2
+    for side, face in zip((said["left"], said["right"]), sorted(first.faces, key=lambda f: f.box[0]), strict=True):
+        assert list(side["probabilities"]) == list(EMOTIONS)
+        assert list(side["probabilities"].values()) == pytest.approx(face.probabilities, abs=5e-4)
+        assert side["emotion"] == face.emotion
+        assert side["box"] == pytest.approx(face.box, abs=0.06)
+    moved = np.subtract(list(said["right"]["probabilities"].values()), list(said["left"]["probabilities"].values()))
+    assert list(said["change"].values()) == pytest.approx(list(moved), abs=2e-6)
+    assert said["left"]["jitter_from"] == "9 crops shifted by a pixel"
+    with Image.open(tmp_path / "out" / "pair.png") as picture:
+        picture.load()
+        assert picture.size == (1536, 864)
+    assert f"{said['left']['emotion']} -> {said['right']['emotion']}" in done.stdout
+
+
+def test_moments_of_a_video_are_those_of_its_run(clip: Callable[[str], Path], weights: Path) -> None:
+    video = clip("single_face.mp4")
+    run = list(track(video, weights=weights))
+    with FaceFinder() as finder:
+        early, late = video_moments(video, [0.25, run[12].timestamp], finder)
+        assert [early.time, late.time] == [run[2].timestamp, run[12].timestamp]  # 0.25 shows the sample of 0.2
+        assert [f.index for f in late.neighbours] == [run[12].index + i for i in (-3, -2, -1, 1, 2, 3)]
+        for moment, result in ((early, run[2]), (late, run[12])):
+            assert [(f.face_id, f.box) for f in moment.faces] == [(f.face_id, f.box) for f in result.faces]
+        with pytest.raises(VideoError, match=r"ends at 0:02\.\d+: there is no frame at 0:09\.000"):
+            video_moments(video, [0.1, 9.0], finder)
+
+
+def test_command_on_a_video(
+    clip: Callable[[str], Path], weights: Path, ferwatch: Callable[..., CompletedProcess[str]], tmp_path: Path
+) -> None:
+    video = clip("single_face.mp4")
+    done = ferwatch("compare", video, "--at", "0.2", "--at", "0:01.2", "--weights", weights)
+    assert done.returncode == 0, done.stderr
+    ((said,),) = json.loads((tmp_path / "pair.json").read_text())["pairs"]
+    assert (said["left"]["timestamp"], said["right"]["timestamp"]) == (0.2, 1.2)
+    assert said["left"]["jitter_from"] == "7 neighbouring frames"
+    listed = ferwatch("compare", video, "--pairs", "every:1s", "--weights", weights)
+    assert listed.returncode == 0, listed.stderr
+    assert "face 1  0:00.000 -> 0:01.000" in listed.stdout
+    for wrong in (
+        [],
+        ["--at", "1"],
+        ["--pairs", "2s"],
+        ["--at", "1", "--at", "x"],
+        ["--pairs", "every:1", "--at", "1"],
+    ):
+        assert ferwatch("compare", video, *wrong).returncode == 2
+    nobody = ferwatch("compare", video, "--at", "0", "--at", "1", "--face", "7", "--weights", weights)
+    assert nobody.returncode == 1
+    assert "there is no face 7; the faces found are: 1" in nobody.stderr
+
+
+def test_divergence() -> None:
+    p, q = np.array([0.5, 0.5, 0, 0, 0, 0, 0]), np.array([0.5, 0, 0.5, 0, 0, 0, 0])
+    assert divergence(p, p) == pytest.approx(0, abs=1e-12)
+    assert divergence(np.eye(7)[0], np.eye(7)[4]) == pytest.approx(1)
+    assert divergence(p, q) == pytest.approx(0.5)  # H(m) - (H(p) + H(q)) / 2 = 1.5 - 1
+
+
+def face(number: int, x: float = 0.0, gray: int = 0) -> Face:
+    return Face((x, 0.0, 10.0, 10.0), np.zeros((6, 2), np.float32), 0.9, np.full((48, 48), gray, np.uint8), number)
+
+
+def moment(*faces: Face) -> Moment:
+    return Moment("a picture", np.zeros((10, 10, 3), np.uint8), list(faces))
+
+
+def test_a_change_within_the_jitter_is_none() -> None:
+    def classify(crops: np.ndarray) -> np.ndarray:
+        """Gray 100 is 100% happy, gray 0 is 100% neutral."""
+        happy = crops[:, 0, 0] / 100
+        return np.stack([*[np.zeros(len(crops))] * 3, happy, *[np.zeros(len(crops))] * 2, 1 - happy], axis=1)
+
+    def side(gray: int, spread: int) -> Side:
+        crops = np.stack([np.full((48, 48), gray + d, np.uint8) for d in (-spread, 0, spread)])
+        return Side(moment(), face(1, gray=gray), crops, "neighbouring frames")
+
+    # 30 points of change; the two faces' jitter together is 1.4, then 14 points
+    steady = compare(side(40, 1), side(70, 1), "cnn", classify)
+    shaky = compare(side(40, 10), side(70, 10), "cnn", classify)
+    assert steady.change[3] == shaky.change[3] == pytest.approx(0.3)
+    assert steady.jitter[0, 3] == pytest.approx(0.01)
+    assert steady.as_dict()["beyond_jitter"] == ["happy", "neutral"]
+    assert shaky.as_dict()["beyond_jitter"] == []
+
+
+def test_which_faces_are_compared() -> None:
+    a, b, c = face(1, x=50), face(2, x=10), face(3, x=90)
+    one = moment(a, b, c)
+    assert [(left[1], right[1]) for left, right in faces_to_compare([one])] == [(b, a), (a, c)]
+    pairs = faces_to_compare([one, moment(c, b)])
+    assert [(left[1].face_id, right[1].face_id) for left, right in pairs] == [(2, 2), (3, 3)]
+    ((left, right),) = faces_to_compare([one, moment(c, b)], face_id=3)
+    assert left[1].face_id == right[1].face_id == 3
+    with pytest.raises(FerwatchError, match="one face was found"):
+        faces_to_compare([moment(a)])
+    with pytest.raises(FerwatchError, match="no face was found"):
+        faces_to_compare([one, moment()])
+    with pytest.raises(FerwatchError, match="nobody is in both"):
+        faces_to_compare([moment(a), moment(b)])
+
+
+def test_largest_changes_come_first() -> None:
+    def result(time: float, **happy: float) -> FrameResult:
+        faces = []
+        for name, p in happy.items():
+            faces.append(FaceResult(int(name[1:]), 0.9, (0, 0, 1, 1), (0.0, 0.0, 0.0, p, 0.0, 0.0, 1 - p)))
+        return FrameResult(round(10 * time), time, tuple(faces))
+
+    run = [result(t / 10, f1=0.5) for t in range(100)]
+    run[20] = result(2.0, f1=0.9, f2=0.1)
+    run[40] = result(4.0, f2=0.2)  # face 1 is away
+    run[60] = result(6.0, f1=0.4)
+    found = changes(run, every=2.0)
+    assert [(c.face_id, c.start, c.end) for c in found] == [(1, 0.0, 2.0), (2, 2.0, 4.0), (1, 6.0, 8.0)]
+    assert found[0].divergence > found[1].divergence > found[2].divergence
+
+
+def test_what_is_an_image(clip: Callable[[str], Path], tmp_path: Path) -> None:
+    video = clip("single_face.mp4")
+    cv2.imwrite(str(tmp_path / "über 1.jpg"), frame_of(video, 0))
+    assert is_image(tmp_path / "über 1.jpg")
+    assert not is_image(video)
+    assert not is_image(tmp_path / "missing.jpg")
+    with FaceFinder() as finder:
+        assert [f.face_id for f in image_moment(tmp_path / "über 1.jpg", finder).faces] == [1]
+
+
+def test_the_reports_pair(weights: Path, ferwatch: Callable[..., CompletedProcess[str]], tmp_path: Path) -> None:
+    """Two faces, whatever else the room's ornaments look like."""
+    pair = Path(__file__).parents[2] / "shared" / "report" / "pair.jpg"
+    if not pair.exists():
+        pytest.skip("pair.jpg is not here: the report's files lie in ../shared/report")
+    done = ferwatch("compare", pair, "--weights", weights)
+    assert done.returncode == 0, done.stderr
+    ((said,),) = json.loads((tmp_path / "pair.json").read_text())["pairs"]
+    assert (said["left"]["face_id"], said["right"]["face_id"]) == (1, 2)
+    assert said["left"]["box"][0] < 100 < 400 < said["right"]["box"][0]

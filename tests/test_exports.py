@@ -1,0 +1,325 @@
+"""Every export of one run, read back by something that is not ferwatch."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from xml.etree import ElementTree
+
+import av
+import numpy as np
+import pandas as pd
+import pympi
+import pytest
+import webvtt
+
+from ferwatch.outputs import EXPORTS, write_timeline
+from ferwatch.outputs.tables import FramesWriter
+from ferwatch.recording import read_frames_csv
+from ferwatch.records import EMOTIONS, FaceResult, FrameResult, OutputError
+from ferwatch.timeline import LABELS, Timeline, build_timeline
+
+NAMES = {1: "</script>", 2: 'Łucja "Lu" O\'Neil & <b>Ωmega</b> --> 東京', 3: "=1+1, {x};"}
+VIDEO = "interview 3 'final' \"cut\" — Łódź 東京 & <b>.mp4"
+
+Told = tuple[str, str, int, int]
+"""Name of the face, emotion, start and end in milliseconds."""
+
+
+def frames() -> list[FrameResult]:
+    """Three faces over 20 s at irregular times, one with a gap; a second without any face."""
+    rng = np.random.default_rng(5)
+    told = {1: ["happy", "neutral", "sad"], 2: ["neutral", "surprise"], 3: ["fear", "angry", "disgust", "happy"]}
+    results = []
+    for index, timestamp in enumerate(np.arange(200) / 10 + rng.uniform(0, 0.08, 200).round(3)):
+        faces = []
+        for face_id, story in told.items():
+            gone = timestamp > 19 or (face_id == 2 and 6 < timestamp < 9) or (face_id == 3 and rng.random() < 0.1)
+            if not gone:
+                row = rng.dirichlet(np.ones(7)) * 0.3
+                row[EMOTIONS.index(story[int(timestamp / 20 * len(story))])] += 0.7
+                box = (10.0 * face_id, 20.5, 99.9, 101.0)
+                faces.append(FaceResult(face_id, 0.9, box, tuple(row.tolist())))
+        results.append(FrameResult(3 * index, float(timestamp), tuple(faces)))
+    return results
+
+
+def timeline_of(folder: Path, **facts: object) -> Timeline:
+    with FramesWriter(folder / "frames.csv") as writer:
+        for frame in frames():
+            writer.write(frame)
+        writer.finish()
+    given = {"source": VIDEO, "video": VIDEO, "duration": 20.0, "fps": 30.0, "names": NAMES}
+    return build_timeline(read_frames_csv(folder / "frames.csv"), **{**given, **facts})  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def timeline(tmp_path_factory: pytest.TempPathFactory) -> Timeline:
+    return timeline_of(tmp_path_factory.mktemp("rows"))
+
+
+@pytest.fixture(scope="module")
+def folder(timeline: Timeline, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run folder")
+    write_timeline(folder, timeline, EXPORTS)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def told(timeline: Timeline) -> list[Told]:
+    """The episodes in the order of episodes.csv."""
+    assert len(timeline.episodes) > 8
+    return [(NAMES[e.face_id], e.emotion, round(e.start * 1000), round(e.end * 1000)) for e in timeline.episodes]
+
+
+def by_time(told: list[Told]) -> list[Told]:
+    return sorted(told, key=lambda episode: episode[2])
+
+
+def milliseconds(clock: str) -> int:
+    hours, minutes, seconds = clock.replace(",", ".").split(":")
+    return round((int(hours) * 3600 + int(minutes) * 60 + float(seconds)) * 1000)
+
+
+def test_episodes_csv(folder: Path, told: list[Told]) -> None:
+    table = pd.read_csv(folder / "episodes.csv")
+    assert list(table) == [
+        "face_id",
+        "emotion",
+        "start",
+        "end",
+        "duration",
+        "mean_confidence",
+        "peak_time",
+        "peak_confidence",
+    ]
+    read = zip(table.face_id.map(NAMES), table.emotion, table.start * 1000, table.end * 1000, strict=True)
+    assert [(name, emotion, round(start), round(end)) for name, emotion, start, end in read] == told
+    assert (table.end - table.start - table.duration).abs().max() < 1e-9
+    assert (table.duration >= 0.5).all()
+    assert ((table.start <= table.peak_time) & (table.peak_time < table.end)).all()
+    assert (table.mean_confidence <= table.peak_confidence).all()
+    assert table.mean_confidence.between(0.3, 1).all()
+
+
+def test_json(folder: Path, told: list[Told]) -> None:
+    run = json.loads((folder / "timeline.json").read_text(encoding="utf-8"))
+    read = [(run["names"][str(e["face_id"])], e["emotion"], e["start"], e["end"]) for e in run["episodes"]]
+    assert [(name, emotion, round(s * 1000), round(e * 1000)) for name, emotion, s, e in read] == told
+    assert [e["episode"] for e in run["episodes"]] == list(range(1, len(told) + 1))
+    assert run["video"] == {"file": VIDEO, "duration": 20.0, "fps": 30.0}
+    assert len(run["frames"]) == 200
+    assert run["frames"][-1] == {"frame": 597, "timestamp": frames()[-1].timestamp, "faces": []}
+    face = run["frames"][10]["faces"][0]
+    assert face["probabilities"] == [round(p, 4) for p in frames()[10].faces[0].probabilities]
+    assert sum(face["smoothed"]) == pytest.approx(1, abs=1e-3)
+
+
+def test_parquet(folder: Path, told: list[Told], tmp_path: Path) -> None:
+    timeline_of(tmp_path)
+    csv = pd.read_csv(tmp_path / "frames.csv")
+    table = pd.read_parquet(folder / "frames.parquet")
+    assert len(table) == len(csv)
+    for column in csv:
+        if column == "success":
+            assert (table[column] == csv[column].astype(bool)).all()
+        elif column == "emotion":
+            assert table[column].equals(csv[column].where(csv[column].notna(), None))
+        else:
+            np.testing.assert_array_equal(table[column].to_numpy(dtype=float), csv[column].to_numpy(dtype=float))
+    assert table[~table.success].drop(columns=["frame", "timestamp", "success"]).isna().all(axis=None)
+
+    episodes = table.dropna(subset="episode").groupby("episode").first()
+    read = [
+        (NAMES[e.face_id], e.episode_emotion, round(e.episode_start * 1000), round(e.episode_end * 1000))
+        for e in episodes.itertuples()
+    ]
+    assert read == told
+    inside = table.dropna(subset="episode")
+    assert inside.timestamp.between(inside.episode_start, inside.episode_end).all()
+
+
+def test_parquet_without_pyarrow_says_what_to_install(
+    timeline: Timeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(OutputError, match=r"^[^\n]*pip install 'ferwatch\[parquet\]'[^\n]*$"):
+        write_timeline(tmp_path, timeline, ["parquet"])
+    assert not list(tmp_path.glob("*.parquet"))
+
+
+@pytest.mark.parametrize("name", ["annotated.vtt", "annotated.srt"])
+def test_subtitles(folder: Path, told: list[Told], name: str) -> None:
+    read: Callable[[Path], webvtt.WebVTT] = webvtt.read if name.endswith("vtt") else webvtt.from_srt
+    captions = list(read(folder / name))
+    assert [(milliseconds(c.start), milliseconds(c.end)) for c in captions] == [e[2:] for e in by_time(told)]
+    if name.endswith("vtt"):
+        assert [int(c.identifier) for c in captions] == [told.index(e) + 1 for e in by_time(told)]
+    # The decoder that players use.
+    with av.open(str(folder / name)) as container:
+        packets = [p for p in container.demux() if p.size]
+        texts = [bytes(p).decode() for p in packets]
+        base = packets[0].time_base
+    times = [(round(p.pts * base * 1000), round((p.pts + p.duration) * base * 1000)) for p in packets]
+    assert times == [e[2:] for e in by_time(told)]
+    for text, (face, emotion, *_) in zip(texts, by_time(told), strict=True):
+        shown = text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&").replace("→", "-->")
+        assert shown.startswith(f"{face}: {emotion} ")
+        assert shown.endswith("%")
+        assert "-->" not in text
+
+
+def test_elan(folder: Path, told: list[Told]) -> None:
+    eaf = pympi.Elan.Eaf(str(folder / "episodes.eaf"))
+    assert list(eaf.get_tier_names()) == list(NAMES.values())
+    read = [
+        (tier, value, start, end)
+        for tier in eaf.get_tier_names()
+        for start, end, value in sorted(eaf.get_annotation_data_for_tier(tier))
+    ]
+    assert read == told
+    assert eaf.media_descriptors[0]["RELATIVE_MEDIA_URL"] == f"./{VIDEO}"
+    vocabulary = eaf.controlled_vocabularies["emotion"][1]
+    assert [entry[0][0][0] for entry in vocabulary.values()] == list(LABELS)
+    for tier in eaf.get_tier_names():
+        kind = eaf.linguistic_types[eaf.get_parameters_for_tier(tier)["LINGUISTIC_TYPE_REF"]]
+        assert kind["CONTROLLED_VOCABULARY_REF"] == "emotion"
+
+
+def test_elan_structure(folder: Path) -> None:
+    """What the schema of EAF 2.8 asks for and a reader does not check: order, ids that are unique and referred to."""
+    root = ElementTree.parse(folder / "episodes.eaf").getroot()
+    order = ["HEADER", "TIME_ORDER", "TIER", "LINGUISTIC_TYPE", "LANGUAGE", "CONSTRAINT", "CONTROLLED_VOCABULARY"]
+    places = [order.index(child.tag) for child in root]
+    assert places == sorted(places)
+    slots = {slot.get("TIME_SLOT_ID"): int(slot.get("TIME_VALUE", "")) for slot in root.iter("TIME_SLOT")}
+    assert list(slots.values()) == sorted(slots.values())
+    used = [a.get(f"TIME_SLOT_REF{i}") for a in root.iter("ALIGNABLE_ANNOTATION") for i in (1, 2)]
+    assert sorted(map(str, used)) == sorted(map(str, slots))
+    ids = [a.get("ANNOTATION_ID") for a in root.iter("ALIGNABLE_ANNOTATION")]
+    assert ids == [f"a{i + 1}" for i in range(len(ids))]
+
+
+def test_tsv(folder: Path, told: list[Told]) -> None:
+    table = pd.read_csv(folder / "episodes.tsv", sep="\t")
+    read = zip(table.tier, table.annotation, table.begin, table.end, strict=True)
+    assert [(tier, emotion, round(s * 1000), round(e * 1000)) for tier, emotion, s, e in read] == told
+
+
+def test_boris(folder: Path, told: list[Told]) -> None:
+    project = json.loads((folder / "episodes.boris").read_text(encoding="ascii"))
+    assert project["project_format_version"] == "7.0"
+    assert [subject["name"] for subject in project["subjects_conf"].values()] == list(NAMES.values())
+    behaviours = project["behaviors_conf"].values()
+    assert [(b["code"], b["type"]) for b in behaviours] == [(label, "State event") for label in LABELS]
+    assert len({b["key"] for b in behaviours}) == len(LABELS)
+    (observation,) = project["observations"].values()
+    assert observation["file"]["1"] == [VIDEO]
+    assert observation["media_info"]["length"] == {VIDEO: 20.0}
+    assert observation["media_info"]["fps"] == {VIDEO: 30.0}
+
+    # As BORIS pairs them: per subject and behaviour, in the order of the list.
+    events = observation["events"]
+    assert [e[0] for e in events] == sorted(e[0] for e in events)
+    running: dict[tuple[str, str], int] = {}
+    read = []
+    for time, subject, code, modifier, comment, frame in events:
+        start = running.pop((subject, code), None)
+        if start is None:
+            assert subject not in [name for name, _ in running], "two emotions of one face at once"
+            running[subject, code] = round(time * 1000)
+            assert comment.startswith("mean confidence 0.")
+        else:
+            read.append((subject, code, start, round(time * 1000)))
+        assert modifier == ""
+        assert frame == pytest.approx(time * 30, abs=3)
+    assert not running
+    assert sorted(read) == sorted(told)
+
+
+def test_the_same_run_gives_the_same_bytes(timeline: Timeline, folder: Path, tmp_path: Path) -> None:
+    for path in write_timeline(tmp_path, timeline, EXPORTS):
+        assert path.read_bytes() == (folder / path.name).read_bytes(), path.name
+
+
+def test_a_run_without_faces(tmp_path: Path) -> None:
+    with FramesWriter(tmp_path / "frames.csv") as writer:
+        for i in range(5):
+            writer.write(FrameResult(i, i / 5, ()))
+        writer.finish()
+    written = write_timeline(tmp_path, build_timeline(read_frames_csv(tmp_path / "frames.csv")), EXPORTS)
+    assert {path.name for path in written} <= {path.name for path in tmp_path.iterdir()}
+    assert len(webvtt.read(tmp_path / "annotated.vtt")) == 0
+    assert pympi.Elan.Eaf(str(tmp_path / "episodes.eaf")).get_tier_names() == {}.keys()
+    assert len(pd.read_parquet(tmp_path / "frames.parquet")) == 5
+    assert pd.read_csv(tmp_path / "episodes.csv").empty
+
+
+def test_a_file_name_that_is_no_text(tmp_path: Path) -> None:
+    """Linux allows any bytes; Python hands them on as surrogates, which UTF-8 cannot hold."""
+    timeline = timeline_of(tmp_path, video="a\udcffb.mp4", source="a\udcffb.mp4")
+    for path in write_timeline(tmp_path, timeline, EXPORTS):
+        assert path.stat().st_size
+
+
+def test_a_partial_run_reads_whole(tmp_path: Path) -> None:
+    with FramesWriter(tmp_path / "frames.csv") as writer:
+        for frame in frames()[:20]:
+            writer.write(frame)
+            partial = tmp_path / "frames.partial.csv"
+            assert partial.stat().st_size == writer.offset
+            assert len(pd.read_csv(partial)["frame"].unique()) == frame.index // 3 + 1
+    assert not (tmp_path / "frames.csv").exists()
+
+
+def test_a_resumed_run_ends_with_the_same_bytes(tmp_path: Path) -> None:
+    whole, resumed = tmp_path / "whole.csv", tmp_path / "resumed.csv"
+    with FramesWriter(whole) as writer:
+        for frame in frames():
+            writer.write(frame)
+        writer.finish()
+    with FramesWriter(resumed) as writer:
+        for frame in frames()[:50]:
+            writer.write(frame)
+        offset = writer.offset
+        writer.write(frames()[50])
+    with open(tmp_path / "resumed.partial.csv", "ab") as f:
+        f.write(b"153,15.3")
+    with FramesWriter(resumed, resume_at=offset) as writer:
+        for frame in frames()[50:]:
+            writer.write(frame)
+        writer.finish()
+    assert resumed.read_bytes() == whole.read_bytes()
+    assert not list(tmp_path.glob("*partial*"))
+
+
+def test_a_full_disk_leaves_whole_frames(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource", reason="limits on the size of a file are a thing of POSIX")
+    import signal
+
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (3000, limits[1]))
+    try:
+        with FramesWriter(tmp_path / "frames.csv") as writer:
+            refused = ""
+            for frame in frames():
+                try:
+                    writer.write(frame)
+                except OutputError as cause:
+                    refused = str(cause)
+                    break
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert re.fullmatch(r"cannot write .*frames\.partial\.csv: File too large", refused)
+    left = tmp_path / "frames.partial.csv"
+    assert 2500 < left.stat().st_size == writer.offset <= 3000
+    assert pd.read_csv(left)["neutral"].notna().all()
+
+
+def test_a_folder_that_refuses_is_named(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"^cannot write .*missing.*: No such file"):
+        FramesWriter(tmp_path / "missing" / "frames.csv")
