@@ -94,6 +94,14 @@ def decodable(video: Path) -> int:
     return pictures
 
 
+def watch_if_it_can(video: Path, **options: Any) -> Run | None:
+    """The same; None where the file is refused."""
+    try:
+        return watch(video, overwrite=True, **options)
+    except VideoError:
+        return None
+
+
 def refused(video: Path) -> str:
     """The one line by which the job refuses a file; nothing may be left behind."""
     with pytest.raises(VideoError) as refusal:
@@ -167,10 +175,9 @@ def test_cut_at_every_tenth(film: Film, tmp_path: Path, name: str) -> None:
     for tenth in range(1, 10):
         cut.write_bytes(whole[: len(whole) * tenth // 10])
         there = decodable(cut)
-        try:
-            run = watch(cut, annotate=tenth % 4 == 1, overwrite=True)
-        except VideoError as cause:
-            assert there == 0, cause
+        run = watch_if_it_can(cut, annotate=tenth % 4 == 1)
+        assert (run is None) == (there == 0), tenth
+        if run is None:
             continue
         assert frames(run) == list(range(there)), tenth
         if name.endswith("mp4"):
@@ -190,10 +197,9 @@ def test_flipped_bytes(film: Film, tmp_path: Path, name: str) -> None:
         for _ in range(2 + 10 * seed):
             data[draw.randrange(len(data))] ^= 1 << draw.randrange(8)
         broken.write_bytes(data)
-        try:
-            run = watch(broken, annotate=seed % 2 == 0, overwrite=True)
-        except VideoError as cause:
-            assert decodable(broken) == 0, (seed, cause)
+        run = watch_if_it_can(broken, annotate=seed % 2 == 0)
+        assert (run is None) == (decodable(broken) == 0), seed
+        if run is None:
             continue
         assert frames(run)
         times = [float(row["timestamp"]) for row in rows(run)]
@@ -208,7 +214,10 @@ def test_a_cut_film_of_a_camera(ferwatch: Callable[..., Result], clip: Callable[
     assert decodable(cut) == 0
     assert "cut off" in refused(cut)
 
-    with av.open(str(source)) as film, av.open(str(tmp_path / "front.mov"), "w", options={"movflags": "faststart"}) as out:
+    with (
+        av.open(str(source)) as film,
+        av.open(str(tmp_path / "front.mov"), "w", options={"movflags": "faststart"}) as out,
+    ):
         track = out.add_stream_from_template(film.streams.video[0])
         for packet in film.demux(video=0):
             if packet.dts is not None:
@@ -300,7 +309,7 @@ def test_times_that_jump_back_are_named(film: Film, tmp_path: Path) -> None:
 
 # Names
 
-NAMES = ["with space.mp4", "it's \"quoted\".mp4", "顔 🎬.mp4", "50%d.mp4", "http:colon.mp4", "a\nb.mp4", b"\xff\xfe.mp4"]
+NAMES = ["with space.mp4", 'it\'s "quoted".mp4', "顔 🎬.mp4", "50%d.mp4", "http:colon.mp4", "a\nb.mp4", b"\xff\xfe.mp4"]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -52,8 +52,8 @@ def test_the_main_job_needs_no_network_and_leaves_no_temporary_files(tmp_path: P
 
 def test_the_page_asks_for_nothing_from_elsewhere(tmp_path: Path) -> None:
     subprocess.run(
-        JOB + ["--no-video"], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True, capture_output=True
+        [*JOB, "--no-video"], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True, capture_output=True
     )
     page = (tmp_path / "run/timeline.html").read_text(encoding="utf-8")
-    for address in ("src=\"http", "href=\"http", "url(http", "@import", "src=\"//", "fetch("):
+    for address in ('src="http', 'href="http', "url(http", "@import", 'src="//', "fetch("):
         assert address not in page

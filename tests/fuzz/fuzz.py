@@ -77,9 +77,7 @@ def seed_tables(folder: Path, video: Path) -> list[Seed]:
     assert run.code == 0, run.said
     draw = random.Random(0)
     usages = ("Training", "PublicTest", "PrivateTest")
-    lines = [
-        f"{i % 7},{' '.join(str(draw.randrange(256)) for _ in range(48 * 48))},{usages[i % 3]}" for i in range(12)
-    ]
+    lines = [f"{i % 7},{' '.join(str(draw.randrange(256)) for _ in range(48 * 48))},{usages[i % 3]}" for i in range(12)]
     fer = "\n".join(["emotion,pixels,Usage", *lines, ""]).encode()
     return [Seed("frames.csv", (folder / "run/frames.csv").read_bytes(), []), Seed("fer2013.csv", fer, [])]
 
@@ -114,7 +112,7 @@ def cases(seed: int, numbers: range, seeds: list[Seed], folder: Path) -> Iterato
 
 
 def pictures_of(video: Path) -> int | None:
-    """1 where PyAV by itself decodes a picture of the video's first stream, else 0; None where FFmpeg itself crashes."""
+    """1 where PyAV by itself decodes a picture of the first video stream, else 0; None where FFmpeg itself crashes."""
     pid = os.fork()
     if pid == 0:
         found = 0
@@ -137,7 +135,7 @@ def pictures_of(video: Path) -> int | None:
 
 
 def verdict(case: Case, end: Ended, folder: Path) -> str:
-    """"done", "refused", or one of BAD."""
+    """ "done", "refused", or one of BAD."""
     out = folder / "out"
     left = {f.name for f in out.iterdir()} if out.exists() else set()
     if end.hung:

@@ -43,7 +43,7 @@ def repeat(data: bytearray, at: Callable[[], int], draw: random.Random) -> None:
     data[place:place] = data[place : place + draw.choice((1, 4, 188, 4000))]
 
 
-def cut(data: bytearray, at: Callable[[], int], draw: random.Random) -> None:
+def cut(data: bytearray, at: Callable[[], int], _: random.Random) -> None:
     del data[at() :]
 
 

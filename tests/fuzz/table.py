@@ -1,6 +1,6 @@
 """Prints the table of docs/reliability.md from what fuzz.py and interrupts.py measured with --record.
 
-    python tests/fuzz/table.py
+python tests/fuzz/table.py
 """
 
 from __future__ import annotations
