@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from importlib import import_module
+from io import TextIOWrapper
 from types import FrameType
 
 import click
@@ -67,10 +68,15 @@ def _stop(_signal: int, _frame: FrameType | None) -> None:
 def main() -> None:
     """The console script. 0: done; 1: a line on stderr says what it could not do; 2: wrong usage; 130: interrupted."""
     signal.signal(signal.SIGTERM, _stop)
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr does: names of files may be no text at all
     try:
         sys.exit(cli.main(standalone_mode=False) or 0)
     except FerwatchError as cause:
         click.echo(f"ferwatch: {' '.join(str(cause).split())}", err=True)
+        sys.exit(1)
+    except OSError as cause:  # of no file that a command knows: no room for temporary files, say
+        click.echo(f"ferwatch: the system refuses: {cause}", err=True)
         sys.exit(1)
     except click.ClickException as cause:
         cause.show()
