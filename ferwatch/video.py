@@ -199,7 +199,8 @@ class VideoReader:
     def _decode_tail(self, latest: int) -> Iterator[av.VideoFrame]:
         """The pictures after `latest`: with a thread for each frame, FFmpeg loses those behind damage near the end."""
         with open_video(self.path) as container, suppress(av.FFmpegError, IndexError):
-            stream = container.streams[self._stream.index]  # decoded here without such threads
+            streams = [s for s in container.streams.video if s.index == self._stream.index]
+            stream = streams[0]  # decoded here without such threads
             container.seek(latest, stream=stream)
             for packet in container.demux(stream):
                 with suppress(av.FFmpegError):

@@ -1,4 +1,4 @@
-"""Clips made for the tests with PyAV. Each frame shows its number, so that a reader's order can be checked by eye of code."""
+"""Clips made for the tests with PyAV. Each frame shows its number, so that their order can be checked."""
 
 from __future__ import annotations
 
