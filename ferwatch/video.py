@@ -192,9 +192,9 @@ class VideoReader:
                 self._broken += 1
 
     def _decode_tail(self, latest: int) -> Iterator[av.VideoFrame]:
-        """The pictures after `latest`: with a thread for each frame, FFmpeg loses those behind damage near the end."""
+        """The pictures after `latest`, decoded without a thread for each: those lose what is behind damage near the end."""
         with open_video(self.path) as container, suppress(av.FFmpegError, IndexError):
-            stream = container.streams[self._stream.index]  # decoded here without such threads
+            stream = next(s for s in container.streams.video if s.index == self._stream.index)
             container.seek(latest, stream=stream)
             for packet in container.demux(stream):
                 with suppress(av.FFmpegError):
