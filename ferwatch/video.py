@@ -12,7 +12,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from stat import S_ISDIR, S_ISREG
 
 import av
 import cv2
@@ -94,8 +93,6 @@ class VideoReader:
         self.sampling = sampling or Sampling()
         self.start = start
         self.end = end
-        self.skip_before = 0
-        """Frames before this index are decoded and counted, and kept back."""
         self.frames_decoded = 0
         self.warnings: list[str] = []
         self._hidden = 0
@@ -139,8 +136,6 @@ class VideoReader:
             self.frames_decoded += 1
             if cell > taken:
                 taken = cell
-                if index < self.skip_before:
-                    continue
                 yield Frame(index, timestamp, self._upright(picture, timestamp))
         else:
             self._check_whole(index + 1, timestamp)
@@ -197,10 +192,9 @@ class VideoReader:
                 self._broken += 1
 
     def _decode_tail(self, latest: int) -> Iterator[av.VideoFrame]:
-        """The pictures after `latest`: with a thread for each frame, FFmpeg loses those behind damage near the end."""
+        """The pictures after `latest`, decoded without a thread for each: those lose what is behind damage near the end."""
         with open_video(self.path) as container, suppress(av.FFmpegError, IndexError):
-            streams = [s for s in container.streams.video if s.index == self._stream.index]
-            stream = streams[0]  # decoded here without such threads
+            stream = next(s for s in container.streams.video if s.index == self._stream.index)
             container.seek(latest, stream=stream)
             for packet in container.demux(stream):
                 with suppress(av.FFmpegError):
@@ -264,23 +258,16 @@ def open_video(path: Path) -> av.container.InputContainer:
 
     Raises VideoError where it is no video in one of FORMATS.
     """
-    try:
-        file = path.stat()
-    except FileNotFoundError:
-        raise VideoError(f"{path} cannot be read: there is no such file") from None
-    except OSError as cause:
-        raise VideoError(f"{path} cannot be read: {cause.strerror}") from None
-    if S_ISDIR(file.st_mode):
+    if not path.exists():
+        raise VideoError(f"{path} cannot be read: there is no such file")
+    if path.is_dir():
         raise VideoError(f"{path} cannot be read as a video: it is a folder; name one video in it")
-    if not S_ISREG(file.st_mode):  # FFmpeg would wait for ever on a pipe that nobody writes to
-        raise VideoError(f"{path} cannot be read as a video: it is a device or a pipe; save it to a file first")
-    if not file.st_size:
+    if path.is_file() and not path.stat().st_size:
         raise VideoError(f"{path} cannot be read: it is empty")
     options = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
     try:
         return av.open(f"file:{path}", options=options, metadata_errors="replace")
     except av.FFmpegError as cause:
         raise VideoError(
-            f"{path} cannot be read: it is no video that FFmpeg knows, or its header is damaged or cut off "
-            f"({cause.strerror})"
+            f"{path} cannot be read: it is no video that FFmpeg knows, or its header is damaged ({cause.strerror})"
         ) from None

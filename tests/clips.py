@@ -1,4 +1,4 @@
-"""Clips made for the tests with PyAV. Each frame shows its number, so that their order can be checked."""
+"""Clips made for the tests with PyAV. Each frame shows its number, by which its order can be checked."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def make_clip(
 ) -> Path:
     """Writes frames 0, 1, ... at `times` (seconds), and a 440 Hz tone from 0 to `seconds` in the codec `sound`.
 
-    `offset` is added to all times: negative ones make an edit list in MP4. `turned`: the picture is stored so that it has to
-    be turned by so many degrees clockwise to be upright; for MP4 and MOV. `grain` makes the file larger.
+    `offset` is added to all times: negative ones make an edit list in MP4. `turned`: the picture is stored so that it
+    has to be turned by so many degrees clockwise to be upright; for MP4 and MOV. `grain` makes the file larger.
     """
     with av.open(str(path), "w", options=options) as out:
         picture = out.add_stream(codec, rate=30, options={"g": "30", "bf": str(bframes)} if codec == "libx264" else {})

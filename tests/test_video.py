@@ -169,7 +169,7 @@ def hollow(path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "make", "cause"),
     [
-        ("nothing.mp4", lambda path: None, "no such file"),
+        ("nothing.mp4", lambda _: None, "no such file"),
         ("folder.mp4", lambda path: path.mkdir(), "folder"),
         ("empty.mp4", lambda path: path.touch(), "empty"),
         ("text.mp4", lambda path: path.write_text("Dear diary,\n" * 100), "no video"),

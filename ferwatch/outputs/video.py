@@ -79,7 +79,7 @@ def annotated_video(
 
 
 class AnnotatedVideo:
-    """Takes pictures with their times and adds the source's sound; both count from `start` and stay in step."""
+    """Takes pictures with their times, and adds the source's sound; both count from `start` and so stay in step."""
 
     def __init__(
         self, out: OutputContainer, source: InputContainer, info: VideoInfo, start: float, end: float | None
