@@ -87,6 +87,7 @@ def run_facts(
     reader: VideoReader,
     frames_decoded: int,
     checkpoint: Checkpoint,
+    settings: Mapping[str, Any],
     recording: Recording,
     timeline: Timeline,
     smoothing: float,
@@ -98,6 +99,7 @@ def run_facts(
     return {
         "ferwatch": __version__,
         "command": sys.argv,
+        "settings": dict(settings),
         "model": {
             "name": checkpoint.model,
             "weights_sha256": checkpoint.checksum,
