@@ -98,7 +98,7 @@ def test_without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
         on_ray()
 
 
-def one_dies(job: Job, settings: Settings) -> Outcome:
+def one_dies(job: Job, _settings: Settings) -> Outcome:
     if job.video.name == "deadly.mp4":
         os.kill(os.getpid(), signal.SIGKILL)
     return Outcome()
@@ -131,7 +131,7 @@ def test_names_stay_when_videos_are_added(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(batch_module, "load", lambda path, model: None)
     monkeypatch.setattr(batch_module, "shipped_weights", lambda model: Path("none"))
 
-    def refuse(todo: Sequence[Job], settings: Settings) -> Generator[tuple[Job, Outcome], None, None]:
+    def refuse(todo: Sequence[Job], _settings: Settings) -> Generator[tuple[Job, Outcome], None, None]:
         for job in todo:
             yield job, Outcome(f"{job.video}: refused")
 
