@@ -3,7 +3,7 @@
     python benchmarks/scaling.py CLIP [--minutes 1 10 60] [--faces 1 5 20] [--json FILE] [--model cnn] [--weights FILE]
 
 Each case is `ferwatch analyze` in a process of its own, so that the system's peak of its memory is that case's alone.
-The lengths are the clip at 640x360, repeated; the faces are copies of its picture side by side in one frame of 1280x720.
+The lengths are the clip at 640x360, repeated; the faces are copies of its picture side by side in 1280x720.
 """
 
 from __future__ import annotations
