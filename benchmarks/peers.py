@@ -2,7 +2,7 @@
 
     python benchmarks/peers.py CLIP [--environment FOLDER] [--seconds 30] [--rounds 3] [--json FILE] [--weights FILE]
 
-`fer` runs in an environment of its own, made in FOLDER at the first call and kept (large, from PyPI: it holds TensorFlow). It detects
+`fer` runs in an environment of its own, made in FOLDER at the first call and kept (it holds TensorFlow). It detects
 with its default detector (Haar cascade), classifies every frame, and writes nothing. ferwatch does its whole job on
 every frame: rows, timeline and the annotated video. Each runs in a fresh process that does one short pass first; its
 clock starts after imports and models. The fastest round of each counts. The processes take turns, so that what else
