@@ -122,7 +122,8 @@ def find_videos(sources: Iterable[str]) -> list[Path]:
 
 
 def _is_output(video: Path) -> bool:
-    return video.name == "annotated.mp4" and (video.parent / "frames.csv").exists()
+    """Whether a run wrote it, or writes it now; hidden files are no recordings either."""
+    return video.name.startswith(".") or (video.name == "annotated.mp4" and (video.parent / "frames.csv").exists())
 
 
 def run_batch(
@@ -190,8 +191,8 @@ def run_batch(
                     saved_at = time.monotonic()
     finally:
         _save(everything, file)
-    done = {e.run: out / e.run / "frames.csv" for e in everything if e.state == "done"}
-    write_all_frames(out, done)
+    tables = {e.run: out / e.run / "frames.csv" for e in everything if e.state == "done"}
+    write_all_frames(out, {name: rows for name, rows in tables.items() if rows.exists()})
     return entries
 
 
@@ -256,7 +257,9 @@ def _state(path: Path, video: Path, settings: Settings, checkpoint: Checkpoint) 
 
 
 def _free_name(stem: str, taken: set[str]) -> str:
-    name, number = stem, 1
+    """The stem, or with -2, -3 and so on; bytes of a file name that are no UTF-8 are spelt out."""
+    name = stem = stem.encode("utf-8", "backslashreplace").decode()
+    number = 1
     while name in taken:
         number += 1
         name = f"{stem}-{number}"
@@ -276,4 +279,4 @@ def _save(entries: Sequence[Entry], file: Path) -> None:
     counts = {state: sum(entry.state == state for entry in entries) for state in ("done", "failed", "pending")}
     content = {"counts": counts, "videos": [asdict(entry) for entry in entries]}
     with whole_file(file) as beside:
-        beside.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        beside.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8", "backslashreplace")
