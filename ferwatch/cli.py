@@ -15,6 +15,7 @@ from ferwatch.records import FerwatchError
 
 COMMANDS = {
     "run": "the main job; 'ferwatch VIDEO' is short for it",
+    "batch": "the main job for many videos, on all cores or a Ray cluster",
     "compare": "compare two moments of a video, or two pictures",
     "timeline": "smooth, segment and export a run again, without its video",
     "look-inside": "the forward pass as pictures",

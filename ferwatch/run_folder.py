@@ -92,6 +92,7 @@ def run_facts(
     reader: VideoReader,
     frames_decoded: int,
     checkpoint: Checkpoint,
+    settings: Mapping[str, Any],
     recording: Recording,
     timeline: Timeline,
     smoothing: float,
@@ -103,6 +104,7 @@ def run_facts(
     return {
         "ferwatch": __version__,
         "command": sys.argv,
+        "settings": dict(settings),
         "model": {
             "name": checkpoint.model,
             "weights_sha256": checkpoint.checksum,
