@@ -192,7 +192,7 @@ class VideoReader:
                 self._broken += 1
 
     def _decode_tail(self, latest: int) -> Iterator[av.VideoFrame]:
-        """The pictures after `latest`, decoded without a thread for each: those lose what is behind damage near the end."""
+        """The pictures after `latest`, decoded without a thread each: those lose what is behind damage near the end."""
         with open_video(self.path) as container, suppress(av.FFmpegError, IndexError):
             stream = next(s for s in container.streams.video if s.index == self._stream.index)
             container.seek(latest, stream=stream)
