@@ -295,6 +295,10 @@ def test_times_that_jump_ahead_are_kept(film: Film) -> None:
     times = [0.0, 0.1, 0.2, 3600.0, 3600.1, 90_000.0]
     run = watch(film("gap.mkv", times=times))
     assert [float(row["timestamp"]) for row in rows(run)] == pytest.approx(times, abs=0.0011)
+    # MP4 cannot hold the gap of a day: the pictures are there, and a warning says from when on they come early.
+    assert [w for w in run.warnings if "from 90000.000 s on" in w]
+    with av.open(str(run.folder / "annotated.mp4")) as annotated:
+        assert len(list(annotated.decode(video=0))) == len(times)
 
 
 def test_times_that_jump_back_are_named(film: Film, tmp_path: Path) -> None:
