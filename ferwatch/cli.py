@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from importlib import import_module
 from io import TextIOWrapper
+from tempfile import gettempdir
 from types import FrameType
 
 import click
@@ -72,6 +74,8 @@ def main() -> None:
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # as stderr does: names of files may be no text at all
     try:
+        # Torch makes a folder of this name when it loads, in the place for temporary files: so none is left behind.
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", gettempdir())
         sys.exit(cli.main(standalone_mode=False) or 0)
     except FerwatchError as cause:
         click.echo(f"ferwatch: {' '.join(str(cause).split())}", err=True)

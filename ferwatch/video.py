@@ -170,8 +170,8 @@ class VideoReader:
             if picture.pts is not None:
                 latest = max(latest, picture.pts)
             yield picture
-        if self._broken and latest > -math.inf:
-            yield from self._decode_tail(int(latest))
+        if self._broken:
+            yield from self._decode_tail(latest)
 
     def _decode_in_threads(self) -> Iterator[av.VideoFrame]:
         packets = self._container.demux(self._stream)
@@ -191,11 +191,16 @@ class VideoReader:
             except av.FFmpegError:
                 self._broken += 1
 
-    def _decode_tail(self, latest: int) -> Iterator[av.VideoFrame]:
-        """The pictures after `latest`, decoded without a thread each: those lose what is behind damage near the end."""
+    def _decode_tail(self, latest: float) -> Iterator[av.VideoFrame]:
+        """The pictures after `latest`, decoded again: a thread for each frame loses those behind damage near the end.
+
+        -inf: all of them; few pictures are all near the end.
+        """
         with open_video(self.path) as container, suppress(av.FFmpegError, IndexError):
-            stream = next(s for s in container.streams.video if s.index == self._stream.index)
-            container.seek(latest, stream=stream)
+            streams = [s for s in container.streams.video if s.index == self._stream.index]
+            stream = streams[0]  # decoded here without such threads
+            if latest > -math.inf:
+                container.seek(int(latest), stream=stream)
             for packet in container.demux(stream):
                 with suppress(av.FFmpegError):
                     yield from (p for p in stream.decode(packet) if p.pts is not None and p.pts > latest)

@@ -206,6 +206,21 @@ def test_flipped_bytes(film: Film, tmp_path: Path, name: str) -> None:
         assert all(a <= b for a, b in pairwise(times)), seed
 
 
+def test_bytes_lost_behind_the_first_picture(film: Film) -> None:
+    """Case 50 of the fuzzer with seed 1: FFmpeg's threads drop the pictures that decode, as those after them do not."""
+    video = film("film.mp4", movflags="+faststart")
+    with av.open(str(video)) as container:
+        first = next(container.demux(video=0))
+    assert first.pos is not None
+    data = video.read_bytes()
+    video.write_bytes(data[: first.pos + first.size] + data[first.pos + first.size + 3 :])
+    there = decodable(video)
+    assert 0 < there < 6
+    run = watch(video)
+    assert frames(run) == list(range(there))
+    assert run.warnings == (f"damaged: {there} of 6 declared frames decode",)
+
+
 def test_a_cut_film_of_a_camera(ferwatch: Callable[..., Result], clip: Callable[[str], Path], tmp_path: Path) -> None:
     """A .mov keeps its index at its end: cut in half, FFmpeg cannot open it. With the index in front, half is there."""
     source = clip("face_noface.mov")
@@ -295,6 +310,10 @@ def test_times_that_jump_ahead_are_kept(film: Film) -> None:
     times = [0.0, 0.1, 0.2, 3600.0, 3600.1, 90_000.0]
     run = watch(film("gap.mkv", times=times))
     assert [float(row["timestamp"]) for row in rows(run)] == pytest.approx(times, abs=0.0011)
+    # MP4 cannot hold the gap of a day: the pictures are there, and a warning says from when on they come early.
+    assert [w for w in run.warnings if "from 90000.000 s on" in w]
+    with av.open(str(run.folder / "annotated.mp4")) as annotated:
+        assert len(list(annotated.decode(video=0))) == len(times)
 
 
 def test_times_that_jump_back_are_named(film: Film, tmp_path: Path) -> None:

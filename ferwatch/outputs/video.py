@@ -25,6 +25,8 @@ from ferwatch.video import VideoInfo, VideoReader, open_video
 
 CLOCK = Fraction(1, 90_000)
 """Time base of the pictures: MPEG's clock, which holds the usual frame rates exactly and any time to 6 microseconds."""
+LONGEST = 2**31 - 1
+"""Ticks that one picture may last in MP4: 6.6 hours. Only damaged times ask for more."""
 # Code points of ITU-T H.273.
 BT601_MATRIX, NO_MATRIX, LIMITED_RANGE = 6, 2, 1
 MP4 = {"movflags": "+faststart", "movie_timescale": str(CLOCK.denominator)}
@@ -87,6 +89,7 @@ class AnnotatedVideo:
         self._out = out
         self._start = start
         self._last = -1
+        self._left_out = 0  # ticks
         self._frame_length = round(1 / info.fps / CLOCK)
         self._track = _picture_track(out, source.streams.video[0], info)
         self._sound = Sound(source, out, start, end)
@@ -105,7 +108,12 @@ class AnnotatedVideo:
         planes: NDArray[np.uint8] = cv2.cvtColor(image, cv2.COLOR_BGR2YUV_I420)  # type: ignore[assignment]
         frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
         # Times that a damaged source repeats still need an order.
-        self._last = frame.pts = max(round(time / CLOCK), self._last + 1)
+        pts = max(round(time / CLOCK) - self._left_out, self._last + 1)
+        if pts - self._last > LONGEST:
+            self.warnings.append(f"annotated.mp4 is ahead from {timestamp:.3f} s on: no picture lasts 6.6 hours in MP4")
+            self._left_out += pts - self._last - LONGEST
+            pts = self._last + LONGEST
+        self._last = frame.pts = pts
         frame.time_base = CLOCK
         self._mux_picture(frame)
 

@@ -45,6 +45,7 @@ class Fork:
     def __init__(self, arguments: Sequence[str], said: Path) -> None:
         self._said = said
         self._started = time.monotonic()
+        sys.stdout.flush()  # or the child would print it again
         self.pid = os.fork()
         if self.pid == 0:
             _run(arguments, said)
