@@ -66,7 +66,8 @@ def draw(image: Picture, faces: Sequence[FaceResult], sides: Sides | None = None
             places = (right + gap, left - gap - chart.shape[1], right - gap - chart.shape[1])
             others = [*charts, *(other.box for other in faces if other is not face)]
             free = [
-                0 <= x <= width - chart.shape[1] and not any(_meet((x, top, *chart.shape[1::-1]), o) for o in others)
+                0 <= x <= width - chart.shape[1]
+                and not any(_meet((x, top, chart.shape[1], chart.shape[0]), o) for o in others)
                 for x in places[:2]
             ] + [True]
             side = sides.get(face.face_id, 0)
@@ -75,7 +76,7 @@ def draw(image: Picture, faces: Sequence[FaceResult], sides: Sides | None = None
             y = bottom - gap - chart.shape[0] if side == 2 else top
             x, y = _within(places[side], chart.shape[1], width), _within(y, chart.shape[0], height)
             _paste(image, chart, x, y)
-            charts.append((x, y, *chart.shape[1::-1]))
+            charts.append((x, y, chart.shape[1], chart.shape[0]))
     return image
 
 

@@ -93,6 +93,8 @@ class VideoReader:
         self.sampling = sampling or Sampling()
         self.start = start
         self.end = end
+        self.skip_before = 0
+        """Frames before this index are decoded and counted, and kept back."""
         self.frames_decoded = 0
         self.warnings: list[str] = []
         self._hidden = 0
@@ -136,6 +138,8 @@ class VideoReader:
             self.frames_decoded += 1
             if cell > taken:
                 taken = cell
+                if index < self.skip_before:
+                    continue
                 yield Frame(index, timestamp, self._upright(picture, timestamp))
         else:
             self._check_whole(index + 1, timestamp)
