@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test check install test-mediapipe-1 clean
+.PHONY: demo test check test-mediapipe-1 clean
 
 demo: $(VENV)/installed  ## the main job on the demo video
 	$(BIN)/ferwatch samples/demo.mp4 --out demo-ferwatch --export html --overwrite
@@ -27,5 +27,16 @@ $(VENV)/installed-test: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --editable '.[test]'
 	touch $@ $(VENV)/installed
 
+# The face tests on MediaPipe 1.x, which Python 3.13 and later get. Its wheel has no face model: the older wheel's is used.
+test-mediapipe-1: .venv-mediapipe-1/face_detection_short_range.tflite
+	FERWATCH_TEST_FACE_MODEL=$(abspath $<) .venv-mediapipe-1/bin/python -m pytest tests/test_faces.py tests/test_align.py tests/test_tracking.py
+
+.venv-mediapipe-1/face_detection_short_range.tflite:
+	$(PYTHON) -m venv .venv-mediapipe-1
+	.venv-mediapipe-1/bin/python -m pip install "mediapipe>=1.2,<1.3" "numpy>=2.1,<3" "opencv-contrib-python>=4.12,<5" scipy scikit-image "pytest>=8"
+	.venv-mediapipe-1/bin/python -m pip download --no-deps --only-binary :all: --python-version 3.12 --dest .venv-mediapipe-1/wheel mediapipe==0.10.21
+	cd .venv-mediapipe-1 && bin/python -m zipfile -e wheel/mediapipe-0.10.21-*.whl wheel
+	cp .venv-mediapipe-1/wheel/mediapipe/modules/face_detection/face_detection_short_range.tflite $@
+
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) .venv-mediapipe-1

@@ -104,6 +104,7 @@ def analyze(
     threads: int | None = None,
     overwrite: bool = False,
     resume: bool = False,
+    classifier: Classifier | None = None,
     progress: Progress = lambda stage, done, total: None,
 ) -> Run:
     """Does the main job: writes a run folder for a video, and returns what it found.
@@ -117,6 +118,7 @@ def analyze(
         annotate: also write annotated.mp4; `blur_faces` makes the faces in it unrecognisable.
         smoothing: seconds; 0 turns it off.
         resume: continue the interrupted run that the folder holds.
+        classifier: one loaded before, for the next of many videos; in place of `model`, `weights` and `device`.
     Raises VideoError, WeightsError, or OutputError where the folder holds a run already and neither `overwrite` nor
     `resume` allows to touch it.
     """
@@ -125,15 +127,16 @@ def analyze(
     use_threads(threads)
     folder = RunFolder(Path(out) if out else Path(f"{video.stem}-ferwatch"))
     with VideoReader(video, sampling, start, end) as reader:
-        checkpoint = load(weights or shipped_weights(model), model)
-        bookmark = Bookmark(_settings(reader, checkpoint, face_model))
+        if classifier is None:
+            classifier = Classifier(load(weights or shipped_weights(model), model), choose_device(device))
+        settings = settings_of_rows(video, classifier.checkpoint, face_model, sampling, start, end)
+        bookmark = Bookmark(settings)
         if resume:
             bookmark = read_bookmark(folder.resume, bookmark.settings)
         else:
             folder.prepare(overwrite=overwrite)
         if bookmark.finished is None:
             with watch.time("analysis"), FaceFinder(face_model) as finder:
-                classifier = Classifier(checkpoint, choose_device(device))
                 _write_rows(reader, finder, classifier, folder, bookmark, progress)
             bookmark = replace(bookmark, finished=Finished(reader.frames_decoded, tuple(reader.warnings)))
             bookmark.save(folder.resume)
@@ -172,7 +175,8 @@ def analyze(
     facts = run_facts(
         reader=reader,
         frames_decoded=frames_decoded,
-        checkpoint=checkpoint,
+        checkpoint=classifier.checkpoint,
+        settings={**settings, **settings_of_outputs(exports, annotate, blur_faces, smoothing)},
         recording=recording,
         timeline=timeline,
         smoothing=smoothing,
@@ -206,18 +210,30 @@ def _write_rows(
             progress("analysing", reader.frames_decoded, total)
 
 
-def _settings(reader: VideoReader, checkpoint: Checkpoint, face_model: Path | None) -> dict[str, Any]:
-    """What the rows depend on; a run is only resumed with the same."""
-    file = reader.path.stat()
+def settings_of_rows(
+    video: Path, checkpoint: Checkpoint, face_model: Path | None, sampling: Sampling, start: float, end: float | None
+) -> dict[str, Any]:
+    """What the rows depend on; a run is only resumed with the same. Raises OSError where the video is missing."""
+    file = video.stat()
     return {
         "version": __version__,
-        "video": [str(reader.path.absolute()), file.st_size, file.st_mtime_ns],
+        "video": [str(video.absolute()), file.st_size, file.st_mtime_ns],
         "model": checkpoint.model,
         "weights": checkpoint.checksum,
         "face model": str(face_model),
-        "sampling": asdict(reader.sampling),
-        "start": reader.start,
-        "end": reader.end,
+        "sampling": asdict(sampling),
+        "start": start,
+        "end": end,
+    }
+
+
+def settings_of_outputs(exports: Sequence[str], annotate: bool, blur_faces: bool, smoothing: float) -> dict[str, Any]:
+    """What the other files of a run folder depend on, besides its rows."""
+    return {
+        "exports": sorted(set(exports)),
+        "annotated video": annotate,
+        "blurred faces": annotate and blur_faces,
+        "smoothing": smoothing,
     }
 
 

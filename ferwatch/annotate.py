@@ -44,6 +44,7 @@ def draw(image: Picture, faces: Sequence[FaceResult], sides: Sides | None = None
     line = max(1, round(height / 200))
     crowded = len(faces) > CROWD
     sides = {} if sides is None else sides
+    charts: list[Box] = []
     for face in faces:
         colour = COLOURS[EMOTIONS.index(face.emotion)]
         left, top = round(face.box[0]), round(face.box[1])
@@ -63,12 +64,19 @@ def draw(image: Picture, faces: Sequence[FaceResult], sides: Sides | None = None
         if chart.shape[0] <= height and chart.shape[1] <= width:
             gap = 3 * line
             places = (right + gap, left - gap - chart.shape[1], right - gap - chart.shape[1])
-            free = [0 <= x <= width - chart.shape[1] for x in places[:2]] + [True]
+            others = [*charts, *(other.box for other in faces if other is not face)]
+            free = [
+                0 <= x <= width - chart.shape[1]
+                and not any(_meet((x, top, chart.shape[1], chart.shape[0]), o) for o in others)
+                for x in places[:2]
+            ] + [True]
             side = sides.get(face.face_id, 0)
             side = sides[face.face_id] = side if side < 2 and free[side] else free.index(True)
             # Inside, it stands at the foot of the box, below the eyes.
             y = bottom - gap - chart.shape[0] if side == 2 else top
-            _paste(image, chart, _within(places[side], chart.shape[1], width), _within(y, chart.shape[0], height))
+            x, y = _within(places[side], chart.shape[1], width), _within(y, chart.shape[0], height)
+            _paste(image, chart, x, y)
+            charts.append((x, y, chart.shape[1], chart.shape[0]))
     return image
 
 
@@ -87,6 +95,10 @@ def blur(image: Picture, boxes: Iterable[Box]) -> Picture:
             blocks = cv2.resize(area, (BLUR_BLOCKS, BLUR_BLOCKS), interpolation=cv2.INTER_AREA)
             cv2.resize(blocks, (right - left, bottom - top), dst=area, interpolation=cv2.INTER_LINEAR)
     return image
+
+
+def _meet(a: Box, b: Box) -> bool:
+    return a[0] < b[0] + b[2] and b[0] < a[0] + a[2] and a[1] < b[1] + b[3] and b[1] < a[1] + a[3]
 
 
 def _within(start: int, length: int, limit: int) -> int:

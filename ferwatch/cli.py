@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from importlib import import_module
+from io import TextIOWrapper
+from tempfile import gettempdir
 from types import FrameType
 
 import click
@@ -14,6 +17,7 @@ from ferwatch.records import FerwatchError
 
 COMMANDS = {
     "run": "the main job; 'ferwatch VIDEO' is short for it",
+    "batch": "the main job for many videos, on all cores or a Ray cluster",
     "compare": "compare two moments of a video, or two pictures",
     "timeline": "smooth, segment and export a run again, without its video",
     "look-inside": "the forward pass as pictures",
@@ -67,10 +71,17 @@ def _stop(_signal: int, _frame: FrameType | None) -> None:
 def main() -> None:
     """The console script. 0: done; 1: a line on stderr says what it could not do; 2: wrong usage; 130: interrupted."""
     signal.signal(signal.SIGTERM, _stop)
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr does: names of files may be no text at all
     try:
+        # Torch makes a folder of this name when it loads, in the place for temporary files: so none is left behind.
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", gettempdir())
         sys.exit(cli.main(standalone_mode=False) or 0)
     except FerwatchError as cause:
         click.echo(f"ferwatch: {' '.join(str(cause).split())}", err=True)
+        sys.exit(1)
+    except OSError as cause:  # of no file that a command knows: no room for temporary files, say
+        click.echo(f"ferwatch: the system refuses: {cause}", err=True)
         sys.exit(1)
     except click.ClickException as cause:
         cause.show()

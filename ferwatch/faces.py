@@ -2,15 +2,14 @@
 
 The detector sees 128x128 pixels, so whether it finds a face depends on how much of what it is shown the face fills: a
 quarter to four fifths is best. One look at the whole picture is all that a usual frame costs. Where a face is small,
-doubtful or was there a moment ago, the finder looks closer, and now and then it goes over the picture tile by tile.
+doubtful or was there a moment ago, the finder looks closer; now and then, and where something changes, tile by tile.
 (Of FER2013's faces at 48 to 100 of 640 pixels the full-range model found 8 to 24%, and of those from 140 pixels fewer
 than the short-range one; short-range tiles find more than 90% of those from 80.)
 """
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import floor
 from pathlib import Path
 from types import TracebackType
@@ -27,6 +26,7 @@ from ferwatch.align import align
 from ferwatch.chatter import without_chatter
 from ferwatch.face_model import find_face_model
 from ferwatch.records import Box, Face, Frame, WeightsError
+from ferwatch.tiles import Changes, tile_levels
 from ferwatch.tracking import FACE_SCORE
 
 MOST_FACES = 20
@@ -46,10 +46,10 @@ CLEAR_ENOUGH = 0.25
 """The lower one while a video is followed, where each look counts: 1.5 pixels."""
 CLOSE = (0.45, 0.55)
 """The shares that a face fills in two closer looks."""
-SMALLEST_TILE = 64
-"""Pixels; a face in a smaller one shows no expression."""
-EVERYWHERE_EVERY = 2.0
-"""Seconds of video between two looks at every tile."""
+EVERYWHERE_EVERY = 4.0
+"""Seconds of video between two searches of the whole picture."""
+CHANGES_EVERY = 0.1
+"""Seconds of video between two looks at what has changed."""
 
 
 class Sighting(NamedTuple):
@@ -63,7 +63,7 @@ class Sighting(NamedTuple):
 
 
 class FaceFinder:
-    """Finds and aligns faces. Close it, or use it as a context manager.
+    """Finds and aligns faces. A context manager: MediaPipe 1.x has to be closed before Python ends.
 
     face_model: MediaPipe's short-range model; where it is not given, the one in MediaPipe's wheel (up to 0.10.21) or
     the one that Google publishes, fetched once. Raises WeightsError where there is none or it is no face model.
@@ -78,7 +78,6 @@ class FaceFinder:
             )
             with without_chatter():
                 self._detector = FaceDetector.create_from_options(options)
-                self._closing = weakref.finalize(self, _close, self._detector)
                 self._look(np.zeros((128, 128, 3), np.uint8))  # the first picture makes it talk once more
         except OSError as cause:
             raise WeightsError(f"the face model {path} cannot be read: {cause.strerror or cause}") from None
@@ -87,7 +86,8 @@ class FaceFinder:
             raise WeightsError(f"{path} is no face detection model that MediaPipe runs: {reason}") from None
 
     def close(self) -> None:
-        self._closing()
+        with without_chatter():
+            self._detector.close()
 
     def __enter__(self) -> FaceFinder:
         return self
@@ -98,54 +98,58 @@ class FaceFinder:
     def watch(self, frames: Iterable[Frame]) -> Iterator[tuple[int, float, list[Face]]]:
         """Index, time and faces of each frame of a video, in order, and what may be a face, for the Tracker to decide.
 
-        The first frame of every two seconds and the first after a cut are searched everywhere. In between, the finder
-        looks at the whole picture, and closer where it saw a face since; everywhere again where it sees none and the
-        picture is not the one last searched. So nothing depends on what came before a multiple of two seconds: a run
-        can be taken up there.
+        The first frame of every four seconds and the first of a new scene are searched everywhere. In between, the
+        finder looks at the whole picture, closer where it saw a face since, and ten times a second where most has
+        changed; wherever something has, while it sees no face. So nothing depends on what came before a multiple of
+        four seconds: a run can be taken up there.
         """
-        period = None
-        seen: list[Face] = []
-        searched = before = np.zeros((9, 16), np.int16)
+        period = moment = None
         for frame in frames:
-            thumbnail = _thumbnail(frame.image)
-            everywhere = period != (period := floor(frame.timestamp / EVERYWHERE_EVERY)) or _is_cut(before, thumbnail)
-            faces = [] if everywhere else self._search(frame.image, near=[face.box for face in seen])
-            if everywhere or (not faces and _differ(searched, thumbnail)):
-                faces, seen, searched = self._search(frame.image, near=None), [], thumbnail
+            if period != (period := floor(frame.timestamp / EVERYWHERE_EVERY)):
+                changes, seen = Changes(), list[Face]()
+            new_moment = moment != (moment := floor(frame.timestamp / CHANGES_EVERY))
+            if changes.see(frame.image):
+                tiles, seen = changes.all_tiles(), []
+                faces = self._search(frame.image, tiles)
+            else:
+                known = [face.box for face in seen]
+                tiles = changes.tiles(known, at_most=2) if new_moment else []
+                faces = self._search(frame.image, tiles, near=known)
+                if not any(face.score >= FACE_SCORE for face in faces) and (changed := changes.tiles()):
+                    tiles, faces = changed, self._search(frame.image, changed)
+            changes.looked_at(tiles)
             lost = [face for face in seen if not any(_same(face.box, other.box) for other in faces)]
             seen = faces + [face for face in lost if face.score >= SURE]
-            before = thumbnail
             yield frame.index, frame.timestamp, faces
 
     def find(self, image: NDArray[np.uint8]) -> list[Face]:
         """The faces of one picture (H, W, 3) BGR, from left to right, at most 20, with face_id 0.
 
-        Looks everywhere, which takes some 20 looks, and finds faces down to about 1/14 of the picture's shorter side.
+        Searches it everywhere, which takes some 20 looks, for faces down to about 1/14 of its shorter side.
         """
-        return [face for face in self._search(image, near=None) if face.score >= FACE_SCORE]
+        tiles = [tile for level in tile_levels(*image.shape[1::-1]) for tile in level]
+        return [face for face in self._search(image, tiles) if face.score >= FACE_SCORE]
 
-    def _search(self, image: NDArray[np.uint8], near: Sequence[Box] | None) -> list[Face]:
+    def _search(self, image: NDArray[np.uint8], tiles: Sequence[Box], near: Sequence[Box] | None = None) -> list[Face]:
         """The faces of a picture and what may be one, with a score of 0.5 or more.
 
-        Looks at the whole picture, then closer where that left a doubt, and at the places `near`; at every tile where
-        `near` is None.
+        Looks at the whole picture and at the tiles, then closer where that left a doubt, and at the places `near`;
+        these are given while a video is followed, where speed counts and another frame comes soon.
         """
+        thorough = near is None
+        least_share, least_score = (CLEAR[0], POSSIBLE) if thorough else (CLEAR_ENOUGH, LIKELY)
         sightings = self._look(image)
-        if near is None:
-            for tile in _tiles(*image.shape[1::-1]):
-                # A tile may cut a face: however sure, it is looked at again as a whole.
-                sightings += [s._replace(share=0.0) for s in self._look_at(image, tile)]
-            from_share, from_score, places = CLEAR[0], POSSIBLE, []
-        else:
-            from_share, from_score, places = CLEAR_ENOUGH, LIKELY, list(near)
-        sightings = [s for s in _distinct(sightings) if s.score >= from_score]
-        faces = [s for s in sightings if s.score >= SURE and from_share <= s.share <= CLEAR[1]]
-        for box in [s.box for s in sightings] + places:
+        for tile in tiles:
+            # A tile may cut a face: however sure, it is looked at again as a whole.
+            sightings += [s._replace(share=0.0) for s in self._look_at(image, tile)]
+        sightings = [s for s in _distinct(sightings, _alike) if s.score >= least_score]
+        faces = [s for s in sightings if s.score >= SURE and least_share <= s.share <= CLEAR[1]]
+        for box in [*(s.box for s in sightings), *(near or ())]:
             if any(_same(box, face.box) for face in faces):
                 continue
-            if closer := self._look_closer(image, box, twice=near is None):
+            if closer := self._look_closer(image, box, twice=thorough):
                 faces.append(closer)
-        faces = [face for face in _distinct(faces) if plausible(face.box, face.keypoints)][:MOST_FACES]
+        faces = [face for face in _distinct(faces, _same) if plausible(face.box, face.keypoints)][:MOST_FACES]
         faces.sort(key=lambda face: face.box[0] + face.box[2] / 2)
         return [Face(f.box, f.keypoints, f.score, align(image, f.keypoints)) for f in faces]
 
@@ -227,21 +231,6 @@ def plausible(box: Box, keypoints: NDArray[np.floating]) -> bool:
     )
 
 
-def _tiles(width: int, height: int) -> Iterator[Box]:
-    """Overlapping squares: as wide as the shorter side, half of it, and in a large picture a quarter of it."""
-    shorter = min(width, height)
-    sides = [shorter, shorter / 2, shorter / 4] if shorter >= 960 else [shorter, shorter / 2]
-    for side in (side for side in sides if side >= SMALLEST_TILE):
-        for y in _starts(height, side):
-            for x in _starts(width, side):
-                yield x, y, side, side
-
-
-def _starts(length: int, side: float) -> NDArray[np.float64]:
-    """Where tiles of `side` begin so that they cover `length` and share at least a third of themselves."""
-    return np.linspace(0, length - side, 1 + int(np.ceil((length - side) / (side * 2 / 3))))
-
-
 def _square_around(box: Box, side: float) -> Box:
     x, y, width, height = box
     return x + (width - side) / 2, y + (height - side) / 2, side, side
@@ -252,39 +241,30 @@ def _mean(looks: Sequence[Sighting]) -> Sighting:
     return Sighting(tuple(box.tolist()), keypoints, float(score), float(share))
 
 
-def _distinct(sightings: Iterable[Sighting]) -> list[Sighting]:
-    """The sightings without those that show a face again; the clearer, surer one stays."""
+def _distinct(sightings: Iterable[Sighting], same: Callable[[Box, Box], bool]) -> list[Sighting]:
+    """The sightings without those that show the same again, surest first; a clear one stays before a surer one that is
+    cut or small."""
     kept: list[Sighting] = []
-    for sighting in sorted(sightings, key=lambda s: (s.share >= CLEAR_ENOUGH, s.score), reverse=True):
-        if not any(_same(sighting.box, other.box) for other in kept):
+    for sighting in sorted(
+        sightings, key=lambda s: (s.score >= SURE and s.share >= CLEAR_ENOUGH, s.score), reverse=True
+    ):
+        if not any(same(sighting.box, other.box) for other in kept):
             kept.append(sighting)
     return kept
 
 
 def _same(a: Box, b: Box) -> bool:
     """Whether two boxes are one face's: much of the smaller lies in the other."""
+    return _shared(a, b) > 0.4 * min(a[2] * a[3], b[2] * b[3])
+
+
+def _alike(a: Box, b: Box) -> bool:
+    """Whether two boxes are about the same: they share half of what both cover."""
+    return _shared(a, b) > (a[2] * a[3] + b[2] * b[3]) / 3
+
+
+def _shared(a: Box, b: Box) -> float:
+    """The area that two boxes share."""
     width = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
     height = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
-    return width > 0 and height > 0 and width * height > 0.4 * min(a[2] * a[3], b[2] * b[3])
-
-
-def _thumbnail(image: NDArray[np.uint8]) -> NDArray[np.int16]:
-    """(9, 16) brightness."""
-    step = max(1, min(image.shape[:2]) // 72)
-    small = cv2.resize(image[::step, ::step], (16, 9), interpolation=cv2.INTER_AREA)
-    return cv2.cvtColor(small, cv2.COLOR_BGR2GRAY).astype(np.int16)
-
-
-def _differ(a: NDArray[np.int16], b: NDArray[np.int16]) -> bool:
-    """Whether some part of the picture is another: brighter or darker by 12 of 255."""
-    return int(np.abs(a - b).max()) > 12
-
-
-def _is_cut(a: NDArray[np.int16], b: NDArray[np.int16]) -> bool:
-    """Whether most of the picture is another."""
-    return float(np.median(np.abs(a - b))) > 12
-
-
-def _close(detector: FaceDetector) -> None:
-    with without_chatter():
-        detector.close()
+    return max(0.0, width) * max(0.0, height)

@@ -12,8 +12,8 @@ class Overlay:
     """Looks up a recording by time. Between two samples of a face its box and probabilities glide.
 
     `bridge`: seconds between two samples over which a face is taken to have been there all along; never less than two
-    sample intervals. `hold`: seconds for which a face stays before its first and after its last sample of a stretch;
-    never less than half a sample interval.
+    sample intervals. `hold`: seconds for which a face stays before the first and after the last sample of such a
+    stretch; never less than half a sample interval.
     """
 
     def __init__(self, recording: Recording, bridge: float = 0.5, hold: float = 0.0) -> None:

@@ -41,9 +41,12 @@ class RunFolder:
 
         Raises OutputError where it holds a run and must not be overwritten, and where it cannot be made.
         """
-        if self.path.exists() and not self.path.is_dir():
-            raise OutputError(f"{self.path} is a file; name another folder with --out")
-        there = [self.path / name for name in OF_A_RUN if (self.path / name).exists()]
+        try:
+            if self.path.exists() and not self.path.is_dir():
+                raise OutputError(f"{self.path} is a file; name another folder with --out")
+            there = [self.path / name for name in OF_A_RUN if (self.path / name).exists()]
+        except OSError as cause:
+            raise OutputError(f"cannot use the folder {self.path}: {cause.strerror}; name another with --out") from None
         if there and not overwrite:
             if self.facts not in there and self.resume in there:
                 raise OutputError(
@@ -67,8 +70,10 @@ class RunFolder:
 
     def write_facts(self, facts: Mapping[str, Any]) -> Path:
         """Writes run.json; returns its path."""
+        text = json.dumps(facts, indent=2, ensure_ascii=False) + "\n"
         with whole_file(self.facts) as beside:
-            beside.write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+            # A file name that is no UTF-8 holds lone surrogates, which JSON knows in this very form: \udcff.
+            beside.write_text(text, encoding="utf-8", errors="backslashreplace")
         return self.facts
 
     def read_facts(self) -> dict[str, Any]:
@@ -87,6 +92,7 @@ def run_facts(
     reader: VideoReader,
     frames_decoded: int,
     checkpoint: Checkpoint,
+    settings: Mapping[str, Any],
     recording: Recording,
     timeline: Timeline,
     smoothing: float,
@@ -98,6 +104,7 @@ def run_facts(
     return {
         "ferwatch": __version__,
         "command": sys.argv,
+        "settings": dict(settings),
         "model": {
             "name": checkpoint.model,
             "weights_sha256": checkpoint.checksum,

@@ -169,23 +169,45 @@ class VideoReader:
 
     def _decode(self) -> Iterator[av.VideoFrame]:
         """Every picture that decodes. A damaged packet costs its own pictures, not those after it."""
+        latest = -math.inf
+        for picture in self._decode_in_threads():
+            if picture.pts is not None:
+                latest = max(latest, picture.pts)
+            yield picture
+        if self._broken:
+            yield from self._decode_tail(latest)
+
+    def _decode_in_threads(self) -> Iterator[av.VideoFrame]:
         packets = self._container.demux(self._stream)
         while True:
             try:
                 packet = next(packets)
             except StopIteration:
-                break
+                return
             except (av.FFmpegError, IndexError) as cause:  # IndexError: a damaged MPEG-TS grew a stream (PyAV 18)
                 self.warnings.append(f"reading stops before its end: {cause}")
-                break
+                self._broken += 1
+                return
             self._hidden += packet.is_discard
             self._broken += packet.is_corrupt
             try:
                 yield from self._stream.decode(packet)
             except av.FFmpegError:
                 self._broken += 1
-        with suppress(av.FFmpegError):  # EOFError where the demuxer has already flushed the decoder
-            yield from self._stream.decode(None)
+
+    def _decode_tail(self, latest: float) -> Iterator[av.VideoFrame]:
+        """The pictures after `latest`, decoded again: a thread for each frame loses those behind damage near the end.
+
+        -inf: all of them; few pictures are all near the end.
+        """
+        with open_video(self.path) as container, suppress(av.FFmpegError, IndexError):
+            streams = [s for s in container.streams.video if s.index == self._stream.index]
+            stream = streams[0]  # decoded here without such threads
+            if latest > -math.inf:
+                container.seek(int(latest), stream=stream)
+            for packet in container.demux(stream):
+                with suppress(av.FFmpegError):
+                    yield from (p for p in stream.decode(packet) if p.pts is not None and p.pts > latest)
 
     def _describe(self, first: av.VideoFrame) -> VideoInfo:
         stream, container = self._stream, self._container

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
-from safetensors.torch import save_file
+from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
 from ferwatch.models import Input, find
@@ -72,7 +72,8 @@ def save(checkpoint: Checkpoint, path: Path, *, eight_bits: bool = False) -> lis
     files = [path.with_name(name) for name in names]
     for file, part in zip(files, parts, strict=True):
         with whole_file(file) as beside:
-            save_file(part, beside, metadata={"ferwatch": json.dumps(metadata)})
+            # Not save_file: that makes files which nobody else may read.
+            beside.write_bytes(save_tensors(part, metadata={"ferwatch": json.dumps(metadata)}))
     return files
 
 

@@ -16,6 +16,10 @@ SHARED = ROOT.parent / "shared"
 
 CLIPS = ("single_face.mp4", "face_noface.mov", "phone.mp4")
 
+needs_weights = pytest.mark.skipif(
+    not (ROOT / "weights" / "cnn.safetensors").exists(), reason="no weights of cnn are shipped yet"
+)
+
 
 @pytest.fixture(scope="session")
 def clip() -> Callable[[str], Path]:

@@ -77,7 +77,7 @@ def test_keypoints_of_an_aligned_crop_are_where_fer2013_has_them(finder, astrona
 
 def test_faces_are_found_in_any_place_and_size_of_a_large_picture(finder, astronaut) -> None:
     picture = np.full((720, 1280, 3), 90, np.uint8)
-    places = [(60, 70, 60), (300, 40, 100), (700, 30, 250), (80, 400, 80), (400, 420, 120), (1090, 480, 160)]
+    places = [(60, 70, 60), (300, 40, 100), (700, 30, 250), (80, 400, 80), (400, 420, 120), (1010, 440, 160)]
     for x, y, face in places:
         side = int(face * 1.6)
         picture[y : y + side, x : x + side] = portrait(astronaut, side, 0, face)
@@ -152,8 +152,8 @@ def test_one_of_two_faces_leaves_and_comes_back_within_a_second(finder, astronau
     assert [[f.face_id for f in faces] for _, _, faces in tracked] == [[1] if i in gone else [1, 2] for i in range(32)]
 
 
-def test_watching_can_be_taken_up_at_every_second_second(finder, astronaut) -> None:
-    frames = list(two_people(astronaut, 32, 10, range(12, 17)))
+def test_watching_can_be_taken_up_every_four_seconds(finder, astronaut) -> None:
+    frames = list(two_people(astronaut, 32, 5, range(12, 17)))
 
     def rows(frames: list[Frame]) -> list[tuple]:
         return [(i, [(f.box, f.score, f.crop.tobytes()) for f in faces]) for i, _, faces in finder.watch(frames)]
@@ -170,8 +170,8 @@ def test_nothing_but_real_errors_reaches_stderr() -> None:
     find = f"""
 import os, pathlib, numpy as np
 from ferwatch.faces import FaceFinder
-finder = FaceFinder({f"pathlib.Path({str(MODEL)!r})" if MODEL else ""})
-finder.find(np.zeros((200, 300, 3), np.uint8))
+with FaceFinder({f"pathlib.Path({str(MODEL)!r})" if MODEL else ""}) as finder:
+    finder.find(np.zeros((200, 300, 3), np.uint8))
 os.write(2, b"after")
 """
     assert python(find).stderr == "after"

@@ -35,6 +35,7 @@ def test_a_checkpoint_rebuilds_its_network(tmp_path: Path, checkpoint: Checkpoin
     assert (back.temperature, back.input, back.about) == (1.25, checkpoint.input, checkpoint.about)
     assert back.checksum == hashlib.sha256(files[0].read_bytes()).hexdigest()
     assert not back.network.training
+    assert files[0].stat().st_mode & 0o044  # others may read it
 
 
 def test_a_network_of_another_shape_is_built_from_its_config(tmp_path: Path) -> None:

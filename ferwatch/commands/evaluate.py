@@ -20,7 +20,7 @@ FILE = click.Path(path_type=Path)
 @click.option("--ferplus", type=FILE, help="fer2013new.csv: how far the model agrees with ten voters an image.")
 @click.option("--json", "json_file", type=FILE, help="Write the figures here as well.")
 @click.option("--out", type=FILE, metavar="DIR", help="Write confusion matrix and reliability diagram here as PNG.")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True)
 def evaluate(
     models: tuple[str, ...],
     data: Path,
@@ -43,10 +43,9 @@ def evaluate(
     import json
     import sys
 
-    import torch
     from tqdm import tqdm
 
-    from ferwatch.classify import Classifier
+    from ferwatch.classify import Classifier, choose_device
     from ferwatch.outputs.whole import whole_file
     from ferwatch.shipped import shipped_weights
     from ferwatch.training.data import load, not_among
@@ -57,8 +56,7 @@ def evaluate(
 
     if weights and len(weights) != len(models):
         raise click.UsageError(f"{len(weights)} --weights for {len(models)} --model: give one for each, or none")
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = choose_device(device)
     paths = weights or tuple(shipped_weights(model) for model in models)
     classifiers = [Classifier(load_weights(p, model), device) for p, model in zip(paths, models, strict=True)]
     names = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,27 +29,45 @@ class Time(click.ParamType):
             self.fail(str(cause), param, ctx)
 
 
+HOW = (
+    click.option(
+        "--model", default="cnn", show_default=True, help="cnn, small-vit or vit-b-16; see 'ferwatch models'."
+    ),
+    click.option("--sample-fps", type=click.FloatRange(min=0, min_open=True), help="Samples a second.  [default: 10]"),
+    click.option("--every", type=click.IntRange(min=1), metavar="N", help="Every Nth frame."),
+    click.option(
+        "--interval", type=click.FloatRange(min=0, min_open=True), metavar="S", help="One sample every S seconds."
+    ),
+    click.option("--all-frames", is_flag=True, help="Every frame."),
+    click.option(
+        "--export", "exports", multiple=True, type=click.Choice(EXPORTS), help="One more file; may be repeated."
+    ),
+    click.option("--no-video", is_flag=True, help="Do not write annotated.mp4."),
+    click.option(
+        "--smoothing", type=click.FloatRange(min=0), metavar="S", help="Seconds; 0 turns it off.  [default: 0.2]"
+    ),
+    click.option("--blur-faces", is_flag=True, help="Make faces unrecognisable in annotated.mp4."),
+    click.option("--weights", type=click.Path(path_type=Path), metavar="FILE", help="Other weights of this model."),
+    click.option("--face-model", type=click.Path(path_type=Path), metavar="FILE", help="Another MediaPipe face model."),
+    click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True),
+)
+
+
+def how(command: Callable[..., None]) -> Callable[..., None]:
+    """Adds the options that say how a video is analysed."""
+    for option in reversed(HOW):
+        command = option(command)
+    return command
+
+
 @click.command()
 @click.argument("video", type=click.Path(path_type=Path))
-@click.option("--model", default="cnn", show_default=True, help="cnn, small-vit or vit-b-16; see 'ferwatch models'.")
-@click.option("--sample-fps", type=click.FloatRange(min=0, min_open=True), help="Samples a second.  [default: 10]")
-@click.option("--every", type=click.IntRange(min=1), metavar="N", help="Every Nth frame.")
-@click.option(
-    "--interval", type=click.FloatRange(min=0, min_open=True), metavar="S", help="One sample every S seconds."
-)
-@click.option("--all-frames", is_flag=True, help="Every frame.")
+@how
 @click.option("--start", type=Time(), default=0.0, metavar="T", help="Begin here: seconds or [HH:]MM:SS[.mmm].")
 @click.option("--end", type=Time(), metavar="T", help="Stop here.")
 @click.option(
     "--out", type=click.Path(path_type=Path), metavar="DIR", help="The run folder.  [default: VIDEO-ferwatch]"
 )
-@click.option("--export", "exports", multiple=True, type=click.Choice(EXPORTS), help="One more file; may be repeated.")
-@click.option("--no-video", is_flag=True, help="Do not write annotated.mp4.")
-@click.option("--smoothing", type=click.FloatRange(min=0), metavar="S", help="Seconds; 0 turns it off.  [default: 0.2]")
-@click.option("--blur-faces", is_flag=True, help="Make faces unrecognisable in annotated.mp4.")
-@click.option("--weights", type=click.Path(path_type=Path), metavar="FILE", help="Other weights of this model.")
-@click.option("--face-model", type=click.Path(path_type=Path), metavar="FILE", help="Another MediaPipe face model.")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True)
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Processor cores to use.  [default: all]")
 @click.option("--overwrite", is_flag=True, help="Replace the run that the folder holds.")
 @click.option("--resume", is_flag=True, help="Continue the interrupted run that the folder holds.")
@@ -76,7 +95,7 @@ def run(
     from ferwatch.commands.progress import ProgressBars
     from ferwatch.timeline import SMOOTHING
 
-    sampling = _sampling(sample_fps, every, interval, all_frames)
+    sampling = chosen_sampling(sample_fps, every, interval, all_frames)
     with ProgressBars(hidden=quiet) as bars:
         done = analyze(
             video,
@@ -92,7 +111,8 @@ def run(
         print_summary(done)
 
 
-def _sampling(sample_fps: float | None, every: int | None, interval: float | None, all_frames: bool) -> Sampling:
+def chosen_sampling(sample_fps: float | None, every: int | None, interval: float | None, all_frames: bool) -> Sampling:
+    """Raises click.UsageError where more than one is given."""
     from ferwatch.video import Sampling
 
     asked = [o is not None for o in (sample_fps, every, interval)] + [all_frames]

@@ -25,6 +25,8 @@ from ferwatch.video import VideoInfo, VideoReader, open_video
 
 CLOCK = Fraction(1, 90_000)
 """Time base of the pictures: MPEG's clock, which holds the usual frame rates exactly and any time to 6 microseconds."""
+LONGEST = 2**31 - 1
+"""Ticks that one picture may last in MP4: 6.6 hours. Only damaged times ask for more."""
 # Code points of ITU-T H.273.
 BT601_MATRIX, NO_MATRIX, LIMITED_RANGE = 6, 2, 1
 MP4 = {"movflags": "+faststart", "movie_timescale": str(CLOCK.denominator)}
@@ -79,7 +81,7 @@ def annotated_video(
 
 
 class AnnotatedVideo:
-    """Takes pictures with their times and adds the source's sound; both count from `start` and stay in step."""
+    """Takes pictures with their times, and adds the source's sound; both count from `start` and so stay in step."""
 
     def __init__(
         self, out: OutputContainer, source: InputContainer, info: VideoInfo, start: float, end: float | None
@@ -87,6 +89,7 @@ class AnnotatedVideo:
         self._out = out
         self._start = start
         self._last = -1
+        self._left_out = 0  # ticks
         self._frame_length = round(1 / info.fps / CLOCK)
         self._track = _picture_track(out, source.streams.video[0], info)
         self._sound = Sound(source, out, start, end)
@@ -99,13 +102,18 @@ class AnnotatedVideo:
         time = max(timestamp - self._start, 0.0)
         self._mux_sound(until=time)
         # H.264 in 4:2:0 has even sides.
-        odd_rows, odd_columns = image.shape[0] % 2, image.shape[1] % 2
-        if odd_rows or odd_columns:
-            image = cv2.copyMakeBorder(image, 0, odd_rows, 0, odd_columns, cv2.BORDER_REPLICATE)  # type: ignore[assignment]
-        planes = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2YUV_I420), np.uint8)
+        below, beside = image.shape[0] % 2, image.shape[1] % 2
+        if below or beside:
+            image = cv2.copyMakeBorder(image, 0, below, 0, beside, cv2.BORDER_REPLICATE)  # type: ignore[assignment]
+        planes: NDArray[np.uint8] = cv2.cvtColor(image, cv2.COLOR_BGR2YUV_I420)  # type: ignore[assignment]
         frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
         # Times that a damaged source repeats still need an order.
-        self._last = frame.pts = max(round(time / CLOCK), self._last + 1)
+        pts = max(round(time / CLOCK) - self._left_out, self._last + 1)
+        if pts - self._last > LONGEST:
+            self.warnings.append(f"annotated.mp4 is ahead from {timestamp:.3f} s on: no picture lasts 6.6 hours in MP4")
+            self._left_out += pts - self._last - LONGEST
+            pts = self._last + LONGEST
+        self._last = frame.pts = pts
         frame.time_base = CLOCK
         self._mux_picture(frame)
 
@@ -135,7 +143,7 @@ def _picture_track(out: OutputContainer, source: VideoStream, info: VideoInfo) -
     # naming none gives its very colours back, whatever a player then assumes.
     ours.color_range = LIMITED_RANGE
     ours.color_primaries, ours.color_trc = told.color_primaries, told.color_trc
-    if told.colorspace != NO_MATRIX or (told.format and (told.format.is_rgb or told.format.has_palette)):
+    if told.colorspace != NO_MATRIX or (told.format is not None and (told.format.is_rgb or told.format.has_palette)):
         ours.colorspace = BT601_MATRIX
     shape = source.sample_aspect_ratio
     if shape:

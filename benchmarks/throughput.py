@@ -1,0 +1,199 @@
+"""How near the main job comes to what its stages cost: each stage alone, the ceiling they imply, and the whole job.
+
+    python benchmarks/throughput.py CLIP [--json FILE] [--model cnn ...] [--weights FILE]
+
+A stage alone is run over the whole clip in one thread, its input prepared outside its clock; its processor time counts
+all threads of its library. The ceiling is the number of cores over the sum of the processor seconds a frame of the
+stages that the case needs: what a job that wastes nothing would do. The whole job is `ferwatch.analyze`, start to end,
+with the model loaded before. Frames are those of the video, sampled or not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from common import Clock, cores, loop, table
+from numpy.typing import NDArray
+
+from ferwatch.align import align
+from ferwatch.analysis import analyze
+from ferwatch.annotate import draw
+from ferwatch.classify import Classifier, use_threads
+from ferwatch.faces import FaceFinder
+from ferwatch.outputs.video import annotated_video
+from ferwatch.overlay import Overlay
+from ferwatch.pipeline import FACES_A_PASS
+from ferwatch.recording import read_frames_csv
+from ferwatch.records import Frame, WeightsError
+from ferwatch.tracking import Tracker
+from ferwatch.video import Sampling, VideoReader
+from ferwatch.weights import load, shipped_weights
+
+MODELS = ("cnn", "small-vit", "vit-b-16")
+SAMPLINGS = {"all frames": Sampling(), "10 a second": Sampling(fps=10)}
+SOME = 100
+"""Frames held in memory between two stages while one of them is timed."""
+
+T = TypeVar("T")
+
+
+def chunks(items: Iterable[T]) -> Iterator[list[T]]:
+    items = iter(items)
+    while chunk := list(islice(items, SOME)):
+        yield chunk
+
+
+def stages_alone(clip: Path, sampling: Sampling, classifiers: dict[str, Classifier], scratch: Path) -> dict[str, float]:
+    """Processor milliseconds a frame of the video for each stage; encoding includes the copying of the sound.
+
+    The detector aligns each face that it finds: alignment is timed once more by itself and taken off.
+    """
+    clocks = {name: Clock() for name in ("decode", "detect", "align", "decode all", "draw", "encode", *classifiers)}
+    some = next(iter(classifiers.values()))
+
+    with VideoReader(clip, sampling) as reader, FaceFinder() as finder:
+        frames = chunks(reader)
+        found = []
+
+        def next_chunk() -> list[Frame] | None:
+            with clocks["decode"]:
+                return next(frames, None)
+
+        def watched() -> Iterator[Frame]:
+            """One stream for the finder, whose memory reaches over chunks; its clock stands while others decode."""
+            while (chunk := next_chunk()) is not None:
+                images.update({frame.index: frame.image for frame in chunk})
+                with clocks["detect"]:
+                    yield from chunk
+
+        images: dict[int, NDArray[np.uint8]] = {}
+        for index, timestamp, faces in finder.watch(watched()):
+            image = images.pop(index)
+            with clocks["align"]:
+                for face in faces:
+                    align(image, face.keypoints)
+            found.append((index, timestamp, faces))
+        decoded = reader.frames_decoded
+    # What was aligned a second time, between two frames of the finder, ran on its clock too.
+    clocks["detect"].cpu -= 2 * clocks["align"].cpu
+
+    named = list(Tracker().track(found))
+    crops = [face.crop for _, _, faces in named for face in faces]
+    for name, classifier in classifiers.items():
+        passes = [crops[i : i + FACES_A_PASS] for i in range(0, len(crops), FACES_A_PASS)]
+        classify_all(classifier, passes[:1])
+        with clocks[name]:
+            classify_all(classifier, passes)
+
+    analyze(clip, scratch / "rows", classifier=some, sampling=sampling, annotate=False)
+    overlay = Overlay(read_frames_csv(scratch / "rows" / "frames.csv"))
+    sides: dict[int, int] = {}
+    with VideoReader(clip) as reader, ExitStack() as ending:
+        writer = ending.enter_context(annotated_video(scratch / "alone.mp4", reader.info))
+        every = chunks(reader)
+        while True:
+            with clocks["decode all"]:
+                chunk = next(every, None)
+            if chunk is None:
+                break
+            with clocks["draw"]:
+                drawn = [draw(frame.image, overlay.at(frame.timestamp), sides) for frame in chunk]
+            with clocks["encode"]:
+                for frame, image in zip(chunk, drawn, strict=True):
+                    writer.write(image, frame.timestamp)
+        with clocks["encode"]:
+            ending.close()
+    return {name: 1000 * clock.cpu / decoded for name, clock in clocks.items()}
+
+
+def classify_all(classifier: Classifier, passes: list[list[NDArray[np.uint8]]]) -> None:
+    for crops in passes:
+        classifier(np.stack(crops))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("clip", type=Path)
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument("--model", action="append", choices=MODELS, help="may be repeated; default: all with weights")
+    parser.add_argument("--weights", type=Path, help="other weights, of the one --model")
+    parser.add_argument("--seconds", type=float, default=30, help="the clip is looped to this length (default: 30)")
+    parser.add_argument("--repeats", type=int, default=3, help="of the whole job; the fastest counts (default: 3)")
+    args = parser.parse_args()
+    use_threads(None)
+    classifiers = {}
+    for model in args.model or MODELS:
+        try:
+            classifiers[model] = Classifier(load(args.weights or shipped_weights(model), model))
+        except WeightsError as cause:
+            print(f"left out: {cause}")
+    if not classifiers:
+        raise SystemExit("no model to measure")
+
+    cases = []
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = Path(folder)
+        clip = loop(args.clip, scratch / f"looped{args.clip.suffix}", args.seconds)
+        with VideoReader(clip) as reader:
+            frames = sum(1 for _ in reader)
+        for sampled, sampling in SAMPLINGS.items():
+            alone = stages_alone(clip, sampling, classifiers, Path(tempfile.mkdtemp(dir=scratch)))
+            for model, classifier in classifiers.items():
+                for annotate in (True, False):
+                    needed = {name: alone[name] for name in ("decode", "detect", "align")} | {"classify": alone[model]}
+                    if annotate:
+                        needed |= {
+                            "decode again": alone["decode all"],
+                            "draw": alone["draw"],
+                            "encode": alone["encode"],
+                        }
+                    ceiling = 1000 * cores() / sum(needed.values())
+                    runs = []
+                    for _ in range(args.repeats):
+                        out = Path(tempfile.mkdtemp(dir=scratch)) / "run"
+                        with Clock() as run:
+                            analyze(clip, out, classifier=classifier, sampling=sampling, annotate=annotate)
+                        runs.append(run)
+                    best = min(runs, key=lambda clock: clock.wall)
+                    cases.append(
+                        {
+                            "model": model,
+                            "sampling": sampled,
+                            "video": annotate,
+                            "stages": {name: round(ms, 4) for name, ms in needed.items()},
+                            "ceiling_fps": round(ceiling, 2),
+                            "whole_fps": round(frames / best.wall, 2),
+                            "whole_cpu_ms": round(1000 * best.cpu / frames, 4),
+                            "ratio": round(frames / best.wall / ceiling, 4),
+                        }
+                    )
+    print(f"{args.clip.name} looped to {frames} frames; {cores()} cores; processor milliseconds a frame of the video\n")
+    names = ("decode", "detect", "align", "classify", "decode again", "draw", "encode")
+    print(
+        table(
+            ("case", *names, "ceiling", "whole", "ratio"),
+            [
+                (
+                    f"{c['model']}, {c['sampling']}, {'with' if c['video'] else 'no'} video",
+                    *(c["stages"].get(name, "") for name in names),
+                    *(c["ceiling_fps"], c["whole_fps"], c["ratio"]),
+                )
+                for c in cases
+            ],
+        )
+    )
+    if args.json:
+        head = {"clip": args.clip.name, "frames": frames, "cores": cores()}
+        args.json.write_text(json.dumps(head | {"cases": cases}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""Clips made for the tests with PyAV. Each frame shows its number, by which its order can be checked."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+BITS = 8
+CELL = 16
+
+
+def numbered(number: int, width: int = 160, height: int = 96) -> np.ndarray:
+    """A grey picture (H, W, 3 BGR) whose top row of cells is `number` in binary, with red in its bottom left corner."""
+    image = np.full((height, width, 3), 110, np.uint8)
+    for bit in range(BITS):
+        image[:CELL, bit * CELL : (bit + 1) * CELL] = 235 if number >> bit & 1 else 20
+    image[-2 * CELL :, : 2 * CELL] = (30, 30, 220)
+    return image
+
+
+def number_of(image: np.ndarray) -> int:
+    """The number that a picture from numbered() shows."""
+    cells = [image[4:12, bit * CELL + 4 : bit * CELL + 12].mean() for bit in range(BITS)]
+    return sum(1 << bit for bit, level in enumerate(cells) if level > 128)
+
+
+def make_clip(
+    path: Path,
+    times: Sequence[float],
+    *,
+    sound: str | None = None,
+    seconds: float | None = None,
+    size: tuple[int, int] = (160, 96),
+    codec: str = "libx264",
+    pix_fmt: str = "yuv420p",
+    bframes: int = 0,
+    offset: float = 0.0,
+    turned: int = 0,
+    grain: bool = False,
+    **options: str,
+) -> Path:
+    """Writes frames 0, 1, ... at `times` (seconds), and a 440 Hz tone from 0 to `seconds` in the codec `sound`.
+
+    `offset` is added to all times: negative ones make an edit list in MP4. `turned`: the picture is stored so that it
+    has to be turned by so many degrees clockwise to be upright; for MP4 and MOV. `grain` makes the file larger.
+    """
+    with av.open(str(path), "w", options=options) as out:
+        picture = out.add_stream(codec, rate=30, options={"g": "30", "bf": str(bframes)} if codec == "libx264" else {})
+        picture.width, picture.height = size if turned % 180 == 0 else size[::-1]
+        picture.pix_fmt = pix_fmt
+        clock = 30 if codec == "mpeg4" else 90_000
+        picture.codec_context.time_base = picture.time_base = Fraction(1, clock)
+        packets = []
+        for number, time in enumerate(times):
+            image = np.ascontiguousarray(np.rot90(numbered(number, *size), turned // 90))
+            if grain:
+                image[CELL:] += np.random.default_rng(number).integers(0, 30, image[CELL:].shape, np.uint8)
+            frame = av.VideoFrame.from_ndarray(image, format="bgr24")
+            frame.pts, frame.time_base = round(time * clock), Fraction(1, clock)
+            packets += picture.encode(frame)
+        packets += picture.encode(None)
+        if sound is not None:
+            track = out.add_stream(sound, rate=44_100, layout="mono")
+            packets += _tone(track, times[-1] if seconds is None else seconds)
+        for packet in packets:
+            shift = round(Fraction(offset) / packet.time_base)
+            packet.pts += shift
+            packet.dts += shift
+        for packet in sorted(packets, key=lambda packet: packet.dts * packet.time_base):
+            out.mux(packet)
+    if turned:
+        turn(path, turned)
+    return path
+
+
+def _tone(track: av.AudioStream, seconds: float) -> list[av.Packet]:
+    wave = 0.3 * np.sin(2 * np.pi * 440 * np.arange(round(44_100 * seconds)) / 44_100)
+    packets = []
+    for start in range(0, len(wave), 1024):
+        samples = wave[None, start : start + 1024]
+        if track.format.name == "s16":
+            frame = av.AudioFrame.from_ndarray((samples * 32767).astype(np.int16), format="s16", layout="mono")
+        else:
+            frame = av.AudioFrame.from_ndarray(samples.astype(np.float32), format="fltp", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = 44_100, start, Fraction(1, 44_100)
+        packets += track.encode(frame)
+    return packets + track.encode(None)
+
+
+def turn(path: Path, degrees: int) -> None:
+    """Sets the matrix of the first track's header, by which players turn the picture clockwise."""
+    data = bytearray(path.read_bytes())
+    place = data.index(b"tkhd") + 4 + 40
+    a, b, c, d = {90: (0, 1, -1, 0), 180: (-1, 0, 0, -1), 270: (0, -1, 1, 0)}[degrees]
+    data[place : place + 36] = struct.pack(">9i", a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0, 1 << 30)
+    path.write_bytes(data)
+
+
+def presentation_times(path: Path) -> list[float]:
+    """What PyAV says of every frame it decodes: its time minus the container's start, in seconds."""
+    with av.open(str(path)) as container:
+        start = (container.start_time or 0) / av.time_base
+        return [frame.time - start for frame in container.decode(video=0)]

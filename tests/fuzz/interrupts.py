@@ -1,0 +1,119 @@
+"""Stops runs at random moments with SIGINT, SIGTERM and SIGKILL, looks at what they left, resumes and compares them.
+
+    python tests/fuzz/interrupts.py --seed 1 --count 100
+
+After each stop: a folder without run.json must not hold frames.csv unless all rows are in it, the rows in
+frames.partial.csv must be whole lines of the undisturbed table, and after --resume every file must have the bytes of
+the undisturbed run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy: its threads do not survive a fork
+
+import table
+from forked import ROOT, Fork, import_everything
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
+COMPARED = ("frames.csv", "episodes.csv", "timeline.png", "timeline.json")
+
+
+def stopped_run(arguments: list[str], said: Path, sent: signal.Signals, after: float) -> int | None:
+    """The exit code of a run that gets a signal after so many seconds; None where it had ended before."""
+    run = Fork(arguments, said)
+    stop = time.monotonic() + after
+    while run.running() and time.monotonic() < stop:
+        time.sleep(0.002)
+    too_late = not run.running()
+    if not too_late:
+        os.kill(run.pid, sent)
+    end = run.wait(600)
+    return None if too_late else end.code
+
+
+def faults_of_stop(out: Path, whole: Path, sent: signal.Signals, code: int, said: str) -> list[str]:
+    """What is wrong after a stop; a run that was about to end may still end well."""
+    faults = []
+    if sent != signal.SIGKILL and (code not in (130, 0) or "Traceback" in said):
+        faults.append(f"exit code {code}: {said[-500:]}")
+    left = {f.name for f in out.iterdir()} if out.exists() else set()
+    if sent != signal.SIGKILL and any(name.startswith(".") for name in left):
+        faults.append("a temporary file stays")
+    rows = (whole / "frames.csv").read_bytes()
+    for name in left & {*COMPARED}:
+        if (out / name).read_bytes() != (whole / name).read_bytes():
+            faults.append(f"{name} looks whole and is not")
+    if "frames.partial.csv" in left:
+        partial = (out / "frames.partial.csv").read_bytes()
+        if not rows.startswith(partial) or (partial and not partial.endswith(b"\n")):
+            faults.append("the partial table is not the beginning of the whole one")
+    return faults
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--count", type=int, default=20)
+    parser.add_argument("--minutes", type=float, default=10, help="start no further run after these")
+    parser.add_argument("--record", action="store_true", help="put the row into the table of docs/reliability.md")
+    asked = parser.parse_args()
+
+    import_everything()
+    counts: Counter[str] = Counter()
+    slowest = 0.0
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        whole, out, said = folder / "whole", folder / "out", folder / "said"
+        job = [str(ROOT / "samples/demo.mp4"), "--end", "4", "--all-frames", "--no-video", "--export", "json"]
+        undisturbed = Fork([*job, "--out", str(whole)], said).wait(600)
+        assert undisturbed.code == 0, undisturbed.said
+        stop = time.monotonic() + 60 * asked.minutes
+        for number in range(asked.count):
+            draw = random.Random(f"{asked.seed}/{number}")
+            sent = draw.choice(SIGNALS)
+            shutil.rmtree(out, ignore_errors=True)
+            code = stopped_run([*job, "--out", str(out)], said, sent, draw.uniform(0, undisturbed.seconds))
+            counts["too late" if code is None else sent.name] += 1
+            faults = [] if code is None else faults_of_stop(out, whole, sent, code, said.read_text(errors="replace"))
+            again = ["--resume"] if (out / "resume.json").exists() else ["--overwrite"]
+            counts["resumed"] += again == ["--resume"]
+            end = Fork([*job, "--out", str(out), *again], said).wait(600)
+            slowest = max(slowest, end.seconds)
+            if end.code != 0:
+                faults.append(f"{again[0]}: exit code {end.code}: {end.said[-500:]}")
+            else:
+                faults += [n for n in COMPARED if (out / n).read_bytes() != (whole / n).read_bytes()]
+            if faults:
+                counts["faults"] += 1
+                print(f"run {number}, {sent.name}: {'; '.join(faults)}")
+            counts["runs"] += 1
+            if time.monotonic() > stop:
+                break
+    signals = ", ".join(f"{counts[s.name]} {s.name}" for s in SIGNALS)
+    row = {
+        "what": "interrupted runs",
+        "seed": asked.seed,
+        "tried": f"{counts['runs']}: {signals}, {counts['too late']} had ended before",
+        "ended well": f"{counts['runs'] - counts['faults']}, of them {counts['resumed']} by --resume, the rest anew",
+        "did not": str(counts["faults"]),
+        "slowest": f"{slowest:.0f} s",
+    }
+    print(table.table([row]))
+    if asked.record:
+        table.record(row)
+    sys.exit(counts["faults"] > 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,160 @@
+"""A folder of videos, one of them broken: a run each, one table, and a second call that does only what is missing."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+from collections.abc import Callable, Generator, Sequence
+from pathlib import Path
+
+import av
+import pytest
+from conftest import DEMO, Result
+
+from ferwatch import batch as batch_module
+from ferwatch.batch import Job, Outcome, Settings, find_videos
+from ferwatch.engines import local, on_ray
+from ferwatch.outputs.all_frames import write_all_frames
+from ferwatch.recording import COLUMNS
+from ferwatch.records import DataError, FerwatchError
+
+QUICK = ("--no-video", "--sample-fps", "4")
+
+
+@pytest.fixture(scope="module")
+def clip_of_a_second(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    path = tmp_path_factory.mktemp("clip") / "second.mp4"
+    with av.open(str(DEMO)) as source, av.open(str(path), "w") as out:
+        pictures = source.streams.video[0]
+        track = out.add_stream_from_template(pictures)
+        for packet in source.demux(pictures):
+            if packet.pts is None or packet.pts * packet.time_base > 1:
+                break
+            packet.stream = track
+            out.mux(packet)
+    return path.read_bytes()
+
+
+@pytest.fixture
+def recordings(tmp_path: Path, clip_of_a_second: bytes) -> Path:
+    """Two videos of the same name, one in a folder below, and one that is none."""
+    folder = tmp_path / "recordings"
+    (folder / "later").mkdir(parents=True)
+    (folder / 'a "b", c.mp4').write_bytes(clip_of_a_second)
+    (folder / "later" / 'a "b", c.mp4').write_bytes(clip_of_a_second)
+    (folder / "broken.mp4").write_text("no video")
+    return folder
+
+
+def entries(out: Path) -> dict[str, dict[str, str]]:
+    return {entry["run"]: entry for entry in json.loads((out / "batch.json").read_text("utf-8"))["videos"]}
+
+
+def check_batch(ferwatch: Callable[..., Result], recordings: Path, *engine: str) -> None:
+    first = ferwatch("batch", recordings, "--out", "out", *QUICK, *engine)
+    assert first.returncode == 1, first.stderr
+    assert "broken.mp4" in first.stderr
+    assert "Traceback" not in first.stderr
+    out = recordings.parent / "out"
+    went = entries(out)
+    assert {name: entry["state"] for name, entry in went.items()} == {
+        'a "b", c': "done",
+        'a "b", c-2': "done",
+        "broken": "failed",
+    }
+    assert "no video" in str(went["broken"]["cause"])
+    with open(out / "all-frames.csv", encoding="utf-8", newline="") as f:
+        rows = list(csv.reader(f))
+    assert rows[0] == ["video", *COLUMNS]
+    for name in ('a "b", c', 'a "b", c-2'):
+        own = [line.split(",") for line in (out / name / "frames.csv").read_text().splitlines()[1:]]
+        assert [row[1:] for row in rows if row[0] == name] == own
+    assert len(rows) == 1 + 2 * len(own)
+
+    written = {name: (out / name / "run.json").stat().st_mtime_ns for name in went if name != "broken"}
+    second = ferwatch("batch", recordings, "--out", "out", *QUICK, *engine)
+    assert second.returncode == 1
+    assert "2 of 3 videos done, 2 of them before" in second.stdout
+    assert {name: (out / name / "run.json").stat().st_mtime_ns for name in written} == written
+
+
+def test_batch(ferwatch: Callable[..., Result], recordings: Path) -> None:
+    check_batch(ferwatch, recordings, "--jobs", "2")
+    refused = ferwatch("batch", recordings, "--out", "out", "--no-video", "--sample-fps", "5")
+    assert refused.returncode == 1
+    assert "--overwrite" in refused.stderr
+
+
+def test_batch_on_ray(ferwatch: Callable[..., Result], recordings: Path) -> None:
+    pytest.importorskip("ray", reason="Ray is not installed: pip install 'ferwatch[ray]'")
+    check_batch(ferwatch, recordings, "--engine", "ray", "--jobs", "2")
+
+
+def test_without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "ray", None)
+    with pytest.raises(FerwatchError, match=r"pip install 'ferwatch\[ray\]'"):
+        on_ray()
+
+
+def one_dies(job: Job, _settings: Settings) -> Outcome:
+    if job.video.name == "deadly.mp4":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return Outcome()
+
+
+def test_a_worker_that_dies_takes_only_its_video_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ferwatch.engines.work", one_dies)
+    jobs = [Job(tmp_path / f"{name}.mp4", tmp_path / name) for name in ("a", "deadly", "b", "c")]
+    outcomes = {job.video.stem: outcome for job, outcome in local(2)(jobs, Settings())}
+    assert {name for name, outcome in outcomes.items() if outcome.cause is None} == {"a", "b", "c"}
+    assert "deadly.mp4" in str(outcomes["deadly"].cause)
+
+
+def test_sources(tmp_path: Path) -> None:
+    for name in ("b.mp4", "a.MOV", "notes.txt", "deep/c.mkv", "run/annotated.mp4", "run/frames.csv"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("deep/../b.mp4\n\ngone.mp4\n" if name == "notes.txt" else "x")
+    assert find_videos([str(tmp_path)]) == [tmp_path / n for n in ("a.MOV", "b.mp4", "deep/c.mkv")]
+    # A list may name what is not there: that one fails, by name, when its turn comes.
+    assert find_videos([str(tmp_path / "notes.txt")]) == [tmp_path / "b.mp4", tmp_path / "gone.mp4"]
+    assert find_videos([str(tmp_path / "**/*.mkv"), str(tmp_path / "b.mp4")]) == [
+        tmp_path / "deep/c.mkv",
+        tmp_path / "b.mp4",
+    ]
+    with pytest.raises(DataError, match="no videos there"):
+        find_videos([str(tmp_path / "*.avi")])
+
+
+def test_names_stay_when_videos_are_added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch_module, "load", lambda path, model: None)
+    monkeypatch.setattr(batch_module, "shipped_weights", lambda model: Path("none"))
+
+    def refuse(todo: Sequence[Job], _settings: Settings) -> Generator[tuple[Job, Outcome], None, None]:
+        for job in todo:
+            yield job, Outcome(f"{job.video}: refused")
+
+    first = [tmp_path / "y/clip.mp4"]
+    names = [e.run for e in batch_module.run_batch(first, tmp_path / "out", Settings(), refuse)]
+    more = [tmp_path / "x/clip.mp4", *first]
+    assert [e.run for e in batch_module.run_batch(more, tmp_path / "out", Settings(), refuse)] == ["clip-2", *names]
+
+
+def test_parquet_holds_the_table(tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    rows = tmp_path / "frames.csv"
+    rows.write_text(
+        ",".join(COLUMNS)
+        + "\n0,0.000,,0,,,,,,,,,,,,,,\n"
+        + "3,0.120,1,1,0.911,242.0,122.0,160.0,160.0,neutral,0.7000,0.05,0.05,0.05,0.05,0.05,0.05,0.7\n"
+    )
+    write_all_frames(tmp_path, {"one": rows, "two": rows})
+    table = pandas.read_parquet(tmp_path / "all-frames.parquet")
+    assert list(table.columns) == ["video", *COLUMNS]
+    assert table["video"].tolist() == ["one", "one", "two", "two"]
+    assert table["success"].tolist() == [False, True, False, True]
+    assert table["face_id"].isna().tolist() == [True, False, True, False]
+    assert table["emotion"].tolist()[1] == "neutral"
+    assert table["timestamp"].tolist() == [0, 0.12, 0, 0.12]

@@ -1,0 +1,69 @@
+"""The form that a checkpoint runs in answers as the network itself does."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from ferwatch.classify import BATCH, Classifier, best_dtype
+from ferwatch.models import find
+from ferwatch.preprocess import prepare
+from ferwatch.weights import Checkpoint
+
+CROPS = np.random.default_rng(0).integers(0, 256, (BATCH + 3, 48, 48), dtype=np.uint8)
+
+
+def trained(model: str) -> Checkpoint:
+    """A network whose batch norms have seen something, as after training."""
+    torch.manual_seed(0)
+    network = find(model).build()
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.normal_(module.bias, std=0.1)
+            nn.init.normal_(module.running_mean, std=0.1)
+            nn.init.uniform_(module.running_var, 0.5, 2)
+    head = [m for m in network.modules() if isinstance(m, nn.Linear)][-1]
+    nn.init.normal_(head.weight, std=0.1)
+    return Checkpoint(model, network.eval(), find(model).input)
+
+
+@pytest.mark.parametrize("model", ["cnn", "small-vit", "report-cnn"])
+def test_agrees_with_the_network_as_it_is(model: str) -> None:
+    checkpoint = trained(model)
+    classifier = Classifier(checkpoint)
+    with torch.inference_mode():
+        plain = checkpoint.network(prepare(torch.from_numpy(CROPS), checkpoint.input)).softmax(dim=1).numpy()
+    assert plain.std() > 0.01  # there is something to agree on
+    assert np.abs(classifier(CROPS) - plain).max() < 1e-4
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in classifier.network.modules())
+
+
+@pytest.mark.parametrize("model", ["cnn", "small-vit"])
+def test_numbers_depend_on_the_face_alone(model: str) -> None:
+    classifier = Classifier(trained(model))
+    together = classifier.logits(CROPS)
+    before = torch.get_num_threads()
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            assert (classifier.logits(CROPS) == together).all(), threads
+            assert (classifier.logits(CROPS[BATCH:]) == together[BATCH:]).all()
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_the_checkpoint_keeps_its_network() -> None:
+    checkpoint = trained("cnn")
+    before = {name: tensor.clone() for name, tensor in checkpoint.network.state_dict().items()}
+    Classifier(checkpoint)
+    after = checkpoint.network.state_dict()
+    assert after.keys() == before.keys()
+    assert all(torch.equal(after[name], before[name]) for name in before)
+
+
+def test_only_the_large_network_gives_up_precision() -> None:
+    assert best_dtype("cnn", "cpu") is best_dtype("small-vit", "cpu") is torch.float32
+    assert best_dtype("vit-b-16", "cuda") is torch.float32
