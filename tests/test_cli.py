@@ -156,7 +156,7 @@ def test_interrupted_run_keeps_its_rows(tmp_path: Path, stop: signal.Signals) ->
         _, said = process.communicate(timeout=60)
     assert process.returncode == 130
     assert said == "ferwatch: interrupted\n"
-    assert {f.name for f in (tmp_path / "run").iterdir()} == {"frames.partial.csv"}
+    assert {f.name for f in (tmp_path / "run").iterdir()} == {"frames.partial.csv", "resume.json"}
     with open(partial, encoding="utf-8", newline="") as f:
         assert len({len(line) for line in csv.reader(f)}) == 1  # whole lines only
 
