@@ -30,6 +30,7 @@ LONGEST = 2**31 - 1
 # Code points of ITU-T H.273.
 BT601_MATRIX, NO_MATRIX, LIMITED_RANGE = 6, 2, 1
 MP4 = {"movflags": "+faststart", "movie_timescale": str(CLOCK.denominator)}
+DAMAGED_SOUND = "damaged pieces of the sound are left out of annotated.mp4"
 X264 = {"preset": "veryfast", "crf": "20"}
 
 
@@ -128,7 +129,12 @@ class AnnotatedVideo:
 
     def _mux_sound(self, until: float) -> None:
         while self._next is not None and self._next[0] <= until:
-            self._out.mux(self._next[1])
+            _, packet = self._next
+            try:
+                self._out.mux(packet)
+            except (av.ArgumentError, av.InvalidDataError):  # what MP4 cannot hold: damaged, or out of order
+                if DAMAGED_SOUND not in self.warnings:
+                    self.warnings.append(DAMAGED_SOUND)
             self._next = next(self._packets, None)
 
 
