@@ -28,14 +28,15 @@ class Sound:
         self._zero = Fraction(source.start_time or 0, av.time_base) + Fraction(start)
         self._tracks: dict[int, _Copy | _Encode] = {}
         for stream in source.streams.audio:
-            codec = stream.codec_context.codec.canonical_name if stream.codec_context is not None else "unknown"
+            if stream.codec_context is None or not stream.rate or not stream.channels:
+                self.warnings.append("a sound track without a known codec is left out")
+                continue
+            codec = stream.codec_context.codec.canonical_name
             if codec in IN_MP4:
                 self._tracks[stream.index] = _Copy(stream, out)
-            elif stream.codec_context is not None and stream.rate and stream.channels:
+            else:
                 self._tracks[stream.index] = _Encode(stream, out)
                 self.warnings.append(f"sound in {codec} does not go into MP4; encoded as AAC")
-            else:
-                self.warnings.append("a sound track without a known codec is left out")
 
     def packets(self) -> Iterator[tuple[float, av.Packet]]:
         """Each packet with its time in seconds, in the order of the source."""
