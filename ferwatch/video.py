@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 
 import av
 import cv2
@@ -267,16 +268,23 @@ def open_video(path: Path) -> av.container.InputContainer:
 
     Raises VideoError where it is no video in one of FORMATS.
     """
-    if not path.exists():
-        raise VideoError(f"{path} cannot be read: there is no such file")
-    if path.is_dir():
+    try:
+        file = path.stat()
+    except FileNotFoundError:
+        raise VideoError(f"{path} cannot be read: there is no such file") from None
+    except OSError as cause:
+        raise VideoError(f"{path} cannot be read: {cause.strerror}") from None
+    if S_ISDIR(file.st_mode):
         raise VideoError(f"{path} cannot be read as a video: it is a folder; name one video in it")
-    if path.is_file() and not path.stat().st_size:
+    if not S_ISREG(file.st_mode):  # FFmpeg would wait for ever on a pipe that nobody writes to
+        raise VideoError(f"{path} cannot be read as a video: it is a device or a pipe; save it to a file first")
+    if not file.st_size:
         raise VideoError(f"{path} cannot be read: it is empty")
     options = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
     try:
         return av.open(f"file:{path}", options=options, metadata_errors="replace")
     except av.FFmpegError as cause:
         raise VideoError(
-            f"{path} cannot be read: it is no video that FFmpeg knows, or its header is damaged ({cause.strerror})"
+            f"{path} cannot be read: it is no video that FFmpeg knows, or its header is damaged or cut off "
+            f"({cause.strerror})"
         ) from None
