@@ -94,17 +94,16 @@ def test_moments_of_a_video_are_those_of_its_run(clip: Callable[[str], Path], we
             video_moments(video, [0.1, 9.0], finder)
 
 
-def test_command_on_a_video(
-    clip: Callable[[str], Path], weights: Path, ferwatch: Callable[..., CompletedProcess[str]], tmp_path: Path
-) -> None:
-    video = clip("single_face.mp4")
-    done = ferwatch("compare", video, "--at", "0.2", "--at", "0:01.2", "--weights", weights)
-    assert done.returncode == 0, done.stderr
+def test_command_on_a_video(clip: Callable[[str], Path], weights: Path, tmp_path: Path) -> None:
+    video = str(clip("single_face.mp4"))
+    with_weights = ["compare", video, "--weights", str(weights)]
+    done = CliRunner().invoke(cli, [*with_weights, "--at", "0.2", "--at", "0:01.2", "--out", str(tmp_path)])
+    assert done.exit_code == 0, done.exception
     ((said,),) = json.loads((tmp_path / "pair.json").read_text())["pairs"]
     assert (said["left"]["timestamp"], said["right"]["timestamp"]) == (0.2, 1.2)
     assert said["left"]["jitter_from"] == "7 neighbouring frames"
-    listed = ferwatch("compare", video, "--pairs", "every:1s", "--weights", weights)
-    assert listed.returncode == 0, listed.stderr
+    listed = CliRunner().invoke(cli, [*with_weights, "--pairs", "every:1s"])
+    assert listed.exit_code == 0, listed.exception
     assert "face 1  0:00.000 -> 0:01.000" in listed.stdout
     for wrong in (
         [],
@@ -113,8 +112,8 @@ def test_command_on_a_video(
         ["--at", "1", "--at", "x"],
         ["--pairs", "every:1", "--at", "1"],
     ):
-        assert CliRunner().invoke(cli, ["compare", str(video), *wrong]).exit_code == 2
-    nobody = ["compare", str(video), "--at", "0", "--at", "1", "--face", "7", "--weights", str(weights)]
+        assert CliRunner().invoke(cli, ["compare", video, *wrong]).exit_code == 2
+    nobody = [*with_weights, "--at", "0", "--at", "1", "--face", "7"]
     assert "there is no face 7; the faces found are: 1" in str(CliRunner().invoke(cli, nobody).exception)
 
 
@@ -194,13 +193,13 @@ def test_what_is_an_image(clip: Callable[[str], Path], tmp_path: Path) -> None:
         assert [f.face_id for f in image_moment(tmp_path / "über 1.jpg", finder).faces] == [1]
 
 
-def test_the_reports_pair(weights: Path, ferwatch: Callable[..., CompletedProcess[str]], tmp_path: Path) -> None:
+def test_the_reports_pair(weights: Path, tmp_path: Path) -> None:
     """Two faces, whatever else the room's ornaments look like."""
     pair = Path(__file__).parents[2] / "shared" / "report" / "pair.jpg"
     if not pair.exists():
         pytest.skip("pair.jpg is not here: the report's files lie in ../shared/report")
-    done = ferwatch("compare", pair, "--weights", weights)
-    assert done.returncode == 0, done.stderr
+    done = CliRunner().invoke(cli, ["compare", str(pair), "--weights", str(weights), "--out", str(tmp_path)])
+    assert done.exit_code == 0, done.exception
     ((said,),) = json.loads((tmp_path / "pair.json").read_text())["pairs"]
     assert (said["left"]["face_id"], said["right"]["face_id"]) == (1, 2)
     assert said["left"]["box"][0] < 100 < 400 < said["right"]["box"][0]

@@ -4,7 +4,6 @@ import csv
 import re
 from collections.abc import Callable
 from pathlib import Path
-from subprocess import CompletedProcess
 
 import numpy as np
 import pytest
@@ -22,7 +21,7 @@ from ferwatch.inside.trace import Trace, attention_layers, layer_table, trace
 from ferwatch.inside.transformer import Reading, read_transformer
 from ferwatch.look_inside import look_inside
 from ferwatch.models import MODELS
-from ferwatch.records import Face
+from ferwatch.records import Face, WeightsError
 from ferwatch.weights import Checkpoint, load
 
 CONFIG = {"cnn": {}, "small-vit": {"depth": 3}, "vit-b-16": {"layers": 2}, "report-cnn": {}, "report-vit": {}}
@@ -219,7 +218,7 @@ def test_pictures_tables_and_page(checkpoint: Checkpoint, recorded: Trace, tmp_p
 
 
 def test_report_cnn_first_layer_is_conv2d_with_the_stored_kernels(
-    report: Callable[[str], Path], ferwatch: Callable[..., CompletedProcess[str]], tmp_path: Path
+    report: Callable[[str], Path], tmp_path: Path
 ) -> None:
     weights = report("conv_weights.pth")
     checkpoint = load(weights, "report-cnn")
@@ -229,20 +228,19 @@ def test_report_cnn_first_layer_is_conv2d_with_the_stored_kernels(
     assert first.output.shape == (1, 6, 28, 28)
     torch.testing.assert_close(first.output, F.conv2d(x, stored["conv1.weight"], stored["conv1.bias"]))
 
-    pair = report("pair.jpg")
-    out = ferwatch("look-inside", pair, "--model", "report-cnn", "--weights", weights, "--face", "2", "--out", "o")
-    assert out.returncode == 0, out.stderr
-    assert "61,451 parameters, 416,268 multiply-adds" in out.stdout
-    assert (tmp_path / "o" / "05-features-conv1.png").is_file()
+    pair = str(report("pair.jpg"))
+    arguments = ["look-inside", pair, "--model", "report-cnn", "--weights", str(weights), "--face", "2"]
+    done = CliRunner().invoke(cli, [*arguments, "--out", str(tmp_path)])
+    assert done.exit_code == 0, done.exception
+    assert "61,451 parameters, 416,268 multiply-adds" in done.stdout
+    assert (tmp_path / "05-features-conv1.png").is_file()
 
 
-def test_wrong_usage(ferwatch: Callable[..., CompletedProcess[str]], clip: Callable[[str], Path]) -> None:
-    video = clip("single_face.mp4")
-    assert CliRunner().invoke(cli, ["look-inside", str(video)]).exit_code == 2  # a video needs a time
-    late = ferwatch("look-inside", video, "--at", "1:00", "--model", "report-cnn", "--weights", "nothing.pth")
-    assert late.returncode == 1
-    assert late.stderr.count("\n") == 1
-    assert "nothing.pth" in late.stderr
+def test_wrong_usage(clip: Callable[[str], Path]) -> None:
+    video = str(clip("single_face.mp4"))
+    assert CliRunner().invoke(cli, ["look-inside", video]).exit_code == 2  # a video needs a time
+    done = CliRunner().invoke(cli, ["look-inside", video, "--at", "1:00", "--weights", "nothing.pth"])
+    assert isinstance(done.exception, WeightsError)
 
 
 @pytest.fixture
