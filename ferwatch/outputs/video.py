@@ -25,7 +25,7 @@ from ferwatch.video import VideoInfo, VideoReader, open_video
 
 CLOCK = Fraction(1, 90_000)
 """Time base of the pictures: MPEG's clock, which holds the usual frame rates exactly and any time to 6 microseconds."""
-LONGEST = 2**31 - 1
+LONGEST = 2**30
 """Ticks that one picture may last in MP4: 6.6 hours. Only damaged times ask for more."""
 # Code points of ITU-T H.273.
 BT601_MATRIX, NO_MATRIX, LIMITED_RANGE = 6, 2, 1
@@ -111,7 +111,7 @@ class AnnotatedVideo:
         # Times that a damaged source repeats still need an order.
         pts = max(round(time / CLOCK) - self._left_out, self._last + 1)
         if pts - self._last > LONGEST:
-            self.warnings.append(f"annotated.mp4 is ahead from {timestamp:.3f} s on: no picture lasts 6.6 hours in MP4")
+            self.warnings.append(f"annotated.mp4 is ahead from {timestamp:.3f} s on: no picture lasts 3.3 hours in MP4")
             self._left_out += pts - self._last - LONGEST
             pts = self._last + LONGEST
         self._last = frame.pts = pts
