@@ -26,7 +26,7 @@ from ferwatch.video import VideoInfo, VideoReader, open_video
 CLOCK = Fraction(1, 90_000)
 """Time base of the pictures: MPEG's clock, which holds the usual frame rates exactly and any time to 6 microseconds."""
 LONGEST = 2**30
-"""Ticks that one picture may last: 3.3 hours. FFmpeg refuses more than twice that, and only damaged times ask for it."""
+"""Ticks that one picture may last: 3.3 hours. FFmpeg refuses more than twice that; only damaged times ask for it."""
 # Code points of ITU-T H.273.
 BT601_MATRIX, NO_MATRIX, LIMITED_RANGE = 6, 2, 1
 MP4 = {"movflags": "+faststart", "movie_timescale": str(CLOCK.denominator)}
