@@ -42,7 +42,7 @@ def some_faces(n: int, seed: int = 0) -> Faces:
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_every_recipe_starts_and_runs_two_steps_and_resumes(path: Path, tmp_path: Path) -> None:
     """Stopped after its first epoch of two steps and taken up again, a training is the uninterrupted one."""
-    recipe = replace(read_recipe(path), epochs=2, batch_size=2, compile=False, grown_from="")
+    recipe = replace(read_recipe(path), epochs=2, batch_size=2, compile=False, starts_from="")
     if recipe.model == "vit-b-16":
         recipe = replace(recipe, config={"width": 64, "heads": 1, "layers": 2})
     faces, test = some_faces(4), some_faces(3)
@@ -163,7 +163,7 @@ def test_multiply_adds_of_the_reports_cnn_by_hand() -> None:
 def test_vit_b_16_grows_out_of_a_narrow_one(tmp_path: Path) -> None:
     config = "config = { width = 64, heads = 1, layers = 2 }\nbatch_size = 2\nerase = 0.0\naugment = 0.0\n"
     (tmp_path / "narrow.toml").write_text('model = "vit-b-16"\nepochs = 1\n' + config)
-    recipe = Recipe("vit-b-16", epochs=0, batch_size=2, grown_from="narrow")
+    recipe = Recipe("vit-b-16", epochs=0, batch_size=2, starts_from="narrow")
     faces = some_faces(4)
     trained = train_stages(recipe, tmp_path, faces, faces, tmp_path / "out")
     assert isinstance(trained.network, ViT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -55,9 +56,17 @@ class CNN(nn.Module):
         nn.init.normal_(self.head.weight, std=0.01)  # near-uniform answers first: the first loss is ln 7
         nn.init.zeros_(self.head.bias)
 
+    def places(self, x: Tensor) -> Tensor:
+        """(N, 1, 48, 48) -> (N, 36, 256): what the last stage says of each place of the face, row by row."""
+        return rearrange(self.stages(self.stem(x)), "n width row column -> n (row column) width")
+
+    def pool(self, places: Tensor) -> Tensor:
+        """(N, 36, 256) -> (N, 256)."""
+        return places.mean(dim=1)
+
     def features(self, x: Tensor) -> Tensor:
-        """(N, 1, side, side) -> (N, 256)."""
-        return self.stages(self.stem(x)).mean(dim=(2, 3))
+        """(N, 1, 48, 48) -> (N, 256)."""
+        return self.pool(self.places(x))
 
     def answer(self, features: Tensor) -> Tensor:
         """(N, 256) -> (N, 7) logits."""

@@ -90,13 +90,20 @@ class SmallViT(nn.Module):
             x, _ = pack([repeat(self.class_token, "1 1 width -> n 1 width", n=len(x)), x], "n * width")
         return x
 
+    def places(self, x: Tensor) -> Tensor:
+        """(N, 1, 48, 48) -> (N, 36 or 37, 192): the tokens after the last block."""
+        return self.norm(self.blocks(self.tokens(x)))
+
+    def pool(self, places: Tensor) -> Tensor:
+        """(N, 36 or 37, 192) -> (N, 192)."""
+        if self.pool_weights is None:
+            return places[:, 0]
+        weights = self.pool_weights(places).softmax(dim=1)  # (N, 36, 1)
+        return (weights * places).sum(dim=1)
+
     def features(self, x: Tensor) -> Tensor:
         """(N, 1, 48, 48) -> (N, 192)."""
-        x = self.norm(self.blocks(self.tokens(x)))
-        if self.pool_weights is None:
-            return x[:, 0]
-        weights = self.pool_weights(x).softmax(dim=1)  # (N, 36, 1)
-        return (weights * x).sum(dim=1)
+        return self.pool(self.places(x))
 
     def answer(self, features: Tensor) -> Tensor:
         """(N, 192) -> (N, 7) logits."""

@@ -22,11 +22,19 @@ class ViT(VisionTransformer):
         nn.init.normal_(head.weight, std=0.002)  # near-uniform answers first: the first loss is ln 7
         nn.init.zeros_(head.bias)
 
-    def features(self, x: Tensor) -> Tensor:
-        """(N, 3, size, size) -> (N, width): the class token after the last layer."""
+    def places(self, x: Tensor) -> Tensor:
+        """(N, 3, size, size) -> (N, 37, width): the tokens after the last layer, the class token first."""
         patches = self._process_input(x)
         tokens = torch.cat([self.class_token.expand(len(x), -1, -1), patches], dim=1)
-        return self.encoder(tokens)[:, 0]
+        return self.encoder(tokens)
+
+    def pool(self, places: Tensor) -> Tensor:
+        """(N, 37, width) -> (N, width): the class token."""
+        return places[:, 0]
+
+    def features(self, x: Tensor) -> Tensor:
+        """(N, 3, size, size) -> (N, width)."""
+        return self.pool(self.places(x))
 
     def answer(self, features: Tensor) -> Tensor:
         """(N, width) -> (N, 7) logits."""

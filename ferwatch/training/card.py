@@ -118,7 +118,7 @@ def _training(card: Card) -> str:
         f"Made by `{card.command}`, on FER2013's Training split alone; the last epoch's weights, not the best one's."
     ]
     for recipe in card.recipes:
-        if recipe.grown_from:
+        if recipe.starts_from and recipe.model == "vit-b-16":
             parts.append(
                 "Then grown to this width without changing its answers (every feature copied, its readers' weights "
                 f"shared out among the copies), and trained on; epochs of that: {recipe.epochs}. The growth itself "

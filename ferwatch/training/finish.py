@@ -46,12 +46,11 @@ def finish(
     Args:
         unseen: (N,) marks the images of PublicTest of which the training set holds no copy.
         command: what made it, for the card.
-        stages: the recipes of earlier stages, where the network was grown from another.
+        stages: the recipes of earlier stages, where the network came from another recipe.
     """
     model = find(recipe.model)
-    config = {} if recipe.grown_from else recipe.config
     parameters = sum(p.numel() for p in network.parameters())
-    checkpoint = Checkpoint(recipe.model, network.cpu().eval(), model.input, config=config)
+    checkpoint = Checkpoint(recipe.model, network.cpu().eval(), model.input, config=recipe.config)
     eight_bits = 4 * parameters > PART_BYTES
     path = out / f"{recipe.model}.safetensors"
 

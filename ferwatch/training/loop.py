@@ -6,6 +6,7 @@ import copy
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn import functional as F
 
 from ferwatch.models import Input, find
@@ -20,23 +22,31 @@ from ferwatch.preprocess import normalise, prepare
 from ferwatch.records import EMOTIONS, DataError
 from ferwatch.training.augment import erase, mix, view
 from ferwatch.training.data import VOTES, Faces, clean
+from ferwatch.training.guidance import Guidance, Lessons, Teacher, ask
 from ferwatch.training.recipe import Recipe
 from ferwatch.training.state import Epoch, State, write_curve
 
-Teacher = tuple[nn.Module, Input]
+class Learner(nn.Module):
+    """The network, and for training alone two more heads.
 
+    One predicts the FER+ votes from the network's features; with a `matched_width` the other predicts the teacher's
+    features of that width at each place from the network's own.
+    """
 
-class TwoHeads(nn.Module):
-    """The network, and for training alone a second head on its features that predicts the FER+ votes."""
-
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, matched_width: int = 0) -> None:
         super().__init__()
         self.network = network
         self.votes = nn.LazyLinear(len(VOTES))
+        self.match = nn.LazyLinear(matched_width) if matched_width else None
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        features = self.network.features(x)  # type: ignore[operator]
-        return self.network.answer(features), self.votes(features)  # type: ignore[operator]
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """The logits, the votes' logits, and (N, tokens, width) for the teacher's places."""
+        if self.match is None:
+            features, matched = self.network.features(x), None  # type: ignore[operator]
+        else:
+            places = self.network.places(x)  # type: ignore[operator]
+            features, matched = self.network.pool(places), self.match(places)  # type: ignore[operator]
+        return self.network.answer(features), self.votes(features), matched  # type: ignore[operator]
 
 
 def train(
@@ -73,8 +83,10 @@ def train(
 
     network = (model.build(**recipe.config) if network is None else network).to(device)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    learner = TwoHeads(network).to(device)
-    learner.eval()(prepare(torch.zeros(1, 48, 48, device=device), model.input))  # gives the second head its width
+    nothing = torch.zeros(1, 48, 48, device=device)
+    taught_places = ask(teachers, nothing, recipe).places if recipe.match > 0 else None
+    learner = Learner(network, 0 if taught_places is None else taught_places.shape[-1]).to(device)
+    learner.eval()(prepare(nothing, model.input))  # gives the lazy heads their widths
     averaged = copy.deepcopy(network)
     state = State(out / "state.pt", recipe, learner, averaged, _optimizer(recipe, learner))
     curve = state.load(device)
@@ -84,10 +96,10 @@ def train(
     prior = torch.bincount(labels, minlength=len(EMOTIONS)).clamp(min=1).float().log().to(device) * recipe.balance
     forward = torch.compile(learner) if recipe.compile else learner
     autocast = torch.autocast(torch.device(device).type, torch.bfloat16)
-    taught: Tensor | None = None
-    if recipe.distill > 0 and recipe.distill_once and len(curve) < recipe.epochs:
+    lessons: Lessons | None = None
+    if recipe.distill_views > 0 and len(curve) < recipe.epochs:
         with autocast:
-            taught = _teach_once(teachers, images, device, recipe.distill_temperature)
+            lessons = Lessons.prepare(teachers, images, recipe, device)
 
     for epoch in range(len(curve), recipe.epochs):
         started, losses, hits = time.monotonic(), 0.0, 0
@@ -106,28 +118,38 @@ def train(
             rows = order[i * recipe.batch_size : (i + 1) * recipe.batch_size]
             y = labels[rows].to(device)
             share, other = _pairs(recipe, step, len(y), generator)
-            faces = mix(view(images[rows].to(device), recipe, generator), share, other)
+            told: Guidance | None = None
+            if lessons is None:
+                faces = mix(view(images[rows].to(device), recipe, generator), share, other)
+                if recipe.distill > 0:
+                    with autocast:
+                        told = ask(teachers, faces, recipe)
+            else:
+                faces, told = lessons.pick(rows, generator)
+                faces, told = mix(faces, share, other), told.mixed(share, other)
             x = _input(faces, model.input, model.any_side)
             if recipe.erase > 0:
                 x = erase(x, recipe.erase, generator)
-            with autocast:
-                logits, vote_logits = forward(x.contiguous(memory_format=torch.channels_last))
-                if recipe.distill > 0:
-                    t = recipe.distill_temperature
-                    soft = _teach(teachers, faces, t) if taught is None else mix(taught[rows], share, other)
+            with autocast, _attention_for(device):
+                logits, vote_logits, matched = forward(x.contiguous(memory_format=torch.channels_last))
             logits = logits.float()
 
             target = F.one_hot(y, len(EMOTIONS)).float().lerp(torch.tensor(1 / len(EMOTIONS)), recipe.label_smoothing)
             loss = _cross_entropy(logits + prior, mix(target, share, other))
-            if recipe.distill > 0:
-                loss = loss.lerp(_cross_entropy(logits / t, soft) * t * t, recipe.distill)
+            if told is not None:
+                t = recipe.distill_temperature
+                loss = loss.lerp(_cross_entropy(logits / t, told.answers) * t * t, recipe.distill)
+                if matched is not None and told.places is not None:
+                    matched = matched.float()[:, -told.places.shape[1] :]  # a class token, in front, is no place
+                    loss = loss + recipe.match * F.mse_loss(matched, told.places)
             if recipe.votes > 0 and votes is not None:
                 counts = votes[rows].to(device)  # a row of zeros, where nobody voted, adds nothing
                 shares = counts / counts.sum(dim=1, keepdim=True).clamp(min=1)
                 loss = loss + recipe.votes * _cross_entropy(vote_logits.float(), mix(shares, share, other))
 
             state.optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            with _attention_for(device):
+                loss.backward()
             nn.utils.clip_grad_norm_(learner.parameters(), 5.0)
             state.optimizer.step()
             _average(averaged, network, min(recipe.ema, (1 + step) / (10 + step)))
@@ -175,6 +197,8 @@ def predict(network: nn.Module, to: Input, images: NDArray[np.uint8], device: st
 def _check(recipe: Recipe, train_faces: Faces, teachers: Sequence[Teacher]) -> None:
     if recipe.votes > 0 and train_faces.votes is None:
         raise DataError("the recipe learns from FER+ votes: give fer2013new.csv with --ferplus")
+    if recipe.distill == 0 and (recipe.match > 0 or recipe.distill_views > 0):
+        raise DataError("the recipe's match and distill_views want a teacher: set distill too")
     if recipe.distill > 0 and not teachers:
         raise DataError("the recipe learns from a teacher: give its model and weights with --teacher")
 
@@ -211,22 +235,9 @@ def _cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
     return -(target * logits.log_softmax(dim=1)).sum(dim=1).mean()
 
 
-def _teach_once(teachers: Sequence[Teacher], images: Tensor, device: str, temperature: float) -> Tensor:
-    """(N, 7): the teachers' mean answer to each face as it is and mirrored."""
-    both = [
-        [_teach(teachers, batch.to(device), temperature) for batch in x.split(256)] for x in (images, images.flip(2))
-    ]
-    return (torch.cat(both[0]) + torch.cat(both[1])) / 2
-
-
-@torch.no_grad()
-def _teach(teachers: Sequence[Teacher], faces: Tensor, temperature: float) -> Tensor:
-    """The teachers' mean softened answer to the same view (Hinton et al. 2015, https://arxiv.org/abs/1503.02531)."""
-    answers = []
-    for teacher, to in teachers:
-        x = prepare(faces, to).contiguous(memory_format=torch.channels_last)
-        answers.append((teacher.eval()(x).float() / temperature).softmax(dim=1))
-    return torch.stack(answers).mean(dim=0)
+def _attention_for(device: str) -> AbstractContextManager[None]:
+    """On a CPU, attention as plain matrix products: its fused kernel's backward pass takes a quarter of a step."""
+    return nullcontext() if device == "cuda" else sdpa_kernel(SDPBackend.MATH)
 
 
 @torch.no_grad()

@@ -66,14 +66,17 @@ class Recipe:
     distill: float = 0.0
     """Weight of the teachers' softened answers against the labels."""
     distill_temperature: float = 2.0
-    distill_once: bool = False
-    """The teachers answer once to each face, as it is and mirrored, not to every augmented view, which is dear."""
+    match: float = 0.0
+    """Weight of the loss that draws the last layer's features of each place to the first teacher's."""
+    distill_views: int = 0
+    """The teachers are asked once about this many views of each face, which are kept in memory (20 KB a face and view
+    with `match`); 0: about every new view, which is dear."""
     balance: float = 0.0
     """Logit adjustment (Menon et al. 2021, https://arxiv.org/abs/2007.07314) by this power of the class frequencies."""
     ema: float = 0.998
     """Decay of the exponential moving average of the weights, which is what is kept; 0: the plain weights."""
-    grown_from: str = ""
-    """A recipe in the same folder whose trained network is grown to this one's width and starts this training."""
+    starts_from: str = ""
+    """A recipe in the same folder whose trained network starts this training, grown to this one's width."""
     blocks_from: str = ""
     """"small-vit": the shipped one lends a vit-b-16 of its width the blocks that it starts with."""
     compile: bool = False

@@ -1,4 +1,4 @@
-"""A whole training: its teachers, the narrower network it may be grown from, and the training itself."""
+"""A whole training: its teachers, the stages before it, and the training itself."""
 
 from __future__ import annotations
 
@@ -43,20 +43,21 @@ def train_stages(
     network: nn.Module | None = None,
     **options: Any,
 ) -> Trained:
-    """Trains a recipe and, in out/NAME before it, the recipe of that name from the folder `recipes` that it grows from.
+    """Trains a recipe and, in out/NAME before it, the recipe of that name from the folder `recipes` that it starts from.
 
     Args:
         teachers: weights to learn from; without them the shipped ones of the models that the recipe names.
         network, options: go to `loop.train`.
     """
     before: Trained | None = None
-    if recipe.grown_from and network is None:
-        first = read_recipe(recipes / f"{recipe.grown_from}.toml")
+    if recipe.starts_from and network is None:
+        first = read_recipe(recipes / f"{recipe.starts_from}.toml")
         before = train_stages(
-            first, recipes, train_faces, public_test, out / recipe.grown_from, teachers=teachers, **options
+            first, recipes, train_faces, public_test, out / recipe.starts_from, teachers=teachers, **options
         )
-        assert isinstance(before.network, ViT)
-        network = grow(before.network)
+        network = before.network
+        if isinstance(network, ViT):
+            network = grow(network, **recipe.config)
     elif recipe.blocks_from and network is None:
         small = load(shipped_weights(recipe.blocks_from), recipe.blocks_from).network
         assert isinstance(small, SmallViT)
