@@ -149,6 +149,7 @@ def test_interrupted_run_keeps_its_rows(tmp_path: Path, stop: signal.Signals) ->
     with subprocess.Popen(
         [sys.executable, "-m", "ferwatch", str(DEMO), "--all-frames", "--out", "run"],
         cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # which a job in the background ignores
     ) as process:  # fmt: skip
         partial = tmp_path / "run/frames.partial.csv"
         for _ in range(600):

@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import json
 import math
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +16,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from conftest import ROOT
 
 from ferwatch.models import find
 from ferwatch.models.vit_b_16 import ViT
@@ -279,3 +283,27 @@ def test_a_checkpoint_teaches_whatever_model_it_is_of(tmp_path: Path) -> None:
     assert torch.equal(teacher(torch.ones(1, 1, 32, 32)), network(torch.ones(1, 1, 32, 32)))
     with pytest.raises(FerwatchError, match=r"none\.safetensors"):
         load_teachers([tmp_path / "none.safetensors"])
+
+
+def test_two_processes_train_like_one(folder: Path, tmp_path: Path) -> None:
+    """With DistributedDataParallel over gloo: the same batches, so the same losses but for rounding."""
+    (tmp_path / "short.toml").write_text(
+        'model = "report-vit"\nepochs = 3\nbatch_size = 14\noptimizer = "adam"\nlearning_rate = 3e-3\nmixup = 0.2\n'
+    )
+    curves = []
+    for out, start in (("one", []), ("two", ["torch.distributed.run", "--nproc_per_node=2", "-m"])):
+        words = ["train", "--model", "report-vit", "--data", folder, "--recipe", "short.toml", "--out", out]
+        done = subprocess.run(
+            [sys.executable, "-m", *start, "ferwatch", *map(str, words)],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count("epoch ") == 3
+        with open(tmp_path / out / "curve.csv") as f:
+            curves.append([(float(row["train_loss"]), float(row["public_test_loss"])) for row in csv.DictReader(f)])
+    np.testing.assert_allclose(curves[0], curves[1], rtol=2e-3)

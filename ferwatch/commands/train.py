@@ -33,12 +33,13 @@ def train(
     """Trains a model on FER2013's Training split and writes its weights, its model card and its curves.
 
     A training that was interrupted goes on after its last whole epoch with the same command; one that is complete is
-    only measured and written again.
+    only measured and written again. With torchrun it trains on several devices at once.
 
     \b
     ferwatch train --model report-cnn --data fer2013.csv
     ferwatch train --model cnn --data fer2013.csv --ferplus fer2013new.csv --out my-cnn
     ferwatch train --model vit-b-16 --data fer2013.csv --pretrained imagenet --unfreeze head
+    torchrun --nproc_per_node=2 -m ferwatch train --model vit-b-16 --data fer2013.csv --ferplus fer2013new.csv
     """
     import sys
 
@@ -47,6 +48,7 @@ def train(
 
     from ferwatch.models import find
     from ferwatch.records import DataError
+    from ferwatch.training import processes
     from ferwatch.training.data import load, not_among
     from ferwatch.training.finish import finish
     from ferwatch.training.recipe import read_recipe, shipped_recipe
@@ -73,7 +75,10 @@ def train(
 
         network = pretrained_vit(pretrained, unfreeze or "last")
 
-    with tqdm(unit=" steps", disable=not sys.stderr.isatty(), leave=False) as bar:
+    with (
+        processes.joined(device) as device,
+        tqdm(unit=" steps", disable=processes.rank() > 0 or not sys.stderr.isatty(), leave=False) as bar,
+    ):
 
         def on_step(step: int, steps: int, loss: float) -> None:
             bar.total = steps
@@ -100,6 +105,8 @@ def train(
             on_step=on_step,
             on_epoch=on_epoch,
         )
+        if processes.rank() > 0:
+            return
     click.echo("measuring what was trained")
     written = finish(
         trained.network,

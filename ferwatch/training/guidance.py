@@ -27,6 +27,10 @@ class Guidance:
     """(N, places, width): what the first teacher's last layer says of each place, whitened place by place
     (Wei et al. 2022, https://arxiv.org/abs/2205.14141)."""
 
+    def part(self, rows: slice) -> Guidance:
+        """That on some of the faces."""
+        return Guidance(self.answers[rows], None if self.places is None else self.places[rows])
+
     def mixed(self, share: Tensor, other: Tensor) -> Guidance:
         """That of faces mixed by mixup."""
         return Guidance(

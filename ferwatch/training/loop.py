@@ -14,17 +14,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ferwatch.models import Input, find
-from ferwatch.preprocess import normalise, prepare
+from ferwatch.preprocess import prepare
 from ferwatch.records import EMOTIONS, DataError
-from ferwatch.training.augment import erase, mix, view
+from ferwatch.training import processes
+from ferwatch.training.batches import Batch, Batches
 from ferwatch.training.data import VOTES, Faces, clean
-from ferwatch.training.guidance import Guidance, Lessons, Teacher, ask
+from ferwatch.training.guidance import Teacher, ask
 from ferwatch.training.recipe import Recipe
 from ferwatch.training.state import Epoch, State, write_curve
+
 
 class Learner(nn.Module):
     """The network, and for training alone two more heads.
@@ -74,12 +76,10 @@ def train(
     torch.manual_seed(recipe.seed)
     model = find(recipe.model)
     _check(recipe, train_faces, teachers)
-    if recipe.clean:
-        train_faces = clean(train_faces)
-    steps_an_epoch = len(train_faces) // recipe.batch_size
-    if steps_an_epoch == 0:
-        raise DataError(f"{len(train_faces)} training images are fewer than a batch of {recipe.batch_size}")
-    steps = steps_an_epoch * recipe.epochs
+    own = processes.part(recipe.batch_size)
+    autocast = torch.autocast(torch.device(device).type, torch.bfloat16)
+    batches = Batches(recipe, model, clean(train_faces) if recipe.clean else train_faces, teachers, device, autocast)
+    steps = batches.an_epoch * recipe.epochs
 
     network = (model.build(**recipe.config) if network is None else network).to(device)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -90,62 +90,27 @@ def train(
     averaged = copy.deepcopy(network)
     state = State(out / "state.pt", recipe, learner, averaged, _optimizer(recipe, learner))
     curve = state.load(device)
-
-    images, labels = torch.from_numpy(train_faces.images), torch.from_numpy(train_faces.labels)
-    votes = None if train_faces.votes is None else torch.from_numpy(train_faces.votes)
-    prior = torch.bincount(labels, minlength=len(EMOTIONS)).clamp(min=1).float().log().to(device) * recipe.balance
-    forward = torch.compile(learner) if recipe.compile else learner
-    autocast = torch.autocast(torch.device(device).type, torch.bfloat16)
-    lessons: Lessons | None = None
-    if recipe.distill_views > 0 and len(curve) < recipe.epochs:
-        with autocast:
-            lessons = Lessons.prepare(teachers, images, recipe, device)
+    forward = processes.together(learner, all_used=recipe.votes > 0)
+    if recipe.compile:
+        forward = torch.compile(forward)  # type: ignore[assignment]
+    prior = batches.labels.bincount(minlength=len(EMOTIONS)).clamp(min=1).log().to(device) * recipe.balance
 
     for epoch in range(len(curve), recipe.epochs):
-        started, losses, hits = time.monotonic(), 0.0, 0
+        started, losses, hits = time.monotonic(), 0.0, 0.0
         seed = recipe.seed * 10_000 + epoch
         torch.manual_seed(seed)  # for dropout, so that a resumed training is the uninterrupted one
         generator = torch.Generator(device).manual_seed(seed)
-        order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
         learner.train()
-        for i in range(steps_an_epoch):
-            step = epoch * steps_an_epoch + i
+        for step, rows in enumerate(batches.order(seed), start=epoch * batches.an_epoch):
             if max_steps is not None and step >= max_steps:
                 return averaged, curve
             rate = learning_rate(recipe, step, steps)
             for group in state.optimizer.param_groups:
                 group["lr"] = rate
-            rows = order[i * recipe.batch_size : (i + 1) * recipe.batch_size]
-            y = labels[rows].to(device)
-            share, other = _pairs(recipe, step, len(y), generator)
-            told: Guidance | None = None
-            if lessons is None:
-                faces = mix(view(images[rows].to(device), recipe, generator), share, other)
-                if recipe.distill > 0:
-                    with autocast:
-                        told = ask(teachers, faces, recipe)
-            else:
-                faces, told = lessons.pick(rows, generator)
-                faces, told = mix(faces, share, other), told.mixed(share, other)
-            x = _input(faces, model.input, model.any_side)
-            if recipe.erase > 0:
-                x = erase(x, recipe.erase, generator)
+            batch = batches.draw(rows, step, generator).part(own)
             with autocast, _attention_for(device):
-                logits, vote_logits, matched = forward(x.contiguous(memory_format=torch.channels_last))
-            logits = logits.float()
-
-            target = F.one_hot(y, len(EMOTIONS)).float().lerp(torch.tensor(1 / len(EMOTIONS)), recipe.label_smoothing)
-            loss = _cross_entropy(logits + prior, mix(target, share, other))
-            if told is not None:
-                t = recipe.distill_temperature
-                loss = loss.lerp(_cross_entropy(logits / t, told.answers) * t * t, recipe.distill)
-                if matched is not None and told.places is not None:
-                    matched = matched.float()[:, -told.places.shape[1] :]  # a class token, in front, is no place
-                    loss = loss + recipe.match * F.mse_loss(matched, told.places)
-            if recipe.votes > 0 and votes is not None:
-                counts = votes[rows].to(device)  # a row of zeros, where nobody voted, adds nothing
-                shares = counts / counts.sum(dim=1, keepdim=True).clamp(min=1)
-                loss = loss + recipe.votes * _cross_entropy(vote_logits.float(), mix(shares, share, other))
+                logits, vote_logits, matched = forward(batch.x)
+            loss = _loss(recipe, batch, logits.float(), vote_logits.float(), matched, prior)
 
             state.optimizer.zero_grad(set_to_none=True)
             with _attention_for(device):
@@ -153,17 +118,19 @@ def train(
             nn.utils.clip_grad_norm_(learner.parameters(), 5.0)
             state.optimizer.step()
             _average(averaged, network, min(recipe.ema, (1 + step) / (10 + step)))
-            value = float(loss.detach())
-            losses, hits = losses + value, hits + int((logits.argmax(1) == y).sum())
+            value = processes.mean(loss)
+            losses, hits = losses + value, hits + processes.mean((logits.argmax(1) == batch.labels).float().mean())
             if on_step is not None:
                 on_step(step + 1, steps, value)
+        if processes.rank() > 0:  # the first process measures and writes
+            continue
         test_logits, test_labels = predict(averaged, model.input, public_test.images, device), public_test.labels
         curve.append(
             Epoch(
                 epoch=epoch + 1,
                 learning_rate=rate,
-                train_loss=losses / steps_an_epoch,
-                train_accuracy=hits / (steps_an_epoch * recipe.batch_size),
+                train_loss=losses / batches.an_epoch,
+                train_accuracy=hits / batches.an_epoch,
                 public_test_loss=float(F.cross_entropy(test_logits, torch.from_numpy(test_labels))),
                 public_test_accuracy=float((test_logits.argmax(1).numpy() == test_labels).mean()),
                 seconds=time.monotonic() - started,
@@ -174,6 +141,22 @@ def train(
         if on_epoch is not None:
             on_epoch(curve[-1])
     return averaged, curve
+
+
+def _loss(
+    recipe: Recipe, batch: Batch, logits: Tensor, vote_logits: Tensor, matched: Tensor | None, prior: Tensor
+) -> Tensor:
+    """What is wrong with the answers to a batch, as the recipe weighs it."""
+    loss = _cross_entropy(logits + prior, batch.target)
+    if batch.told is not None:
+        t = recipe.distill_temperature
+        loss = loss.lerp(_cross_entropy(logits / t, batch.told.answers) * t * t, recipe.distill)
+        if matched is not None and batch.told.places is not None:
+            matched = matched.float()[:, -batch.told.places.shape[1] :]  # a class token, in front, is no place
+            loss = loss + recipe.match * F.mse_loss(matched, batch.told.places)
+    if batch.votes is not None:
+        loss = loss + recipe.votes * _cross_entropy(vote_logits, batch.votes)
+    return loss
 
 
 def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
@@ -216,28 +199,13 @@ def _optimizer(recipe: Recipe, learner: nn.Module) -> torch.optim.Optimizer:
     return torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.98))
 
 
-def _pairs(recipe: Recipe, step: int, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """For each of n images the share that it keeps, and the image that gives the rest."""
-    device = generator.device
-    if recipe.mixup == 0:
-        return torch.ones(n, device=device), torch.arange(n, device=device)
-    shares = np.random.default_rng([recipe.seed, step]).beta(recipe.mixup, recipe.mixup, n)
-    return torch.from_numpy(shares).to(device, torch.float32), torch.randperm(n, generator=generator, device=device)
-
-
-def _input(faces: Tensor, to: Input, any_side: bool) -> Tensor:
-    """The network's input. A network for any side sees a smaller window as it is, not enlarged: with the whole face
-    later it then sees things at the size it learnt them (Touvron et al. 2019, https://arxiv.org/abs/1906.06423)."""
-    return normalise(faces.unsqueeze(1) / 255, to.contrast) if any_side else prepare(faces, to)
-
-
 def _cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
     return -(target * logits.log_softmax(dim=1)).sum(dim=1).mean()
 
 
 def _attention_for(device: str) -> AbstractContextManager[None]:
     """On a CPU, attention as plain matrix products: its fused kernel's backward pass takes a quarter of a step."""
-    return nullcontext() if device == "cuda" else sdpa_kernel(SDPBackend.MATH)
+    return nullcontext() if device.startswith("cuda") else sdpa_kernel(SDPBackend.MATH)
 
 
 @torch.no_grad()

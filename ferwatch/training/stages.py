@@ -15,7 +15,8 @@ from ferwatch.models.vit_b_16 import ViT
 from ferwatch.shipped import read_metadata, shipped_weights
 from ferwatch.training.data import Faces
 from ferwatch.training.grow import from_small_vit, grow
-from ferwatch.training.loop import Teacher, train
+from ferwatch.training.guidance import Teacher
+from ferwatch.training.loop import train
 from ferwatch.training.recipe import Recipe, read_recipe
 from ferwatch.training.state import Epoch
 from ferwatch.weights import load
@@ -43,7 +44,7 @@ def train_stages(
     network: nn.Module | None = None,
     **options: Any,
 ) -> Trained:
-    """Trains a recipe and, in out/NAME before it, the recipe of that name from the folder `recipes` that it starts from.
+    """Trains a recipe and, in out/NAME before it, the recipe NAME from the folder `recipes` that it starts from.
 
     Args:
         teachers: weights to learn from; without them the shipped ones of the models that the recipe names.

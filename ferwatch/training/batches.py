@@ -1,0 +1,117 @@
+"""What a training step learns from: faces as the recipe varies them, and what is to be said of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ferwatch.models import Model
+from ferwatch.preprocess import normalise, prepare
+from ferwatch.records import EMOTIONS, DataError
+from ferwatch.training.augment import erase, mix, view
+from ferwatch.training.data import Faces
+from ferwatch.training.guidance import Guidance, Lessons, Teacher, ask
+from ferwatch.training.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Batch:
+    """N faces, ready for the network, and their targets."""
+
+    x: Tensor
+    """(N, channels, side, side)."""
+    labels: Tensor
+    """(N,) the faces' own, also where mixup changed the faces."""
+    target: Tensor
+    """(N, 7) shares of the labels."""
+    told: Guidance | None
+    votes: Tensor | None
+    """(N, 9) shares of the FER+ votes; a row of zeros where nobody voted."""
+
+    def part(self, rows: slice) -> Batch:
+        """Some of its rows."""
+        told, votes = self.told, self.votes
+        return Batch(
+            self.x[rows],
+            self.labels[rows],
+            self.target[rows],
+            None if told is None else told.part(rows),
+            None if votes is None else votes[rows],
+        )
+
+
+class Batches:
+    """Draws the batches of a training; the same ones for the same seed, epoch and step."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        model: Model,
+        faces: Faces,
+        teachers: Sequence[Teacher],
+        device: str,
+        autocast: torch.autocast,
+    ) -> None:
+        """Raises DataError where there are too few faces for one batch."""
+        self.recipe, self.model, self.teachers, self.device, self.autocast = recipe, model, teachers, device, autocast
+        self.images, self.labels = torch.from_numpy(faces.images), torch.from_numpy(faces.labels)
+        self.votes = torch.from_numpy(faces.votes) if recipe.votes > 0 and faces.votes is not None else None
+        self.an_epoch = len(self.labels) // recipe.batch_size
+        if self.an_epoch == 0:
+            raise DataError(f"{len(self.labels)} training images are fewer than a batch of {recipe.batch_size}")
+
+    @cached_property
+    def lessons(self) -> Lessons:
+        """The views about which the teachers are asked once."""
+        with self.autocast:
+            return Lessons.prepare(self.teachers, self.images, self.recipe, self.device)
+
+    def order(self, seed: int) -> Tensor:
+        """(batches an epoch, batch size) rows of the faces."""
+        rows = torch.randperm(len(self.labels), generator=torch.Generator().manual_seed(seed))
+        return rows[: self.an_epoch * self.recipe.batch_size].view(self.an_epoch, -1)
+
+    def draw(self, rows: Tensor, step: int, generator: torch.Generator) -> Batch:
+        """The batch of these faces."""
+        recipe, labels = self.recipe, self.labels[rows].to(self.device)
+        share, other = self._pairs(step, len(rows), generator)
+        told: Guidance | None = None
+        if recipe.distill_views > 0:
+            faces, told = self.lessons.pick(rows, generator)
+            faces, told = mix(faces, share, other), told.mixed(share, other)
+        else:
+            faces = mix(view(self.images[rows].to(self.device), recipe, generator), share, other)
+            if recipe.distill > 0:
+                with self.autocast:
+                    told = ask(self.teachers, faces, recipe)
+        x = self._input(faces)
+        if recipe.erase > 0:
+            x = erase(x, recipe.erase, generator)
+        target = F.one_hot(labels, len(EMOTIONS)).float()
+        target = target.lerp(torch.full_like(target, 1 / len(EMOTIONS)), recipe.label_smoothing)
+        votes = None
+        if self.votes is not None:
+            counts = self.votes[rows].to(self.device)
+            votes = mix(counts / counts.sum(dim=1, keepdim=True).clamp(min=1), share, other)
+        return Batch(x.contiguous(memory_format=torch.channels_last), labels, mix(target, share, other), told, votes)
+
+    def _pairs(self, step: int, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """For each of n images the share that it keeps, and the image that gives the rest."""
+        device, alpha = generator.device, self.recipe.mixup
+        if alpha == 0:
+            return torch.ones(n, device=device), torch.arange(n, device=device)
+        shares = np.random.default_rng([self.recipe.seed, step]).beta(alpha, alpha, n)
+        return torch.from_numpy(shares).to(device, torch.float32), torch.randperm(n, generator=generator, device=device)
+
+    def _input(self, faces: Tensor) -> Tensor:
+        """A network for any side sees a smaller window as it is, not enlarged: with the whole face later it then sees
+        things at the size it learnt them (Touvron et al. 2019, https://arxiv.org/abs/1906.06423)."""
+        if self.model.any_side:
+            return normalise(faces.unsqueeze(1) / 255, self.model.input.contrast)
+        return prepare(faces, self.model.input)
