@@ -26,13 +26,13 @@ from numpy.typing import NDArray
 from ferwatch.align import align
 from ferwatch.analysis import analyze
 from ferwatch.annotate import draw
-from ferwatch.classify import Classifier, use_threads
+from ferwatch.classify import Classifier
 from ferwatch.faces import FaceFinder
 from ferwatch.outputs.video import annotated_video
 from ferwatch.overlay import Overlay
 from ferwatch.pipeline import FACES_A_PASS
 from ferwatch.recording import read_frames_csv
-from ferwatch.records import Frame, WeightsError
+from ferwatch.records import WeightsError
 from ferwatch.tracking import Tracker
 from ferwatch.video import Sampling, VideoReader
 from ferwatch.weights import load, shipped_weights
@@ -54,36 +54,26 @@ def chunks(items: Iterable[T]) -> Iterator[list[T]]:
 def stages_alone(clip: Path, sampling: Sampling, classifiers: dict[str, Classifier], scratch: Path) -> dict[str, float]:
     """Processor milliseconds a frame of the video for each stage; encoding includes the copying of the sound.
 
-    The detector aligns each face that it finds: alignment is timed once more by itself and taken off.
+    The detector works in threads of its own, pulls the frames in, and aligns each face that it finds: its share is what
+    is left of the whole's processor time without decoding and alignment, which are timed once more by themselves.
     """
     clocks = {name: Clock() for name in ("decode", "detect", "align", "decode all", "draw", "encode", *classifiers)}
     some = next(iter(classifiers.values()))
 
-    with VideoReader(clip, sampling) as reader, FaceFinder() as finder:
-        frames = chunks(reader)
-        found = []
-
-        def next_chunk() -> list[Frame] | None:
-            with clocks["decode"]:
-                return next(frames, None)
-
-        def watched() -> Iterator[Frame]:
-            """One stream for the finder, whose memory reaches over chunks; its clock stands while others decode."""
-            while (chunk := next_chunk()) is not None:
-                images.update({frame.index: frame.image for frame in chunk})
-                with clocks["detect"]:
-                    yield from chunk
-
-        images: dict[int, NDArray[np.uint8]] = {}
-        for index, timestamp, faces in finder.watch(watched()):
-            image = images.pop(index)
-            with clocks["align"]:
-                for face in faces:
-                    align(image, face.keypoints)
-            found.append((index, timestamp, faces))
+    with VideoReader(clip, sampling) as reader, clocks["decode"]:
+        for _ in reader:
+            pass
         decoded = reader.frames_decoded
-    # What was aligned a second time, between two frames of the finder, ran on its clock too.
-    clocks["detect"].cpu -= 2 * clocks["align"].cpu
+    with VideoReader(clip, sampling) as reader, FaceFinder() as finder, clocks["detect"]:
+        found = list(finder.watch(reader))
+    clocks["detect"].cpu -= clocks["decode"].cpu
+    faces = {index: faces for index, _, faces in found}
+    with VideoReader(clip, sampling) as reader:
+        for frame in reader:
+            with clocks["align"]:
+                for face in faces[frame.index]:
+                    align(frame.image, face.keypoints)
+    clocks["detect"].cpu -= clocks["align"].cpu
 
     named = list(Tracker().track(found))
     crops = [face.crop for _, _, faces in named for face in faces]
@@ -128,7 +118,6 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=30, help="the clip is looped to this length (default: 30)")
     parser.add_argument("--repeats", type=int, default=3, help="of the whole job; the fastest counts (default: 3)")
     args = parser.parse_args()
-    use_threads(None)
     classifiers = {}
     for model in args.model or MODELS:
         try:

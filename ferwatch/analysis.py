@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ferwatch import __version__, pipeline
-from ferwatch.classify import Classifier, choose_device, use_threads
+from ferwatch.classify import Classifier, choose_device
 from ferwatch.faces import FaceFinder
 from ferwatch.outputs import write_timeline
 from ferwatch.outputs.tables import FramesWriter
@@ -80,10 +80,9 @@ def track(
         weights: other weights of this model than the shipped ones.
     Raises VideoError or WeightsError.
     """
-    use_threads(threads)
     with VideoReader(video, sampling, start, end) as reader, FaceFinder(face_model) as finder:
-        classifier = Classifier(load(weights or shipped_weights(model), model), choose_device(device))
-        yield from pipeline.track(reader, finder, Tracker(), classifier)
+        classifier = Classifier(load(weights or shipped_weights(model), model), choose_device(device), threads)
+        yield from pipeline.track(reader, finder, Tracker(), classifier, passes_at_once=classifier.passes_at_once)
 
 
 def analyze(
@@ -124,11 +123,10 @@ def analyze(
     """
     video = Path(video)
     watch = Stopwatch()
-    use_threads(threads)
     folder = RunFolder(Path(out) if out else Path(f"{video.stem}-ferwatch"))
     with VideoReader(video, sampling, start, end) as reader:
         if classifier is None:
-            classifier = Classifier(load(weights or shipped_weights(model), model), choose_device(device))
+            classifier = Classifier(load(weights or shipped_weights(model), model), choose_device(device), threads)
         settings = settings_of_rows(video, classifier.checkpoint, face_model, sampling, start, end)
         bookmark = Bookmark(settings)
         if resume:
@@ -203,7 +201,9 @@ def _write_rows(
     reader.skip_before = begin.frame
     total = _frames_ahead(reader)
     with FramesWriter(folder.rows, resume_at=begin.offset) as rows:
-        results = pipeline.track(reader, finder, tracker, classifier, bookmarks.before)
+        results = pipeline.track(
+            reader, finder, tracker, classifier, bookmarks.before, passes_at_once=classifier.passes_at_once
+        )
         for frames, result in enumerate(results, start=begin.frames_written + 1):
             rows.write(result)
             bookmarks.written(frames, rows.offset)

@@ -210,7 +210,7 @@ def work(job: Job, settings: Settings) -> Outcome:
 
 
 def _analyze(job: Job, settings: Settings) -> tuple[str, ...]:
-    classifier = _classifier(settings.model, settings.weights, settings.device)
+    classifier = _classifier(settings.model, settings.weights, settings.device, settings.threads)
     resume = job.video.exists() and _interrupted(job.folder, settings.of_rows(job.video, classifier.checkpoint))
     run = analyze(
         job.video,
@@ -230,9 +230,9 @@ def _analyze(job: Job, settings: Settings) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=1)
-def _classifier(model: str, weights: Path | None, device: str) -> Classifier:
+def _classifier(model: str, weights: Path | None, device: str, threads: int | None) -> Classifier:
     """Loaded once in each worker."""
-    return Classifier(load(weights or shipped_weights(model), model), choose_device(device))
+    return Classifier(load(weights or shipped_weights(model), model), choose_device(device), threads)
 
 
 def _interrupted(folder: Path, settings: dict[str, Any]) -> bool:

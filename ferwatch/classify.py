@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 import os
+from concurrent.futures import ThreadPoolExecutor
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -23,15 +23,21 @@ BATCH = 16
 class Classifier:
     """A checkpoint at work on a device, in the fastest form that agrees with the network as it was trained.
 
-    Batch norms are folded into the convolutions before them, images and kernels lie channels-last, and `vit-b-16`
-    computes in bfloat16 where the processor has instructions for it: its time goes into large matrix products, which
-    that makes much faster, at the price of the third decimal of its probabilities. The small networks are quick enough
-    in float32, which keeps them within 1e-3 of any other device. `benchmarks/classifier.py` measures both.
+    Batch norms are folded into the convolutions before them, images and kernels lie channels-last, and the dear
+    networks compute in bfloat16 where the processor has instructions for it: nearly twice as fast, at the price of the
+    third decimal of some probabilities. `benchmarks/classifier.py` measures both. A pass of one batch works in one
+    thread and passes run side by side: threads that share a pass spend much of their time waiting for each other.
+
+    Args:
+        threads: how many passes run at once on a CPU; None: as many as there are cores.
     """
 
-    def __init__(self, checkpoint: Checkpoint, device: str = "cpu") -> None:
+    def __init__(self, checkpoint: Checkpoint, device: str = "cpu", threads: int | None = None) -> None:
         self.checkpoint = checkpoint
         self.device = device
+        self.passes_at_once = (threads or os.cpu_count() or 1) if device == "cpu" else 1
+        if device == "cpu":
+            torch.set_num_threads(1)
         self.dtype = best_dtype(checkpoint.model, device)
         # A copy: the checkpoint keeps the network as it is.
         network = fold_batch_norms(copy.deepcopy(checkpoint.network).eval())
@@ -44,26 +50,29 @@ class Classifier:
         exp = np.exp(logits - logits.max(axis=1, keepdims=True))
         return exp / exp.sum(axis=1, keepdims=True)
 
-    @torch.inference_mode()
     def logits(self, crops: NDArray[np.uint8]) -> NDArray[np.float64]:
         """(N, 48, 48) gray -> (N, 7) logits before calibration."""
-        answers = np.empty((len(crops), 7))
-        for start in range(0, len(crops), BATCH):
-            faces = torch.zeros(BATCH, *crops.shape[1:], dtype=torch.uint8)
-            some = crops[start : start + BATCH]
-            faces[: len(some)] = torch.from_numpy(some)
-            x = prepare(faces.to(self.device), self.checkpoint.input).to(self.dtype)
-            out = self.network(x.contiguous(memory_format=torch.channels_last))
-            answers[start : start + len(some)] = out[: len(some)].double().cpu().numpy()
-        return answers
+        batches = [crops[start : start + BATCH] for start in range(0, len(crops), BATCH)]
+        if len(batches) == 1:
+            return self._pass(batches[0])
+        with ThreadPoolExecutor(self.passes_at_once) as pool:
+            return np.concatenate([np.empty((0, 7)), *pool.map(self._pass, batches)])
+
+    @torch.inference_mode()
+    def _pass(self, crops: NDArray[np.uint8]) -> NDArray[np.float64]:
+        faces = torch.zeros(BATCH, *crops.shape[1:], dtype=torch.uint8)
+        faces[: len(crops)] = torch.from_numpy(crops)
+        x = prepare(faces.to(self.device), self.checkpoint.input).to(self.dtype)
+        out = self.network(x.contiguous(memory_format=torch.channels_last))
+        return out[: len(crops)].double().cpu().numpy()
 
 
 def best_dtype(model: str, device: str) -> torch.dtype:
-    """The type that a model computes in: bfloat16 for vit-b-16 where the processor has it, else float32."""
+    """The type that a model computes in: bfloat16 for the dear ones where the processor has it, else float32."""
     # Older versions of torch do not tell what the processor can do.
     abilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
     native = any(abilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))  # x86; the last one: ARM
-    return torch.bfloat16 if model == "vit-b-16" and device == "cpu" and native else torch.float32
+    return torch.bfloat16 if model in ("cnn", "vit-b-16") and device == "cpu" and native else torch.float32
 
 
 def fold_batch_norms(network: nn.Module) -> nn.Module:
@@ -92,10 +101,3 @@ def choose_device(name: str) -> str:
     if not there[name]:
         raise FerwatchError(f"--device {name}: there is no such device here; use --device cpu")
     return name
-
-
-def use_threads(number: int | None) -> None:
-    """Limits how many threads OpenCV and torch use; None: as many as there are cores."""
-    cores = number or os.cpu_count() or 1
-    torch.set_num_threads(cores)
-    cv2.setNumThreads(cores)

@@ -10,6 +10,7 @@ than the short-range one; short-range tiles find more than 90% of those from 80.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from math import floor
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +24,7 @@ from mediapipe.tasks.python.vision import FaceDetector, FaceDetectorOptions
 from numpy.typing import NDArray
 
 from ferwatch.align import align
+from ferwatch.background import background
 from ferwatch.chatter import without_chatter
 from ferwatch.face_model import find_face_model
 from ferwatch.records import Box, Face, Frame, WeightsError
@@ -50,6 +52,8 @@ EVERYWHERE_EVERY = 4.0
 """Seconds of video between two searches of the whole picture."""
 CHANGES_EVERY = 0.1
 """Seconds of video between two looks at what has changed."""
+FRAMES_AHEAD = 4
+"""How many frames may have had their first look before the others."""
 
 
 class Sighting(NamedTuple):
@@ -77,8 +81,10 @@ class FaceFinder:
                 min_detection_confidence=POSSIBLE,
             )
             with without_chatter():
-                self._detector = FaceDetector.create_from_options(options)
-                self._look(np.zeros((128, 128, 3), np.uint8))  # the first picture makes it talk once more
+                # Two, since one of them looks ahead at the next frames while a video is followed.
+                self._detector, self._first_detector = (FaceDetector.create_from_options(options) for _ in range(2))
+                for detector in (self._detector, self._first_detector):  # the first picture makes it talk once more
+                    _look(detector, np.zeros((128, 128, 3), np.uint8))
         except OSError as cause:
             raise WeightsError(f"the face model {path} cannot be read: {cause.strerror or cause}") from None
         except (ValueError, RuntimeError) as cause:
@@ -88,6 +94,7 @@ class FaceFinder:
     def close(self) -> None:
         with without_chatter():
             self._detector.close()
+            self._first_detector.close()
 
     def __enter__(self) -> FaceFinder:
         return self
@@ -103,20 +110,29 @@ class FaceFinder:
         changed; wherever something has, while it sees no face. So nothing depends on what came before a multiple of
         four seconds: a run can be taken up there.
         """
-        period = moment = None
+        with closing(background(self._first_looks(frames), FRAMES_AHEAD)) as looked_at:
+            yield from self._watch(looked_at)
+
+    def _first_looks(self, frames: Iterable[Frame]) -> Iterator[tuple[Frame, list[Sighting]]]:
+        """Frames with what is seen in the whole picture, which depends on no other frame."""
         for frame in frames:
+            yield frame, _look(self._first_detector, frame.image)
+
+    def _watch(self, looked_at: Iterable[tuple[Frame, list[Sighting]]]) -> Iterator[tuple[int, float, list[Face]]]:
+        period = moment = None
+        for frame, whole in looked_at:
             if period != (period := floor(frame.timestamp / EVERYWHERE_EVERY)):
                 changes, seen = Changes(), list[Face]()
             new_moment = moment != (moment := floor(frame.timestamp / CHANGES_EVERY))
             if changes.see(frame.image):
                 tiles, seen = changes.all_tiles(), []
-                faces = self._search(frame.image, tiles)
+                faces = self._search(frame.image, whole, tiles)
             else:
                 known = [face.box for face in seen]
                 tiles = changes.tiles(known, at_most=2) if new_moment else []
-                faces = self._search(frame.image, tiles, near=known)
+                faces = self._search(frame.image, whole, tiles, near=known)
                 if not any(face.score >= FACE_SCORE for face in faces) and (changed := changes.tiles()):
-                    tiles, faces = changed, self._search(frame.image, changed)
+                    tiles, faces = changed, self._search(frame.image, whole, changed)
             changes.looked_at(tiles)
             lost = [face for face in seen if not any(_same(face.box, other.box) for other in faces)]
             seen = faces + [face for face in lost if face.score >= SURE]
@@ -128,17 +144,24 @@ class FaceFinder:
         Searches it everywhere, which takes some 20 looks, for faces down to about 1/14 of its shorter side.
         """
         tiles = [tile for level in tile_levels(*image.shape[1::-1]) for tile in level]
-        return [face for face in self._search(image, tiles) if face.score >= FACE_SCORE]
+        whole = _look(self._detector, image)
+        return [face for face in self._search(image, whole, tiles) if face.score >= FACE_SCORE]
 
-    def _search(self, image: NDArray[np.uint8], tiles: Sequence[Box], near: Sequence[Box] | None = None) -> list[Face]:
+    def _search(
+        self,
+        image: NDArray[np.uint8],
+        whole: Sequence[Sighting],
+        tiles: Sequence[Box],
+        near: Sequence[Box] | None = None,
+    ) -> list[Face]:
         """The faces of a picture and what may be one, with a score of 0.5 or more.
 
-        Looks at the whole picture and at the tiles, then closer where that left a doubt, and at the places `near`;
+        After a look at the `whole` looks at the tiles, then closer where that left a doubt, and at the places `near`;
         these are given while a video is followed, where speed counts and another frame comes soon.
         """
         thorough = near is None
         least_share, least_score = (CLEAR[0], POSSIBLE) if thorough else (CLEAR_ENOUGH, LIKELY)
-        sightings = self._look(image)
+        sightings = list(whole)
         for tile in tiles:
             # A tile may cut a face: however sure, it is looked at again as a whole.
             sightings += [s._replace(share=0.0) for s in self._look_at(image, tile)]
@@ -185,30 +208,31 @@ class FaceFinder:
                 s.score,
                 s.share,
             )
-            for s in self._look(part)
+            for s in _look(self._detector, part)
         ]
 
-    def _look(self, image: NDArray[Any]) -> list[Sighting]:
-        """What the detector sees in a picture. It samples points, so a large picture is averaged down first."""
-        height, width = image.shape[:2]
-        block = max(1, max(height, width) // 256)
-        if block > 1 and min(height, width) >= block:
-            image = cv2.resize(
-                image[: height // block * block, : width // block * block],
-                None, fx=1 / block, fy=1 / block, interpolation=cv2.INTER_AREA,
-            )  # fmt: skip
-        else:
-            block = 1
-        rgb = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-        size = np.array([rgb.shape[1], rgb.shape[0]], dtype=np.float32) * block
-        found = self._detector.detect(mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=rgb)).detections
-        sightings = []
-        for face in found:
-            at = face.bounding_box
-            x, y, w, h = (float(block * side) for side in (at.origin_x, at.origin_y, at.width, at.height))
-            keypoints = np.array([(p.x, p.y) for p in face.keypoints], dtype=np.float32) * size
-            sightings.append(Sighting((x, y, w, h), keypoints, face.categories[0].score, max(w, h) / float(max(size))))
-        return sightings
+
+def _look(detector: FaceDetector, image: NDArray[Any]) -> list[Sighting]:
+    """What the detector sees in a picture. It samples points, so a large picture is averaged down first."""
+    height, width = image.shape[:2]
+    block = max(1, max(height, width) // 256)
+    if block > 1 and min(height, width) >= block:
+        image = cv2.resize(
+            image[: height // block * block, : width // block * block],
+            None, fx=1 / block, fy=1 / block, interpolation=cv2.INTER_AREA,
+        )  # fmt: skip
+    else:
+        block = 1
+    rgb = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    size = np.array([rgb.shape[1], rgb.shape[0]], dtype=np.float32) * block
+    found = detector.detect(mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=rgb)).detections
+    sightings = []
+    for face in found:
+        at = face.bounding_box
+        x, y, w, h = (float(block * side) for side in (at.origin_x, at.origin_y, at.width, at.height))
+        keypoints = np.array([(p.x, p.y) for p in face.keypoints], dtype=np.float32) * size
+        sightings.append(Sighting((x, y, w, h), keypoints, face.categories[0].score, max(w, h) / float(max(size))))
+    return sightings
 
 
 def plausible(box: Box, keypoints: NDArray[np.floating]) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from typing import Protocol
 
@@ -40,18 +42,19 @@ def track(
     tracker: Namer,
     classifier: Callable[[NDArray[np.uint8]], NDArray[np.float64]],
     before_tracking: Callable[[Found], None] = lambda frame: None,
+    passes_at_once: int = 1,
 ) -> Iterator[FrameResult]:
     """Yields one FrameResult for every frame, in their order.
 
-    Decoding, detection and classification run side by side, each in a thread of its own with a short queue between;
-    the libraries under them release Python's lock. An error in any of them is raised here and stops the others.
+    Decoding, detection and passes of the classifier run side by side, in threads with a short queue between; the
+    libraries under them release Python's lock. An error in any of them is raised here and stops the others.
     `before_tracking` sees each frame before the tracker takes it in: where a run keeps the bookmarks to resume from.
     """
     with (
         closing(background(frames, FRAMES_AHEAD)) as decoded,
         closing(background(finder.watch(decoded), FRAMES_AHEAD)) as found,
     ):
-        yield from classify(tracker.track(_shown_to(before_tracking, found)), classifier)
+        yield from classify(tracker.track(_shown_to(before_tracking, found)), classifier, passes_at_once)
 
 
 def _shown_to(see: Callable[[Found], None], found: Iterable[Found]) -> Iterator[Found]:
@@ -61,26 +64,37 @@ def _shown_to(see: Callable[[Found], None], found: Iterable[Found]) -> Iterator[
 
 
 def classify(
-    found: Iterable[Found], classifier: Callable[[NDArray[np.uint8]], NDArray[np.float64]]
+    found: Iterable[Found], classifier: Callable[[NDArray[np.uint8]], NDArray[np.float64]], passes_at_once: int = 1
 ) -> Iterator[FrameResult]:
-    """Gathers the crops of several frames into one pass of the classifier."""
-    waiting: list[Found] = []
+    """Gathers the crops of several frames into one pass of the classifier, and keeps several passes going."""
+    going: deque[tuple[list[Found], Future[NDArray[np.float64]] | None]] = deque()
+    with ThreadPoolExecutor(passes_at_once) as pool:
+        for frames in _gathered(found):
+            crops = [face.crop for _, _, faces in frames for face in faces]
+            going.append((frames, pool.submit(classifier, np.stack(crops)) if crops else None))
+            if len(going) > passes_at_once:
+                yield from _results(*going.popleft())
+        while going:
+            yield from _results(*going.popleft())
+
+
+def _gathered(found: Iterable[Found]) -> Iterator[list[Found]]:
+    """Frames in groups that hold about as many faces as one pass takes."""
+    group: list[Found] = []
     faces = 0
     for frame in found:
-        waiting.append(frame)
+        group.append(frame)
         faces += len(frame[2])
         # Frames without a face must not wait for ever for the next face.
-        if faces >= FACES_A_PASS or len(waiting) >= 4 * FACES_A_PASS:
-            yield from _results(waiting, classifier)
-            waiting, faces = [], 0
-    yield from _results(waiting, classifier)
+        if faces >= FACES_A_PASS or len(group) >= 4 * FACES_A_PASS:
+            yield group
+            group, faces = [], 0
+    if group:
+        yield group
 
 
-def _results(
-    found: Sequence[Found], classifier: Callable[[NDArray[np.uint8]], NDArray[np.float64]]
-) -> Iterator[FrameResult]:
-    crops = [face.crop for _, _, faces in found for face in faces]
-    rows = iter(classifier(np.stack(crops)) if crops else ())
+def _results(found: Sequence[Found], answers: Future[NDArray[np.float64]] | None) -> Iterator[FrameResult]:
+    rows = iter(answers.result() if answers is not None else ())
     for index, timestamp, faces in found:
         yield FrameResult(
             index,

@@ -33,7 +33,6 @@ class Card:
     parameters: int
     multiply_adds: int
     seconds_per_face: float
-    threads: int
     temperature: float
     whole: Scores
     deduplicated: Scores
@@ -62,7 +61,7 @@ def _network(card: Card) -> str:
     lines = [
         f"- Input: {card.input.side}x{card.input.side} pixels, {gray}, aligned as FER2013's faces are",
         f"- {card.parameters:,} parameters, {card.multiply_adds / 1e6:,.1f} million multiply-adds a face",
-        f"- {1000 * card.seconds_per_face:.2f} ms a face, in batches of 16, threads: {card.threads}",
+        f"- {1000 * card.seconds_per_face:.2f} ms a face, in batches of 16 and one thread",
         f"- Classes, in this order: {', '.join(EMOTIONS)}",
     ]
     return "\n".join(lines)

@@ -83,7 +83,6 @@ def finish(
         parameters=parameters,
         multiply_adds=about["multiply_adds"],
         seconds_per_face=seconds_per_face(classifier),
-        threads=torch.get_num_threads(),
         temperature=checkpoint.temperature,
         whole=whole,
         deduplicated=deduplicated,
@@ -116,7 +115,7 @@ def multiply_adds(network: nn.Module, model: str) -> int:
 
 
 def seconds_per_face(classifier: Classifier, batches: int = 6) -> float:
-    """The median over some batches, after a first one."""
+    """The median over some batches, after a first one, in one thread."""
     crops = np.random.default_rng(0).integers(0, 256, (BATCH, 48, 48)).astype(np.uint8)
     times = []
     for _ in range(batches + 1):
