@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import cv2
+
 from ferwatch import __version__, pipeline
 from ferwatch.classify import Classifier, choose_device
 from ferwatch.faces import FaceFinder
@@ -80,6 +82,7 @@ def track(
         weights: other weights of this model than the shipped ones.
     Raises VideoError or WeightsError.
     """
+    cv2.setNumThreads(1)  # the stages run side by side; threads within each would only get into each other's way
     with VideoReader(video, sampling, start, end) as reader, FaceFinder(face_model) as finder:
         classifier = Classifier(load(weights or shipped_weights(model), model), choose_device(device), threads)
         yield from pipeline.track(reader, finder, Tracker(), classifier, passes_at_once=classifier.passes_at_once)
@@ -123,6 +126,7 @@ def analyze(
     """
     video = Path(video)
     watch = Stopwatch()
+    cv2.setNumThreads(1)  # as in `track`
     folder = RunFolder(Path(out) if out else Path(f"{video.stem}-ferwatch"))
     with VideoReader(video, sampling, start, end) as reader:
         if classifier is None:

@@ -6,6 +6,7 @@ import base64
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 import cv2
@@ -205,10 +206,12 @@ class Tracker:
 def likeness(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
     """How alike two aligned crops (48, 48) are, -1 to 1: the correlation of their slopes, strong ones held down, which
     light changes little."""
-    return float(_slopes(a) @ _slopes(b))
+    return float(_slopes(a.tobytes()) @ _slopes(b.tobytes()))
 
 
-def _slopes(crop: NDArray[np.uint8]) -> NDArray[np.float32]:
+@lru_cache(maxsize=128)  # a crop is compared with several others
+def _slopes(pixels: bytes) -> NDArray[np.float32]:
+    crop = np.frombuffer(pixels, np.uint8).reshape(FACE_SIZE, FACE_SIZE)
     smooth = cv2.GaussianBlur(crop.astype(np.float32), (0, 0), 1.5)
     across, down = (cv2.Sobel(smooth, cv2.CV_32F, *order)[4:-4, 4:-4] for order in ((1, 0), (0, 1)))
     slopes = np.concatenate([across.ravel(), down.ravel()]).astype(np.float32)
