@@ -8,7 +8,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 ROOT = Path(__file__).parents[1]
 DEMO = ROOT / "samples" / "demo.mp4"
@@ -32,6 +34,17 @@ def clip() -> Callable[[str], Path]:
         return path
 
     return find
+
+
+@pytest.fixture(scope="session")
+def public_test() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """FER2013's PublicTest, images and labels; skips where the data is not beside the checkout."""
+    if not (SHARED / "fer2013" / "expand.py").exists():
+        pytest.skip("FER2013 is not here: it lies in ../shared/fer2013")
+    sys.path.insert(0, str(SHARED / "fer2013"))
+    import expand
+
+    return expand.load("public_test")
 
 
 Result = subprocess.CompletedProcess[str]

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch.nn import functional as F
 
 from ferwatch.classify import Classifier
@@ -151,13 +152,12 @@ def test_listing_the_models_imports_no_torch() -> None:
         ("report-vit", "hand_vit_weights.pth", [53, 0, 135, 560, 60, 61, 52]),
     ],
 )
-def test_the_reports_checkpoints_give_the_reports_counts(model: str, file: str, per_class: list[int]) -> None:
+def test_the_reports_checkpoints_give_the_reports_counts(
+    public_test: tuple[NDArray[np.uint8], NDArray[np.int64]], model: str, file: str, per_class: list[int]
+) -> None:
     if not (SHARED / "report" / file).exists():
         pytest.skip("the report's checkpoints are not here: they lie in ../shared/report")
-    sys.path.insert(0, str(SHARED / "fer2013"))
-    import expand
-
-    images, labels = expand.load("public_test")
+    images, labels = public_test
     answers = Classifier(load(SHARED / "report" / file, model))(images).argmax(axis=1)
     assert [int(((answers == c) & (labels == c)).sum()) for c in range(7)] == per_class
     assert np.bincount(labels).sum() == 3589
