@@ -9,7 +9,7 @@ demo: $(VENV)/installed  ## the main job on the demo video
 	$(BIN)/ferwatch samples/demo.mp4 --out demo-ferwatch --export html --overwrite
 
 test: $(VENV)/installed-test  ## all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto
 
 check: $(VENV)/installed-test  ## lint and types
 	$(BIN)/ruff check .

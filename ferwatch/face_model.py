@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-import urllib.request
 from importlib.util import find_spec
 from pathlib import Path
 
-from ferwatch.outputs.whole import whole_file
-from ferwatch.records import WeightsError
+from ferwatch.download import download
 
 MODEL_FILE = "face_detection_short_range.tflite"
 MODEL_SHA256 = "bbff11cebd1eb27a1e004cae0b0e63ec8c551cbf34a4451148b4908b8db3eca8"
@@ -27,23 +23,10 @@ def find_face_model() -> Path:
         bundled = Path(package.origin).parent / "modules" / "face_detection" / MODEL_FILE
         if bundled.exists():
             return bundled
-    cached = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ferwatch" / MODEL_FILE
-    if not cached.exists():
-        model = _fetch()
-        cached.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(cached) as beside:
-            beside.write_bytes(model)
-    return cached
-
-
-def _fetch() -> bytes:
-    remedy = "fetch it where there is a network and name it with --face-model FILE"
-    try:
-        with urllib.request.urlopen(MODEL_URL, timeout=30) as answer:
-            model: bytes = answer.read()
-    except OSError as cause:
-        reason = getattr(cause, "reason", cause)
-        raise WeightsError(f"MediaPipe's face model {MODEL_URL} cannot be fetched ({reason}): {remedy}") from None
-    if hashlib.sha256(model).hexdigest() != MODEL_SHA256:
-        raise WeightsError(f"{MODEL_URL} is not the face model that Google published, its SHA-256 differs: {remedy}")
-    return model
+    return download(
+        MODEL_URL,
+        MODEL_FILE,
+        MODEL_SHA256,
+        what="MediaPipe's face model",
+        remedy="fetch it where there is a network and name it with --face-model FILE",
+    )

@@ -8,9 +8,11 @@ import math
 import os
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from urllib.error import URLError
 
 import cv2
 import numpy as np
@@ -195,13 +197,16 @@ def test_pretrained_weights_go_in_with_their_positions_resampled(tmp_path: Path)
         pretrained_vit(str(tmp_path / "other.pth"), "all")
 
 
-def test_without_a_network_the_imagenet_weights_are_asked_for_as_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_network_the_imagenet_weights_are_asked_for_as_a_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     def refuse(*_arguments: object, **_options: object) -> None:
-        raise OSError("Name or service not known")
+        raise URLError("Name or service not known")
 
-    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", refuse)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(urllib.request, "urlopen", refuse)
     with pytest.raises(
-        WeightsError, match=r"cannot be fetched .*vit_b_16-[0-9a-f]{8}\.pth and give it with --pretrained"
+        WeightsError, match=r"vit_b_16-[0-9a-f]{8}\.pth cannot be fetched \(Name or .*give them with --pretrained"
     ):
         pretrained_vit("imagenet", "head")
 

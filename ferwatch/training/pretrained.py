@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from ferwatch.download import download
 from ferwatch.models.vit_b_16 import ViT
 from ferwatch.records import WeightsError
 from ferwatch.weights import read_state_dict
@@ -46,15 +46,16 @@ def pretrained_vit(source: str, unfreeze: str) -> ViT:
 
 def _imagenet() -> dict[str, Tensor]:
     url = ViT_B_16_Weights.IMAGENET1K_V1.url
-    try:
-        weights: dict[str, Tensor] = torch.hub.load_state_dict_from_url(
-            url, map_location="cpu", check_hash=True, weights_only=True
+    name = url.rpartition("/")[2]
+    return read_state_dict(
+        download(
+            url,
+            name,
+            sha256=Path(name).stem.rpartition("-")[2],
+            what="the ImageNet weights",
+            remedy="fetch them where there is a network and give them with --pretrained FILE",
         )
-    except (OSError, RuntimeError) as cause:  # no network; a checksum that differs
-        raise WeightsError(
-            f"the ImageNet weights cannot be fetched ({cause}): fetch {url} and give it with --pretrained FILE"
-        ) from None
-    return weights
+    )
 
 
 def _read(path: Path) -> dict[str, Tensor]:
