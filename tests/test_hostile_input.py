@@ -283,6 +283,14 @@ def test_a_rate_of_240(film: Film) -> None:
     assert [float(row["timestamp"]) for row in rows(run)] == pytest.approx([i / 240 for i in range(30)], abs=0.0011)
 
 
+def test_8k(film: Film) -> None:
+    run = watch(film("8k.mp4", size=(7680, 4320), times=EVEN[:2]))
+    assert frames(run) == [0, 1]
+    assert {row["success"] for row in rows(run)} == {"1"}
+    with av.open(str(run.folder / "annotated.mp4")) as annotated:
+        assert [(picture.width, picture.height) for picture in annotated.decode(video=0)] == [(7680, 4320)] * 2
+
+
 def test_several_video_streams(film: Film) -> None:
     run = watch(film("two.mkv", streams=2))
     assert frames(run) == list(range(6))
