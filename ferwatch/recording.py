@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+from array import array
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 
 import numpy as np
@@ -70,7 +72,7 @@ def row_of(frame: FrameResult) -> list[list[str]]:
 def read_frames_csv(path: Path) -> Recording:
     """Reads frames.csv.
 
-    Raises DataError, naming the line, where the file is missing, is no frames.csv or holds a value that is no number.
+    Raises DataError, naming the line, where the file is missing, is no frames.csv or holds a value that cannot be.
     """
     try:
         with open(path, encoding="utf-8", newline="") as f:
@@ -80,15 +82,15 @@ def read_frames_csv(path: Path) -> Recording:
                 missing = [c for c in COLUMNS if c not in header]
                 cause = f"it lacks the columns {', '.join(missing)}" if missing else "its columns are in another order"
                 raise DataError(f"{path} is no frames.csv of ferwatch: {cause}")
-            rows = []
+            numbers = array("d")  # a list would take five times the memory, and videos are long
             for number, line in enumerate(lines, start=2):
                 try:
-                    rows.append(_numbers(line))
+                    numbers.extend(_numbers(line))
                 except (ValueError, IndexError) as cause:
                     raise DataError(f"{path}, line {number}: {cause}") from None
     except (OSError, UnicodeDecodeError, csv.Error) as cause:
         raise DataError(f"{path} cannot be read: {cause}") from None
-    table = np.array(rows, dtype=np.float64).reshape(-1, 8 + len(EMOTIONS))
+    table = np.frombuffer(numbers).reshape(-1, 8 + len(EMOTIONS))
     whole = table[:, [0, 2]].astype(np.int64)
     return Recording(whole[:, 0], table[:, 1], whole[:, 1], table[:, 3], table[:, 4:8], table[:, 8:])
 
@@ -99,6 +101,16 @@ def _numbers(line: list[str]) -> list[float]:
         raise ValueError(f"{len(line)} fields instead of {len(COLUMNS)}")
     frame, timestamp, face_id, success, *rest = line
     if success == "0":
-        return [int(frame), float(timestamp), 0, *[np.nan] * (5 + len(EMOTIONS))]
-    score, *box = rest[:5]
-    return [int(frame), float(timestamp), int(face_id), float(score), *map(float, box), *map(float, rest[7:])]
+        return [int(frame), _time(timestamp), 0, *[np.nan] * (5 + len(EMOTIONS))]
+    score_and_box, probabilities = [float(value) for value in rest[:5]], [float(value) for value in rest[7:]]
+    if not all(map(isfinite, score_and_box)):
+        raise ValueError("its detection_score and box are not all numbers")
+    if not (all(0 <= p <= 1 for p in probabilities) and abs(sum(probabilities) - 1) < 0.01):
+        raise ValueError("its seven probabilities do not lie between 0 and 1 and sum to 1")
+    return [int(frame), _time(timestamp), int(face_id), *score_and_box, *probabilities]
+
+
+def _time(seconds: str) -> float:
+    if not isfinite(time := float(seconds)):
+        raise ValueError(f"its timestamp is {seconds}")
+    return time

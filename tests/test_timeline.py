@@ -10,8 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from ferwatch.outputs.tables import FramesWriter
-from ferwatch.recording import Recording, read_frames_csv
-from ferwatch.records import EMOTIONS, FaceResult, FrameResult
+from ferwatch.recording import COLUMNS, Recording, read_frames_csv
+from ferwatch.records import EMOTIONS, DataError, FaceResult, FrameResult
 from ferwatch.timeline import LABELS, MINIMUM, build_timeline
 
 
@@ -226,6 +226,26 @@ def test_frames_csv_read_back_gives_the_same_timeline(tmp_path: Path) -> None:
         writer.finish()
     again = build_timeline(read_frames_csv(tmp_path / "frames.csv"))
     assert again.episodes == build_timeline(recording).episodes
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("1,0.1,1,1,0.9,1,2,3,4,happy,0.7,0.1,0.1,inf,0.7,0,0,0.1", "seven probabilities"),
+        ("1,0.1,1,1,0.9,1,2,3,4,happy,0.7,0.1,0.1,-0.1,0.7,0.1,0,0.1", "seven probabilities"),
+        ("1,0.1,1,1,0.9,1,2,3,4,happy,0.7,0.1,0.1,0.5,0.7,0,0,0.1", "seven probabilities"),
+        ("1,0.1,1,1,0.9,1,nan,3,4,happy,0.7,0.1,0.1,0,0.7,0,0,0.1", "detection_score and box"),
+        ("1,-inf,1,1,0.9,1,2,3,4,happy,0.7,0.1,0.1,0,0.7,0,0,0.1", "timestamp is -inf"),
+        ("1,nan,,0" + 14 * ",", "timestamp is nan"),
+        ("1,0.1,1,1,0.9", "5 fields instead of 18"),
+        ("one,0.1,,0" + 14 * ",", "invalid literal"),
+    ],
+)
+def test_values_that_cannot_be_are_named_with_their_line(tmp_path: Path, line: str, says: str) -> None:
+    path = tmp_path / "frames.csv"
+    path.write_text("\n".join([",".join(COLUMNS), "0,0.0,,0" + 14 * ",", line, ""]))
+    with pytest.raises(DataError, match=rf"frames\.csv, line 3: .*{says}"):
+        read_frames_csv(path)
 
 
 @pytest.mark.parametrize("rows", [0, 1, 2])

@@ -112,7 +112,7 @@ def cases(seed: int, numbers: range, seeds: list[Seed], folder: Path) -> Iterato
 
 
 def pictures_of(video: Path) -> int | None:
-    """1 where PyAV by itself decodes a picture of the first video stream, else 0; None where FFmpeg itself crashes."""
+    """1 where PyAV by itself decodes a picture of the first video stream, else 0; None where it breaks down itself."""
     pid = os.fork()
     if pid == 0:
         found = 0
@@ -126,12 +126,14 @@ def pictures_of(video: Path) -> int | None:
                         continue
                     if found:
                         break
-        except BaseException:
+        except av.FFmpegError:
             pass
+        except BaseException:  # of PyAV itself, such as a title that is no UTF-8
+            found = 2
         finally:
             os._exit(found)
     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    return code if code >= 0 else None
+    return code if code in (0, 1) else None
 
 
 def verdict(case: Case, end: Ended, folder: Path) -> str:
@@ -150,7 +152,7 @@ def verdict(case: Case, end: Ended, folder: Path) -> str:
         return "not one line"
     if any(name.startswith(".") for name in left) or (case.is_video and ("run.json" in left) != (end.code == 0)):
         return "half-written"
-    if case.is_video and (pictures_of(case.file) == 1) != (end.code == 0):
+    if case.is_video and (pictures := pictures_of(case.file)) is not None and (pictures == 1) != (end.code == 0):
         return "wrong exit code"
     return "done" if end.code == 0 else "refused"
 
