@@ -18,7 +18,10 @@ Found = tuple[int, float, list[Face]]
 """index, timestamp and faces of one sampled frame."""
 
 FRAMES_AHEAD = 8
-"""How many decoded frames, and how many frames' faces, may wait for the next stage."""
+"""How many decoded frames may wait for the next stage."""
+
+FACES_AHEAD = 64
+"""How many frames' faces may: they are small, and the finder should not have to wait for a pass of the classifier."""
 
 FACES_A_PASS = 16
 """How many faces are gathered for one pass of the classifier, across frames."""
@@ -52,7 +55,7 @@ def track(
     """
     with (
         closing(background(frames, FRAMES_AHEAD)) as decoded,
-        closing(background(finder.watch(decoded), FRAMES_AHEAD)) as found,
+        closing(background(finder.watch(decoded), FACES_AHEAD)) as found,
     ):
         yield from classify(tracker.track(_shown_to(before_tracking, found)), classifier, passes_at_once)
 
