@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import signal
@@ -118,7 +119,7 @@ def on_ray(address: str | None = None, jobs: int | None = None) -> Engine:
                 num_cpus=None if address else jobs or cores(),
                 include_dashboard=None if address else False,
                 log_to_driver=False,
-                logging_level="ERROR",
+                logging_level=logging.ERROR,
             )
         except (ConnectionError, RuntimeError, ValueError) as cause:
             raise FerwatchError(f"--engine ray: no cluster at {address or 'this machine'}: {cause}") from None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 from array import array
 from dataclasses import dataclass
-from math import isfinite
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +17,10 @@ COLUMNS = (
     *("box_x", "box_y", "box_w", "box_h", "emotion", "confidence"),
     *EMOTIONS,
 )
+
+
+MOST = 1e9
+"""No frame, time in seconds, face or pixel of a table is beyond it."""
 
 
 @dataclass(frozen=True)
@@ -100,17 +103,18 @@ def _numbers(line: list[str]) -> list[float]:
     if len(line) != len(COLUMNS):
         raise ValueError(f"{len(line)} fields instead of {len(COLUMNS)}")
     frame, timestamp, face_id, success, *rest = line
+    place = [_within(frame, 0, MOST), _within(timestamp, -MOST, MOST)]
     if success == "0":
-        return [int(frame), _time(timestamp), 0, *[np.nan] * (5 + len(EMOTIONS))]
-    score_and_box, probabilities = [float(value) for value in rest[:5]], [float(value) for value in rest[7:]]
-    if not all(map(isfinite, score_and_box)):
-        raise ValueError("its detection_score and box are not all numbers")
-    if not (all(0 <= p <= 1 for p in probabilities) and abs(sum(probabilities) - 1) < 0.01):
-        raise ValueError("its seven probabilities do not lie between 0 and 1 and sum to 1")
-    return [int(frame), _time(timestamp), int(face_id), *score_and_box, *probabilities]
+        return [*place, 0, *[np.nan] * (5 + len(EMOTIONS))]
+    score_and_box = [_within(value, -MOST, MOST) for value in rest[:5]]
+    probabilities = [_within(value, 0, 1) for value in rest[7:]]
+    if abs(sum(probabilities) - 1) > 0.01:
+        raise ValueError(f"its probabilities sum to {sum(probabilities):.4f}")
+    return [*place, _within(face_id, 1, MOST), *score_and_box, *probabilities]
 
 
-def _time(seconds: str) -> float:
-    if not isfinite(time := float(seconds)):
-        raise ValueError(f"its timestamp is {seconds}")
-    return time
+def _within(text: str, least: float, most: float) -> float:
+    value = float(text)
+    if not least <= value <= most:  # nor is NaN
+        raise ValueError(f"{text} does not lie between {least:g} and {most:g}")
+    return value

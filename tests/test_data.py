@@ -35,6 +35,7 @@ def test_a_csv_gives_the_pixels_and_labels_of_its_split(tmp_path: Path) -> None:
         (f"happy,{PIXELS},Training", "line 3: the emotion is 'happy'"),
         ("3,1 2 3,Training", "line 3: 3 pixels instead of 2304"),
         (f"3,{PIXELS[:-1]}x,Training", "line 3: the pixels are no numbers"),
+        (f"3,{PIXELS[:-1]}{9**30},Training", "line 3: the pixels are no numbers"),
         (f"3,{PIXELS[:-1]}256,Training", "line 3: a pixel is outside 0 to 255"),
         (f"3,{PIXELS[:-1]}-1,Training", "line 3: a pixel is outside 0 to 255"),
         (f"3,{PIXELS},Trianing", "line 3: the Usage 'Trianing' is unknown"),

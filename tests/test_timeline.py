@@ -231,14 +231,16 @@ def test_frames_csv_read_back_gives_the_same_timeline(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        ("1,0.1,1,1,0.9,1,2,3,4,happy,0.7,0.1,0.1,inf,0.7,0,0,0.1", "seven probabilities"),
-        ("1,0.1,1,1,0.9,1,2,3,4,happy,0.7,0.1,0.1,-0.1,0.7,0.1,0,0.1", "seven probabilities"),
-        ("1,0.1,1,1,0.9,1,2,3,4,happy,0.7,0.1,0.1,0.5,0.7,0,0,0.1", "seven probabilities"),
-        ("1,0.1,1,1,0.9,1,nan,3,4,happy,0.7,0.1,0.1,0,0.7,0,0,0.1", "detection_score and box"),
-        ("1,-inf,1,1,0.9,1,2,3,4,happy,0.7,0.1,0.1,0,0.7,0,0,0.1", "timestamp is -inf"),
-        ("1,nan,,0" + 14 * ",", "timestamp is nan"),
+        ("1,0.1,1,1,0.9,1,2,3,4,happy,0.7,0.1,0.1,inf,0.7,0,0,0.1", "inf does not lie between 0 and 1"),
+        ("1,0.1,1,1,0.9,1,2,3,4,happy,0.7,0.1,0.1,-0.1,0.7,0.1,0,0.1", "-0.1 does not lie between 0 and 1"),
+        ("1,0.1,1,1,0.9,1,2,3,4,happy,0.7,0.1,0.1,0.5,0.7,0,0,0.1", "probabilities sum to 1.5"),
+        ("1,0.1,1,1,0.9,1,nan,3,4,happy,0.7,0.1,0.1,0,0.7,0,0,0.1", "nan does not"),
+        ("1,0.1,0,1,0.9,1,2,3,4,happy,0.7,0.1,0.1,0,0.7,0,0,0.1", "0 does not lie between 1"),
+        ("1,-inf,1,1,0.9,1,2,3,4,happy,0.7,0.1,0.1,0,0.7,0,0,0.1", "-inf does not"),
+        ("1,nan,,0" + 14 * ",", "nan does not"),
+        ("1e99,0.1,,0" + 14 * ",", "1e99 does not"),
         ("1,0.1,1,1,0.9", "5 fields instead of 18"),
-        ("one,0.1,,0" + 14 * ",", "invalid literal"),
+        ("one,0.1,,0" + 14 * ",", "could not convert string to float: 'one'"),
     ],
 )
 def test_values_that_cannot_be_are_named_with_their_line(tmp_path: Path, line: str, says: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,7 +89,7 @@ def _label(text: str | None, place: str) -> int:
 def _pixels(text: str | None, place: str) -> NDArray[np.int64]:
     try:
         pixels = np.array((text or "").split(), dtype=np.int64)
-    except ValueError as cause:
+    except (ValueError, OverflowError) as cause:
         raise DataError(f"{place}: the pixels are no numbers ({cause})") from None
     if pixels.size != FACE_SIZE**2:
         raise DataError(f"{place}: {pixels.size} pixels instead of {FACE_SIZE**2}")
@@ -128,6 +129,8 @@ def load_votes(path: Path, split: str, rows: int) -> NDArray[np.float32]:
                     continue
                 try:
                     votes.append([float(line[name]) for name in VOTES])
+                    if not all(0 <= count < math.inf for count in votes[-1]):
+                        raise ValueError("a count of votes cannot be that")
                 except (TypeError, ValueError) as cause:
                     raise DataError(f"{path}, line {lines.line_num}: {cause}") from None
     except (OSError, UnicodeDecodeError, csv.Error) as cause:
