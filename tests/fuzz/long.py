@@ -32,7 +32,7 @@ GROWTH = 60
 
 def repeated(source: Path, path: Path, seconds: float) -> list[float]:
     """Writes the video; returns the time of every picture. Packets are copied, so that hours take no time to make."""
-    steps = (100, 66, 134)  # milliseconds from one picture to the next, in turn
+    steps = (200, 132, 268)  # milliseconds from one picture to the next, in turn
     once = path.with_name("once.h264")
     with av.open(str(source)) as film, av.open(str(once), "w") as out:
         track = out.add_stream("libx264", rate=10, options={"bf": "0"})
