@@ -118,10 +118,11 @@ def _training(card: Card) -> str:
     ]
     for recipe in card.recipes:
         if recipe.starts_from and recipe.model == "vit-b-16":
+            after = f"trained on for {recipe.epochs} epochs" if recipe.epochs else "not trained any further"
             parts.append(
                 "Then grown to this width without changing its answers (every feature copied, its readers' weights "
-                f"shared out among the copies), and trained on; epochs of that: {recipe.epochs}. The growth itself "
-                "adds no accuracy: only the epochs after it can."
+                f"shared out among the copies), and {after}. The growth itself adds no accuracy: only "
+                "epochs after it can."
             )
         targets = ["FER2013's labels"]
         if recipe.votes > 0:
