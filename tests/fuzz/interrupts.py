@@ -29,9 +29,14 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
 COMPARED = ("frames.csv", "episodes.csv", "timeline.png", "timeline.json")
 
 
-def stopped_run(arguments: list[str], said: Path, sent: signal.Signals, after: float) -> int | None:
-    """The exit code of a run that gets a signal after so many seconds; None where it had ended before."""
+def stopped_run(
+    arguments: list[str], said: Path, sent: signal.Signals, after: float, partial: Path | None
+) -> int | None:
+    """The exit code of a run that gets a signal after so many seconds, counted from its start or, where it is given,
+    from the appearance of its partial table; None where it had ended before."""
     run = Fork(arguments, said)
+    while partial is not None and run.running() and not partial.exists():
+        time.sleep(0.002)
     stop = time.monotonic() + after
     while run.running() and time.monotonic() < stop:
         time.sleep(0.002)
@@ -45,9 +50,10 @@ def stopped_run(arguments: list[str], said: Path, sent: signal.Signals, after: f
 def faults_of_stop(out: Path, whole: Path, sent: signal.Signals, code: int, said: str) -> list[str]:
     """What is wrong after a stop; a run that was about to end may still end well."""
     faults = []
-    if sent != signal.SIGKILL and (code not in (130, 0) or "Traceback" in said):
-        faults.append(f"exit code {code}: {said[-500:]}")
     left = {f.name for f in out.iterdir()} if out.exists() else set()
+    before_it_began = code == -sent and not left
+    if sent != signal.SIGKILL and not before_it_began and (code not in (130, 0) or "Traceback" in said):
+        faults.append(f"exit code {code}: {said[-500:]}")
     if sent != signal.SIGKILL and any(name.startswith(".") for name in left):
         faults.append("a temporary file stays")
     rows = (whole / "frames.csv").read_bytes()
@@ -83,7 +89,9 @@ def main() -> None:
             draw = random.Random(f"{asked.seed}/{number}")
             sent = draw.choice(SIGNALS)
             shutil.rmtree(out, ignore_errors=True)
-            code = stopped_run([*job, "--out", str(out)], said, sent, draw.uniform(0, undisturbed.seconds))
+            partial = out / "frames.partial.csv" if number % 2 else None
+            after = draw.uniform(0, undisturbed.seconds)
+            code = stopped_run([*job, "--out", str(out)], said, sent, after, partial)
             counts["too late" if code is None else sent.name] += 1
             faults = [] if code is None else faults_of_stop(out, whole, sent, code, said.read_text(errors="replace"))
             again = ["--resume"] if (out / "resume.json").exists() else ["--overwrite"]
