@@ -279,7 +279,8 @@ def _sheet(
     # matplotlib draws an RGB image as it is; the scale is for the colour bar
     shown = show(axes, np.nan_to_num(sheet, nan=1.0) if under is not None else sheet, cmap, 0, high)
     step = side + gap
-    head_names = [f"head {i + 1}" for i in range(heads)]
+    # Twelve names side by side leave no room for the word.
+    head_names = [f"head {i + 1}" if heads <= 8 or i == 0 else str(i + 1) for i in range(heads)]
     size = 11 if max(rows, columns) < 10 else 8.5
     for i, name in enumerate(names if across else head_names):
         at = (i * step + side / 2 - 0.5, -0.5)
