@@ -9,11 +9,9 @@ picture the exit code has to be 0, else 1.
 
 from __future__ import annotations
 
-import argparse
 import os
 import random
 import shutil
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -158,14 +156,11 @@ def verdict(case: Case, end: Ended, folder: Path) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--count", type=int, default=200)
+    parser = table.arguments(__doc__)
+    table.cases(parser, count=200, minutes=2)
     parser.add_argument("--only", type=int, help="the number of one case, to run that alone")
-    parser.add_argument("--minutes", type=float, default=2, help="start no further case after these")
     parser.add_argument("--limit", type=float, default=60, help="seconds after which a run counts as hung")
     parser.add_argument("--keep", type=Path, help="where to put the files that did harm")
-    parser.add_argument("--record", action="store_true", help="put the row into the table of docs/reliability.md")
     asked = parser.parse_args()
 
     import_everything()
@@ -200,10 +195,7 @@ def main() -> None:
         "did not": ", ".join(f"{counts[name]} {name}" for name in BAD if counts[name]) or "0",
         "slowest": f"{slowest:.0f} s",
     }
-    print(table.table([row]))
-    if asked.record:
-        table.record(row)
-    sys.exit(any(counts[name] for name in BAD))
+    table.end(row, asked, well=not any(counts[name] for name in BAD))
 
 
 if __name__ == "__main__":

@@ -9,12 +9,10 @@ the undisturbed run.
 
 from __future__ import annotations
 
-import argparse
 import os
 import random
 import shutil
 import signal
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -68,11 +66,8 @@ def faults_of_stop(out: Path, whole: Path, sent: signal.Signals, code: int, said
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--count", type=int, default=20)
-    parser.add_argument("--minutes", type=float, default=10, help="start no further run after these")
-    parser.add_argument("--record", action="store_true", help="put the row into the table of docs/reliability.md")
+    parser = table.arguments(__doc__)
+    table.cases(parser, count=20, minutes=10)
     asked = parser.parse_args()
 
     import_everything()
@@ -117,10 +112,7 @@ def main() -> None:
         "did not": str(counts["faults"]),
         "slowest": f"{slowest:.0f} s",
     }
-    print(table.table([row]))
-    if asked.record:
-        table.record(row)
-    sys.exit(counts["faults"] > 0)
+    table.end(row, asked, well=counts["faults"] == 0)
 
 
 if __name__ == "__main__":

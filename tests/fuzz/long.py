@@ -9,11 +9,9 @@ table of rows, which is read as a whole at the end.
 
 from __future__ import annotations
 
-import argparse
 import csv
 import json
 import os
-import sys
 import tempfile
 import time
 from fractions import Fraction
@@ -70,9 +68,8 @@ def resident(pid: int) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = table.arguments(__doc__)
     parser.add_argument("--hours", type=float, default=3)
-    parser.add_argument("--record", action="store_true", help="put the row into the table of docs/reliability.md")
     asked = parser.parse_args()
 
     import_everything()
@@ -114,10 +111,7 @@ def main() -> None:
         "did not": "; ".join(faults) or "0",
         "slowest": f"{took:.0f} s",
     }
-    print(table.table([row]))
-    if asked.record:
-        table.record(row)
-    sys.exit(bool(faults))
+    table.end(row, asked, well=not faults)
 
 
 if __name__ == "__main__":

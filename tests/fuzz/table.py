@@ -1,12 +1,15 @@
-"""Prints the table of docs/reliability.md from what fuzz.py and interrupts.py measured with --record.
+"""The table of docs/reliability.md, from what fuzz.py, interrupts.py and long.py measured with --record.
 
 python tests/fuzz/table.py
 """
 
 from __future__ import annotations
 
+import argparse
 import json
+import sys
 from pathlib import Path
+from typing import NoReturn
 
 RESULTS = Path(__file__).parent / "results.json"
 COLUMNS = ("what", "seed", "tried", "ended well", "did not", "slowest")
@@ -24,6 +27,28 @@ def record(row: Row) -> None:
     """Adds a row, or replaces the one of the same kind and seed."""
     others = [r for r in recorded() if (r["what"], r["seed"]) != (row["what"], row["seed"])]
     RESULTS.write_text(json.dumps([*others, row], indent=1) + "\n", encoding="utf-8")
+
+
+def arguments(about: str | None) -> argparse.ArgumentParser:
+    """What the three have in common."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--record", action="store_true", help="put the row into the table of docs/reliability.md")
+    return parser
+
+
+def cases(parser: argparse.ArgumentParser, count: int, minutes: float) -> None:
+    """Adds what says which of a generator's cases to run."""
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--count", type=int, default=count)
+    parser.add_argument("--minutes", type=float, default=minutes, help="start no further case after these")
+
+
+def end(row: Row, asked: argparse.Namespace, *, well: bool) -> NoReturn:
+    """Prints the row, records it where that is asked, and exits."""
+    print(table([row]))
+    if asked.record:
+        record(row)
+    sys.exit(not well)
 
 
 def recorded() -> list[Row]:
