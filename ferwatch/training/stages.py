@@ -58,7 +58,7 @@ def train_stages(
         )
         network = before.network
         if isinstance(network, ViT):
-            network = grow(network, **recipe.config)
+            network = grow(network, recipe.config.get("width", 768))
     elif recipe.blocks_from and network is None:
         small = load(shipped_weights(recipe.blocks_from), recipe.blocks_from).network
         assert isinstance(small, SmallViT)
