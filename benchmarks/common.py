@@ -59,7 +59,7 @@ def loop(clip: Path, out: Path, seconds: float) -> Path:
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """Columns aligned to the right, except the first."""
-    cells = [[f"{c:.2f}" if isinstance(c, float) else str(c) for c in row] for row in [header, *rows]]
+    cells = [[f"{c:.4g}" if isinstance(c, float) else str(c) for c in row] for row in [header, *rows]]
     widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
     return "\n".join(
         "  ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True)))

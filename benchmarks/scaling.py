@@ -2,7 +2,8 @@
 
     python benchmarks/scaling.py CLIP [--minutes 1 10 60] [--faces 1 5 20] [--json FILE] [--model cnn] [--weights FILE]
 
-Each case is `ferwatch analyze` in a process of its own, so that the system's peak of its memory is that case's alone.
+Each case is `ferwatch.analyze` in a process of its own, so that the system's peak of its memory is that case's alone; the
+clock starts after a first second of video, with imports and models loaded.
 The lengths are the clip at 640x360, repeated; the faces are copies of its picture side by side in 1280x720.
 """
 
@@ -53,6 +54,7 @@ def one_case(clip: Path, out: Path, model: str, weights: Path | None, video: boo
     """Runs in its own process; the peak includes the libraries, as a user sees it."""
     from ferwatch.analysis import analyze
 
+    analyze(clip, out.with_name("first"), model, weights=weights, annotate=video, end=1)
     with Clock() as clock:
         run = analyze(clip, out, model, weights=weights, annotate=video)
     facts = json.loads((out / "run.json").read_text())

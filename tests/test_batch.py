@@ -6,6 +6,9 @@ import csv
 import json
 import os
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 
@@ -90,6 +93,45 @@ def test_batch(ferwatch: Callable[..., Result], recordings: Path) -> None:
 def test_batch_on_ray(ferwatch: Callable[..., Result], recordings: Path) -> None:
     pytest.importorskip("ray", reason="Ray is not installed: pip install 'ferwatch[ray]'")
     check_batch(ferwatch, recordings, "--engine", "ray", "--jobs", "2")
+
+
+def ray_worker(driver: int) -> int | None:
+    """The process of a task that the driver's Ray runs now."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if not (folder / "cmdline").read_bytes().startswith(b"ray::work"):
+                continue
+            above = int(folder.name)
+            while above > 1:
+                status = Path(f"/proc/{above}/status").read_text()
+                above = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("PPid:"))
+                if above == driver:
+                    return int(folder.name)
+        except OSError:  # it has just ended
+            continue
+    return None
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="processes are looked up in Linux's /proc")
+def test_ray_loses_nothing_when_a_worker_is_killed(ferwatch: Callable[..., Result], recordings: Path) -> None:
+    pytest.importorskip("ray", reason="Ray is not installed: pip install 'ferwatch[ray]'")
+    for number in range(4):
+        (recordings / f"long-{number}.mp4").symlink_to(DEMO)
+    assert ferwatch("batch", recordings, "--out", "local", "--no-video").returncode == 1
+
+    out = recordings.parent / "out"
+    command = [sys.executable, "-m", "ferwatch", "batch", str(recordings), "--out", str(out), "--no-video"]
+    with subprocess.Popen([*command, "--engine", "ray", "--jobs", "2"], stderr=subprocess.PIPE, text=True) as run:
+        worker = None
+        while run.poll() is None and not (worker and any(out.glob("long-*/frames.partial.csv"))):
+            worker = ray_worker(run.pid)
+            time.sleep(0.05)
+        assert worker is not None, "it ended before its worker was seen"
+        os.kill(worker, signal.SIGKILL)
+        errors = run.communicate()[1]
+    assert run.returncode == 1, errors
+    assert {name for name, entry in entries(out).items() if entry["state"] == "failed"} == {"broken"}
+    assert (out / "all-frames.csv").read_bytes() == (recordings.parent / "local" / "all-frames.csv").read_bytes()
 
 
 def test_without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
