@@ -131,8 +131,8 @@ def print_summary(done: Run) -> None:
 
     summary = done.summary
     click.echo(
-        f"{summary.sampled_frames} frames sampled, {summary.frames_with_faces} with a face, "
-        f"{len(summary.faces)} face{'s' if len(summary.faces) != 1 else ''}, {summary.episodes} episodes"
+        f"{_count(summary.sampled_frames, 'frame')} sampled, {summary.frames_with_faces} with a face, "
+        f"{_count(len(summary.faces), 'face')}, {_count(summary.episodes, 'episode')}"
     )
     for face in summary.faces:
         shares = sorted(face.shares.items(), key=lambda item: -item[1])
@@ -140,3 +140,7 @@ def print_summary(done: Run) -> None:
         span = f"{format_time(face.first_seen)} to {format_time(face.last_seen)}"
         click.echo(f"  face {face.face_id}: on screen {face.on_screen:.1f} s ({span}): {said or 'too short to tell'}")
     click.echo(f"in {done.folder}: {', '.join(file.name for file in done.files)}")
+
+
+def _count(number: int, of: str) -> str:
+    return f"{number} {of}{'' if number == 1 else 's'}"
