@@ -2,8 +2,8 @@
 
     python benchmarks/scaling.py CLIP [--minutes 1 10 60] [--faces 1 5 20] [--json FILE] [--model cnn] [--weights FILE]
 
-Each case is `ferwatch.analyze` in a process of its own, so that the system's peak of its memory is that case's alone; the
-clock starts after a first second of video, with imports and models loaded.
+Each case is `ferwatch.analyze` in a process of its own, so that the system's peak of its memory is that case's alone;
+the clock starts after a first second of video, with imports and models loaded.
 The lengths are the clip at 640x360, repeated; the faces are copies of its picture side by side in 1280x720.
 """
 

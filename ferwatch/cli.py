@@ -64,19 +64,28 @@ def cli() -> None:
     """
 
 
-def _stop(_signal: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
-
-
 def main() -> None:
     """The console script. 0: done; 1: a line on stderr says what it could not do; 2: wrong usage; 130: interrupted."""
-    signal.signal(signal.SIGTERM, _stop)
+    stopped_by: list[int] = []
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        stopped_by.append(number)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, stop)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a job in the background ignores it
+        signal.signal(signal.SIGINT, stop)
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # as stderr does: names of files may be no text at all
     try:
         # Torch makes a folder of this name when it loads, in the place for temporary files: so none is left behind.
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", gettempdir())
-        sys.exit(cli.main(standalone_mode=False) or 0)
+        try:
+            sys.exit(cli.main(standalone_mode=False) or 0)
+        except Exception:
+            if stopped_by:  # an extension module in which it struck may have made an error of its own of it
+                raise KeyboardInterrupt from None
+            raise
     except FerwatchError as cause:
         click.echo(f"ferwatch: {' '.join(str(cause).split())}", err=True)
         sys.exit(1)

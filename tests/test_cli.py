@@ -144,6 +144,26 @@ def test_every_command_has_help_with_an_example(ferwatch: Ferwatch, command: str
     assert "\n  ferwatch " in done.stdout
 
 
+@pytest.mark.parametrize("stop", ["SIGINT", "SIGTERM"])
+def test_an_interrupt_that_a_library_turns_into_an_error_of_its_own(stop: str) -> None:
+    """As matplotlib's compiled code does where the signal comes while it reads its arguments."""
+    program = f"""
+import os, signal, time
+from ferwatch import cli
+signal.signal(signal.SIGINT, signal.default_int_handler)
+def drawing(**_):
+    try:
+        os.kill(os.getpid(), signal.{stop})
+        time.sleep(5)
+    except KeyboardInterrupt:
+        raise TypeError("incompatible function arguments") from None
+cli.cli.main = drawing
+cli.main()
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "ferwatch: interrupted\n")
+
+
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_run_keeps_its_rows(tmp_path: Path, stop: signal.Signals) -> None:
     with subprocess.Popen(
