@@ -16,7 +16,7 @@ from ferwatch.records import EMOTIONS, Box, FaceResult
 Picture = NDArray[np.uint8]
 Colour = tuple[int, int, int]
 Sides = dict[int, int]
-"""face_id -> the place its chart last stood at: 0 right of the box, 1 left of it, 2 inside."""
+"""face_id -> the place its chart last stood at: 0 right of the box, 1 left of it, 2 below, 3 inside."""
 
 CROWD = 6
 """With more faces than this in a frame, charts are smaller and without names."""
@@ -61,22 +61,31 @@ def draw(image: Picture, faces: Sequence[FaceResult], sides: Sides | None = None
             max(7, round(height / 52)) if crowded else max(10, round(height / 32)),
             named=not crowded,
         )
-        if chart.shape[0] <= height and chart.shape[1] <= width:
+        high, wide = chart.shape[:2]
+        if high <= height and wide <= width:
             gap = 3 * line
-            places = (right + gap, left - gap - chart.shape[1], right - gap - chart.shape[1])
+            # Inside, it stands at the foot of the box, below the eyes.
+            inside = (_within(right - gap - wide, wide, width), _within(bottom - gap - high, high, height))
+            places = (
+                (right + gap, _within(top, high, height)),
+                (left - gap - wide, _within(top, high, height)),
+                (_within(left, wide, width), bottom + gap),
+                inside,
+            )
             others = [*charts, *(other.box for other in faces if other is not face)]
             free = [
-                0 <= x <= width - chart.shape[1]
-                and not any(_meet((x, top, chart.shape[1], chart.shape[0]), o) for o in others)
-                for x in places[:2]
+                0 <= x <= width - wide
+                and 0 <= y <= height - high
+                and not any(_meet((x, y, wide, high), other) for other in others)
+                for x, y in places[:-1]
             ] + [True]
             side = sides.get(face.face_id, 0)
-            side = sides[face.face_id] = side if side < 2 and free[side] else free.index(True)
-            # Inside, it stands at the foot of the box, below the eyes.
-            y = bottom - gap - chart.shape[0] if side == 2 else top
-            x, y = _within(places[side], chart.shape[1], width), _within(y, chart.shape[0], height)
+            if side == len(places) - 1 or not free[side]:
+                side = free.index(True)
+            sides[face.face_id] = side
+            x, y = places[side]
             _paste(image, chart, x, y)
-            charts.append((x, y, chart.shape[1], chart.shape[0]))
+            charts.append((x, y, wide, high))
     return image
 
 

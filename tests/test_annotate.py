@@ -103,6 +103,15 @@ def test_the_chart_changes_sides_at_the_border_and_goes_inside_as_the_last_resor
     assert of_colour(inside[100:340, 400:600], "happy").sum() > 100
 
 
+def test_a_chart_that_would_meet_another_stands_below_the_box():
+    """Two faces side by side, the second at the border: right of it there is no room, left of it the first's chart."""
+    alone = draw(canvas(), [face(75, 118, 172, 170)])
+    both = draw(canvas(), [face(75, 118, 172, 170), face(412, 88, 140, 140, face_id=2)])
+    np.testing.assert_array_equal(both[:, :400], alone[:, :400])
+    assert of_colour(both[92:224, 416:548], "happy").sum() == 0, "nothing covers the face"
+    assert of_colour(both[235:320, 412:520], "happy").sum() > 50
+
+
 def test_a_chart_stays_on_its_side_while_there_is_room():
     sides: dict[int, int] = {}
     draw(canvas(), [face(480, 100, 120, 140)], sides)
