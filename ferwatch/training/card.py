@@ -116,14 +116,16 @@ def _training(card: Card) -> str:
     parts = [
         f"Made by `{card.command}`, on FER2013's Training split alone; the last epoch's weights, not the best one's."
     ]
-    for recipe in card.recipes:
-        if recipe.starts_from and recipe.model == "vit-b-16":
-            after = f"trained on for {recipe.epochs} epochs" if recipe.epochs else "not trained any further"
+    for before, recipe in zip([None, *card.recipes], card.recipes, strict=False):
+        after = f"trained on for {recipe.epochs} epochs" if recipe.epochs else "not trained any further"
+        if before is not None and before.config.get("width") != recipe.config.get("width"):
             parts.append(
                 "Then grown to this width without changing its answers (every feature copied, its readers' weights "
                 f"shared out among the copies), and {after}. The growth itself adds no accuracy: only "
                 "epochs after it can."
             )
+        elif before is not None:
+            parts.append(f"Then {after}, in a cycle of the learning rate of its own.")
         targets = ["FER2013's labels"]
         if recipe.votes > 0:
             targets.append(f"the FER+ votes by a second head dropped after training (weight {recipe.votes})")
