@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from ferwatch.models import Input, find
 from ferwatch.outputs.whole import whole_file
@@ -181,9 +182,22 @@ def read_plain(path: Path, device: str = "cpu") -> Any:
         raise WeightsError(f"{path} is damaged, or holds more than plain tensors, which is never opened") from cause
 
 
+class _NoRandomNumbers(TorchFunctionMode):
+    """Leaves the memory of new weights as it is, which costs nothing. (torch.device("meta") does without the memory too,
+    but to draw normal numbers there torch imports its compiler, which takes a second.)"""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func.__name__ in ("uniform_", "normal_", "kaiming_uniform_"):
+            return kwargs["tensor"] if "tensor" in kwargs else args[0]
+        return (torch.empty if func is torch.randn else func)(*args, **kwargs)
+
+
 def _network(model: str, config: Mapping[str, Any], tensors: Mapping[str, Tensor], path: Path) -> nn.Module:
     try:
-        with torch.device("meta"):  # no memory and no random numbers for weights that are replaced at once
+        with _NoRandomNumbers():  # these weights are replaced at once
             network = find(model).build(**config)
     except (TypeError, ValueError) as cause:
         raise WeightsError(f"{path} asks for a {model} that cannot be built: {cause}") from None

@@ -152,13 +152,29 @@ def test_one_of_two_faces_leaves_and_comes_back_within_a_second(finder, astronau
     assert [[f.face_id for f in faces] for _, _, faces in tracked] == [[1] if i in gone else [1, 2] for i in range(32)]
 
 
-def test_watching_can_be_taken_up_every_four_seconds(finder, astronaut) -> None:
-    frames = list(two_people(astronaut, 32, 5, range(12, 17)))
+@pytest.mark.parametrize("rate", [25, 30, 60])
+def test_a_face_is_where_it_is_in_frames_between_two_looks_too(finder, astronaut, rate) -> None:
+    """One of the faces moves by a pixel a frame; the other leaves and comes back."""
+    gone = range(18, 41)
+    found = list(Tracker().track(finder.watch(two_people(astronaut, 60, rate, gone))))
+    assert [index for index, _, _ in found] == list(range(60))
+    at = np.array([faces[0].keypoints - (index, 0) for index, _, faces in found])
+    assert np.abs(at - np.median(at, axis=0)).max() < 4, "as near as where it is looked at"
+    assert [index for index, _, faces in found if len(faces) == 1] == list(gone)
+    frames = {frame.index: frame.image for frame in two_people(astronaut, 60, rate, gone)}
+    for index, _, faces in found:
+        for face in faces:
+            np.testing.assert_array_equal(face.crop, align(frames[index], face.keypoints))
+
+
+@pytest.mark.parametrize(("rate", "first"), [(5, 20), (25, 100), (30, 120)])
+def test_watching_can_be_taken_up_every_four_seconds(finder, astronaut, rate, first) -> None:
+    frames = list(two_people(astronaut, first + 12, rate, range(first - 8, first - 3)))
 
     def rows(frames: list[Frame]) -> list[tuple]:
         return [(i, [(f.box, f.score, f.crop.tobytes()) for f in faces]) for i, _, faces in finder.watch(frames)]
 
-    assert rows(frames[20:]) == rows(frames)[20:]
+    assert rows(frames[first:]) == rows(frames)[first:]
 
 
 def python(program: str) -> subprocess.CompletedProcess[str]:

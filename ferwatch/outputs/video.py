@@ -31,7 +31,7 @@ LONGEST = 2**30
 BT601_MATRIX, NO_MATRIX, LIMITED_RANGE = 6, 2, 1
 MP4 = {"movflags": "+faststart", "movie_timescale": str(CLOCK.denominator)}
 DAMAGED_SOUND = "damaged pieces of the sound are left out of annotated.mp4"
-X264 = {"preset": "veryfast", "crf": "20"}
+X264 = {"preset": "ultrafast", "crf": "22"}
 
 
 def annotate_video(
@@ -145,6 +145,7 @@ def _picture_track(out: OutputContainer, source: VideoStream, info: VideoInfo) -
     track.time_base = track.codec_context.time_base = CLOCK
     track.codec_context.gop_size = max(1, round(2 * info.fps))  # two seconds: a click in the page seeks at once
     told, ours = source.codec_context, track.codec_context
+    ours.thread_type = "FRAME"  # several pictures at once; PyAV would have threads share each one
     # OpenCV converts with the matrix of BT.601. Of a source that names no matrix FFmpeg has assumed the same, so that
     # naming none gives its very colours back, whatever a player then assumes.
     ours.color_range = LIMITED_RANGE
