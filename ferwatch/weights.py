@@ -183,8 +183,11 @@ def read_plain(path: Path, device: str = "cpu") -> Any:
 
 
 class _NoRandomNumbers(TorchFunctionMode):
-    """Leaves the memory of new weights as it is, which costs nothing. (torch.device("meta") does without the memory too,
-    but to draw normal numbers there torch imports its compiler, which takes a second.)"""
+    """Leaves the memory of new weights as it is, which costs nothing.
+
+    (`torch.device("meta")` does without the memory too, but to draw normal numbers torch imports its compiler there,
+    which takes a second.)
+    """
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None

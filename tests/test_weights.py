@@ -7,6 +7,8 @@ import json
 import os
 import pickle
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -169,3 +171,17 @@ def rewrite(path: Path, **changed: object) -> None:
     tensors = load_file(path)
     save_file(tensors, path, metadata={"ferwatch": json.dumps({**metadata, **changed})})
     assert struct.unpack("<Q", path.read_bytes()[:8])[0] > 100
+
+
+@pytest.mark.parametrize("model", ["cnn", "small-vit"])
+def test_loading_leaves_torch_s_compiler_alone(tmp_path: Path, model: str) -> None:
+    """Its import takes a second, a third of the time to the first row."""
+    path = tmp_path / "w.safetensors"
+    save(Checkpoint(model, find(model).build(), find(model).input), path)
+    program = f"""
+import sys, pathlib
+from ferwatch.weights import load
+load(pathlib.Path({str(path)!r}), {model!r})
+sys.exit("torch._dynamo" in sys.modules)
+"""
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
