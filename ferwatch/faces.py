@@ -119,28 +119,28 @@ class FaceFinder:
         with closing(background(self._first_looks(frames), FRAMES_AHEAD)) as looked_at:
             yield from self._watch(looked_at)
 
-    def _first_looks(self, frames: Iterable[Frame]) -> Iterator[tuple[Frame, list[Sighting] | None]]:
-        """Frames with what is seen in the whole picture, or None for one that can wait for the next."""
+    def _first_looks(self, frames: Iterable[Frame]) -> Iterator[tuple[Frame, bool, list[Sighting] | None]]:
+        """Frames, whether it is time to look at what has changed, and what is seen in the whole picture, or None for a
+        frame that can wait for the next."""
         moment, latest = None, 0.0
         for frame in frames:
             new_moment = moment != (moment := floor(frame.timestamp / CHANGES_EVERY))
             if new_moment or frame.timestamp - latest >= LOOK_EVERY:
                 latest = frame.timestamp
-                yield frame, _look(self._first_detector, frame.image)
+                yield frame, new_moment, _look(self._first_detector, frame.image)
             else:
-                yield frame, None
+                yield frame, False, None
 
     def _watch(
-        self, looked_at: Iterable[tuple[Frame, list[Sighting] | None]]
+        self, looked_at: Iterable[tuple[Frame, bool, list[Sighting] | None]]
     ) -> Iterator[tuple[int, float, list[Face]]]:
-        period = moment = None
+        period = None
         waiting = list[Frame]()
         latest, faces, seen = 0.0, list[Face](), list[Face]()
-        for frame, whole in looked_at:
+        for frame, new_moment, whole in looked_at:
             if period != (period := floor(frame.timestamp / EVERYWHERE_EVERY)):
                 yield from self._look_back(waiting, seen)
                 waiting, changes, seen = [], Changes(), []
-            new_moment = moment != (moment := floor(frame.timestamp / CHANGES_EVERY))
             new_scene = changes.see(frame.image)
             if whole is None and not new_scene:
                 waiting.append(frame)
