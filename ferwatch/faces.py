@@ -56,7 +56,7 @@ LOOK_EVERY = 0.045
 """Seconds of video after a look in which a frame waits for the next: of 25 or 30 frames a second every other one."""
 STEADY = 0.1
 """By how much of its side a face may move between two looks and be taken to have moved evenly."""
-FRAMES_AHEAD = 4
+FRAMES_AHEAD = 8
 """How many frames may have had their first look before the others."""
 
 
@@ -152,7 +152,7 @@ class FaceFinder:
                 tiles = changes.all_tiles()
                 faces = self._search(frame.image, whole, tiles)
             else:
-                tiles = changes.tiles(known, at_most=2) if new_moment else []
+                tiles = changes.tiles(known, at_most=1) if new_moment else []
                 faces = self._search(frame.image, whole, tiles, near=known)
                 if not any(face.score >= FACE_SCORE for face in faces) and (changed := changes.tiles()):
                     tiles, faces = changed, self._search(frame.image, whole, changed)
@@ -176,12 +176,13 @@ class FaceFinder:
             whole = _look(self._detector, frame.image)
             yield frame.index, frame.timestamp, self._search(frame.image, whole, (), [face.box for face in seen])
 
-    def find(self, image: NDArray[np.uint8]) -> list[Face]:
+    def find(self, image: NDArray[np.uint8], *, small: bool = True) -> list[Face]:
         """The faces of one picture (H, W, 3) BGR, from left to right, at most 20, with face_id 0.
 
-        Searches it everywhere, which takes some 20 looks, for faces down to about 1/14 of its shorter side.
+        Searches it everywhere, which takes some 20 looks, for faces down to about 1/14 of its shorter side; only as a
+        whole where no `small` faces are expected.
         """
-        tiles = [tile for level in tile_levels(*image.shape[1::-1]) for tile in level]
+        tiles = [tile for level in tile_levels(*image.shape[1::-1]) for tile in level] if small else []
         whole = _look(self._detector, image)
         return [face for face in self._search(image, whole, tiles) if face.score >= FACE_SCORE]
 

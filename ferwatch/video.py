@@ -27,6 +27,9 @@ FORMATS = (
     "h264,hevc,m4v,mpegvideo,mjpeg,obu,vc1,yuv4mpegpipe"
 )
 ROTATIONS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
+SMALL = 640 * 480
+"""Pixels. One thread decodes, or encodes, such pictures faster than the rest of a run can use them; several would
+only cost a third more."""
 ROUNDING = 0.0005
 """Seconds. A time read from frames.csv, which has three decimals, and given as start or end means that frame."""
 
@@ -165,7 +168,9 @@ class VideoReader:
             raise VideoError(
                 f"{self.path} cannot be read: FFmpeg has no decoder for its pictures; convert it to H.264 first"
             )
+        context = streams[0].codec_context
         streams[0].thread_type = "AUTO"
+        context.thread_count = threads_for(context.width, context.height)
         return streams[0]
 
     def _decode(self) -> Iterator[av.VideoFrame]:
@@ -240,7 +245,7 @@ class VideoReader:
         return float(picture.pts * picture.time_base - start)
 
     def _upright(self, picture: av.VideoFrame, timestamp: float) -> NDArray[np.uint8]:
-        image: NDArray[np.uint8] = picture.to_ndarray(format="bgr24")  # type: ignore[assignment]
+        image = _bgr(picture)
         if self.info.rotation:
             image = cv2.rotate(image, ROTATIONS[self.info.rotation])  # type: ignore[assignment]
         size = (self.info.width, self.info.height)
@@ -261,6 +266,20 @@ class VideoReader:
             self.warnings.append(f"damaged packets: {self._broken}; {decoded} frames decode")
         if not declared and duration and end + 1 < duration and self.info.timestamp_source == "container":
             self.warnings.append(f"its pictures end at {end:.1f} s of {duration:.1f} s declared")
+
+
+def threads_for(width: int, height: int) -> int:
+    """How many threads FFmpeg should give to pictures of this size; 0: as many as it likes."""
+    return 1 if width * height <= SMALL else 0
+
+
+def _bgr(picture: av.VideoFrame) -> NDArray[np.uint8]:
+    """(H, W, 3), its own to draw on."""
+    if picture.format.name == "bgr24":  # the decoder may still need it
+        return picture.to_ndarray()  # type: ignore[return-value]
+    plane = picture.reformat(format="bgr24").planes[0]
+    rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)  # which may end in padding
+    return rows[:, : 3 * plane.width].reshape(plane.height, plane.width, 3)
 
 
 def open_video(path: Path) -> av.container.InputContainer:

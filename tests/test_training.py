@@ -17,6 +17,7 @@ from urllib.error import URLError
 import cv2
 import numpy as np
 import pytest
+import skimage.data
 import torch
 from conftest import ROOT
 
@@ -26,6 +27,7 @@ from ferwatch.records import DataError, FerwatchError, WeightsError
 from ferwatch.shipped import read_metadata
 from ferwatch.training.data import Faces
 from ferwatch.training.finish import multiply_adds
+from ferwatch.training.framing import as_in_video
 from ferwatch.training.loop import learning_rate, train
 from ferwatch.training.pretrained import pretrained_vit
 from ferwatch.training.recipe import Recipe, as_toml, read_recipe, shipped_recipe
@@ -97,7 +99,8 @@ def test_what_the_data_lacks_is_said_before_training(tmp_path: Path) -> None:
         train(Recipe("report-vit"), faces, faces, tmp_path)
 
 
-def test_a_student_follows_its_teacher_instead_of_the_labels(tmp_path: Path) -> None:
+@pytest.mark.parametrize("distill_mean", [0, 2])
+def test_a_student_follows_its_teacher_instead_of_the_labels(tmp_path: Path, distill_mean: int) -> None:
     class Contrary(torch.nn.Module):
         """Always sure of the class after the one the bar shows."""
 
@@ -107,11 +110,40 @@ def test_a_student_follows_its_teacher_instead_of_the_labels(tmp_path: Path) -> 
 
     faces = some_faces(280)
     recipe = Recipe("report-cnn", epochs=25, batch_size=28, optimizer="adam", learning_rate=3e-3, augment=0, erase=0)
-    recipe = replace(recipe, mirror=False, ema=0.9, distill=1.0)
+    recipe = replace(recipe, mirror=False, ema=0.9, distill=1.0, distill_mean=distill_mean)
     network, _ = train(recipe, faces, faces, tmp_path, teachers=[(Contrary(), find("cnn").input)])
     with torch.no_grad():
         answers = network(_small(faces)).argmax(1)
     assert (answers.numpy() == (faces.labels + 1) % 7).mean() > 0.9
+
+
+def test_without_other_teachers_a_network_learns_from_the_one_it_starts_from(tmp_path: Path) -> None:
+    first = Recipe("report-cnn", epochs=25, batch_size=28, optimizer="adam", learning_rate=3e-3, augment=0, erase=0)
+    first = replace(first, mirror=False, ema=0.9)
+    (tmp_path / "first.toml").write_text(as_toml(first))
+    faces = some_faces(280)
+    train(first, faces, faces, tmp_path / "out" / "first")
+    mislabelled = Faces(faces.images, (faces.labels + 1) % 7)
+    second = replace(first, epochs=3, starts_from="first", distill=1.0)
+    trained = train_stages(second, tmp_path, mislabelled, faces, tmp_path / "out")
+    with torch.no_grad():
+        answers = trained.network(_small(faces)).argmax(1)
+    assert (answers.numpy() == faces.labels).mean() > 0.9
+
+
+def test_a_training_face_is_framed_as_a_video_s_is() -> None:
+    astronaut = skimage.data.astronaut()[30:210, 130:310].mean(axis=2).astype(np.uint8)
+    upright = cv2.resize(astronaut, (48, 48), interpolation=cv2.INTER_AREA)
+    turn = cv2.getRotationMatrix2D((24, 24), 25, 0.9)
+    turned = cv2.warpAffine(upright, turn, (48, 48), borderMode=cv2.BORDER_REPLICATE)
+    noise = np.random.default_rng(0).integers(0, 256, (48, 48)).astype(np.uint8)
+    one, other, none = as_in_video(np.stack([upright, turned, noise]))
+    assert np.array_equal(none, noise), "no face: as it was"
+
+    def apart(a: np.ndarray, b: np.ndarray) -> float:
+        return float(np.abs(a.astype(float) - b)[10:40, 10:40].mean())
+
+    assert apart(one, other) < 0.5 * apart(upright, turned)
 
 
 def _small(faces: Faces) -> torch.Tensor:

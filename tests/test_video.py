@@ -265,6 +265,18 @@ def test_other_codecs_and_pixel_formats(tmp_path, codec, pix_fmt, suffix):
     assert np.abs(frames[3].image.astype(int) - numbered(3)).mean() < 8
 
 
+@pytest.mark.parametrize(("codec", "pix_fmt"), [("rawvideo", "bgr24"), ("zmbv", "bgr0"), ("libx264", "yuv420p")])
+def test_a_frame_that_is_drawn_on_does_not_show_in_the_next(tmp_path, codec, pix_fmt):
+    """zmbv stores differences to the picture before."""
+    path = make_clip(tmp_path / "c.avi", THIRTY[:8], size=(50, 30), codec=codec, pix_fmt=pix_fmt)
+    with VideoReader(path) as reader:
+        untouched = [frame.image.copy() for frame in reader]
+    with VideoReader(path) as reader:
+        for frame, image in zip(reader, untouched, strict=True):
+            assert np.array_equal(frame.image, image)
+            frame.image[:] = 7
+
+
 @pytest.mark.parametrize("size", [(2, 2), (128, 33), (161, 97)])
 def test_small_and_odd_sizes(tmp_path, size):
     codec, pix_fmt = ("libx264", "yuv444p") if size[0] > 2 else ("libx264", "yuv420p")

@@ -21,7 +21,7 @@ from ferwatch.outputs.whole import whole_file
 from ferwatch.overlay import Overlay
 from ferwatch.recording import Recording
 from ferwatch.records import OutputError
-from ferwatch.video import VideoInfo, VideoReader, open_video
+from ferwatch.video import VideoInfo, VideoReader, open_video, threads_for
 
 CLOCK = Fraction(1, 90_000)
 """Time base of the pictures: MPEG's clock, which holds the usual frame rates exactly and any time to 6 microseconds."""
@@ -146,6 +146,7 @@ def _picture_track(out: OutputContainer, source: VideoStream, info: VideoInfo) -
     track.codec_context.gop_size = max(1, round(2 * info.fps))  # two seconds: a click in the page seeks at once
     told, ours = source.codec_context, track.codec_context
     ours.thread_type = "FRAME"  # several pictures at once; PyAV would have threads share each one
+    ours.thread_count = threads_for(track.width, track.height)
     # OpenCV converts with the matrix of BT.601. Of a source that names no matrix FFmpeg has assumed the same, so that
     # naming none gives its very colours back, whatever a player then assumes.
     ours.color_range = LIMITED_RANGE

@@ -55,6 +55,16 @@ def ask(teachers: Sequence[Teacher], faces: Tensor, recipe: Recipe) -> Guidance:
     return Guidance(torch.stack(answers).mean(dim=0), places)
 
 
+def mean_answers(teachers: Sequence[Teacher], images: Tensor, recipe: Recipe, device: str) -> Tensor:
+    """(N, 7): the teachers' mean answer to the recipe's number of views of each of (N, 48, 48) uint8 images."""
+    generator = torch.Generator(device).manual_seed(recipe.seed)
+    seen = (
+        torch.stack([ask(teachers, view(faces, recipe, generator), recipe).answers for _ in range(recipe.distill_mean)])
+        for faces in images.to(device).split(256)
+    )
+    return torch.cat([answers.mean(dim=0) for answers in seen])
+
+
 @dataclass(frozen=True)
 class Lessons:
     """Views of N faces made once, with the guidance on each: asking about every new view would slow each step."""

@@ -45,6 +45,8 @@ class Recipe:
     warmup: float = 0.1
     weight_decay: float = 5e-4
     label_smoothing: float = 0.1
+    aligned: float = 0.0
+    """Share of the views that show the face not as FER2013 frames it but as the finder does, as in a video."""
     side: int = 48
     """Side of the training window in pixels of the 48x48 face; the window moves within it."""
     augment: float = 1.0
@@ -62,7 +64,8 @@ class Recipe:
     votes: float = 0.0
     """Weight of the loss of a second head, dropped after training, that predicts the FER+ votes."""
     teachers: list[str] = field(default_factory=list)
-    """Models whose shipped weights teach this one, where no other teachers are given."""
+    """Models whose shipped weights teach this one, where no other teachers are given; without any, the network that it
+    starts from does (Furlanello et al. 2018, https://arxiv.org/abs/1805.04770)."""
     distill: float = 0.0
     """Weight of the teachers' softened answers against the labels."""
     distill_temperature: float = 2.0
@@ -71,6 +74,9 @@ class Recipe:
     distill_views: int = 0
     """The teachers are asked once about this many views of each face, which are kept in memory (20 KB a face and view
     with `match`); 0: about every new view, which is dear."""
+    distill_mean: int = 0
+    """The teachers' mean answer to this many views of a face, asked once, goes for every view of it; 0: an answer for
+    each."""
     balance: float = 0.0
     """Logit adjustment (Menon et al. 2021, https://arxiv.org/abs/2007.07314) by this power of the class frequencies."""
     ema: float = 0.998

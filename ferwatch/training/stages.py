@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from ferwatch.models import find
 from ferwatch.models.small_vit import SmallViT
 from ferwatch.models.vit_b_16 import ViT
 from ferwatch.shipped import read_metadata, shipped_weights
@@ -63,7 +65,11 @@ def train_stages(
         small = load(shipped_weights(recipe.blocks_from), recipe.blocks_from).network
         assert isinstance(small, SmallViT)
         network = from_small_vit(small, torch.from_numpy(train_faces.images[:4000]).float())
-    classroom = load_teachers(teachers or [shipped_weights(name) for name in recipe.teachers]) if recipe.distill else []
+    classroom: list[Teacher] = []
+    if recipe.distill > 0:
+        classroom = load_teachers(teachers or [shipped_weights(name) for name in recipe.teachers])
+    if recipe.distill > 0 and not classroom and before is not None:
+        classroom = [(copy.deepcopy(before.network), find(first.model).input)]
     trained, curve = train(recipe, train_faces, public_test, out, network=network, teachers=classroom, **options)
     if before is None:
         return Trained(trained, curve, [])
