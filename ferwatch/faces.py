@@ -9,15 +9,14 @@ than the short-range one; short-range tiles find more than 90% of those from 80.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from math import floor
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any
 
 import cv2
-import mediapipe
 import numpy as np
 from mediapipe.tasks.python.core.base_options import BaseOptions
 from mediapipe.tasks.python.vision import FaceDetector, FaceDetectorOptions
@@ -28,12 +27,23 @@ from ferwatch.background import background
 from ferwatch.chatter import without_chatter
 from ferwatch.face_model import find_face_model
 from ferwatch.records import Box, Face, Frame, WeightsError
+from ferwatch.sightings import (
+    CLEAR,
+    CLEAR_ENOUGH,
+    SURE,
+    Sighting,
+    alike,
+    distinct,
+    look,
+    mean,
+    plausible,
+    same,
+    square_around,
+)
 from ferwatch.tiles import Changes, tile_levels
 from ferwatch.tracking import FACE_SCORE
 
 MOST_FACES = 20
-SURE = 0.8
-"""The score from which a clear sighting is a face without another look."""
 FACE = 0.5
 """The mean score of two closer looks from which there may be a face; the Tracker asks for more before it counts one."""
 NO_FACE = 0.4
@@ -42,10 +52,6 @@ POSSIBLE = 0.2
 """The score from which a sighting is worth a closer look."""
 LIKELY = 0.4
 """The same while a video is followed, where another frame comes soon."""
-CLEAR = (0.35, 0.8)
-"""The share of what was looked at that a face fills, between which its keypoints are good to a pixel of the crop."""
-CLEAR_ENOUGH = 0.25
-"""The lower one while a video is followed, where each look counts: 1.5 pixels."""
 CLOSE = (0.45, 0.55)
 """The shares that a face fills in two closer looks."""
 EVERYWHERE_EVERY = 4.0
@@ -58,16 +64,6 @@ STEADY = 0.1
 """By how much of its side a face may move between two looks and be taken to have moved evenly."""
 FRAMES_AHEAD = 8
 """How many frames may have had their first look before the others."""
-
-
-class Sighting(NamedTuple):
-    """What the detector says it sees."""
-
-    box: Box
-    keypoints: NDArray[np.float32]
-    score: float
-    share: float
-    """Side of the box in units of the longer side of what was looked at."""
 
 
 class FaceFinder:
@@ -88,7 +84,7 @@ class FaceFinder:
                 # Two, since one of them looks ahead at the next frames while a video is followed.
                 self._detector, self._first_detector = (FaceDetector.create_from_options(options) for _ in range(2))
                 for detector in (self._detector, self._first_detector):  # the first picture makes it talk once more
-                    _look(detector, np.zeros((128, 128, 3), np.uint8))
+                    look(detector, np.zeros((128, 128, 3), np.uint8))
         except OSError as cause:
             raise WeightsError(f"the face model {path} cannot be read: {cause.strerror or cause}") from None
         except (ValueError, RuntimeError) as cause:
@@ -127,7 +123,7 @@ class FaceFinder:
             new_moment = moment != (moment := floor(frame.timestamp / CHANGES_EVERY))
             if new_moment or frame.timestamp - latest >= LOOK_EVERY:
                 latest = frame.timestamp
-                yield frame, new_moment, _look(self._first_detector, frame.image)
+                yield frame, new_moment, look(self._first_detector, frame.image)
             else:
                 yield frame, False, None
 
@@ -146,7 +142,7 @@ class FaceFinder:
                 waiting.append(frame)
                 continue
             if whole is None:
-                whole = _look(self._detector, frame.image)
+                whole = look(self._detector, frame.image)
             before, known = faces, [face.box for face in seen]
             if new_scene:
                 tiles = changes.all_tiles()
@@ -165,7 +161,7 @@ class FaceFinder:
                     share = (between.timestamp - latest) / (frame.timestamp - latest)
                     yield between.index, between.timestamp, [_on_the_way(between, *pair, share) for pair in pairs]
             waiting, latest = [], frame.timestamp
-            lost = [face for face in seen if not any(_same(face.box, other.box) for other in faces)]
+            lost = [face for face in seen if not any(same(face.box, other.box) for other in faces)]
             seen = faces + [face for face in lost if face.score >= SURE]
             yield frame.index, frame.timestamp, faces
         yield from self._look_back(waiting, seen)
@@ -173,7 +169,7 @@ class FaceFinder:
     def _look_back(self, frames: Sequence[Frame], seen: Sequence[Face]) -> Iterator[tuple[int, float, list[Face]]]:
         """Frames that waited in vain, with a look at each."""
         for frame in frames:
-            whole = _look(self._detector, frame.image)
+            whole = look(self._detector, frame.image)
             yield frame.index, frame.timestamp, self._search(frame.image, whole, (), [face.box for face in seen])
 
     def find(self, image: NDArray[np.uint8], *, small: bool = True) -> list[Face]:
@@ -183,7 +179,7 @@ class FaceFinder:
         whole where no `small` faces are expected.
         """
         tiles = [tile for level in tile_levels(*image.shape[1::-1]) for tile in level] if small else []
-        whole = _look(self._detector, image)
+        whole = look(self._detector, image)
         return [face for face in self._search(image, whole, tiles) if face.score >= FACE_SCORE]
 
     def _search(
@@ -204,14 +200,14 @@ class FaceFinder:
         for tile in tiles:
             # A tile may cut a face: however sure, it is looked at again as a whole.
             sightings += [s._replace(share=0.0) for s in self._look_at(image, tile)]
-        sightings = [s for s in _distinct(sightings, _alike) if s.score >= least_score]
+        sightings = [s for s in distinct(sightings, alike) if s.score >= least_score]
         faces = [s for s in sightings if s.score >= SURE and least_share <= s.share <= CLEAR[1]]
         for box in [*(s.box for s in sightings), *(near or ())]:
-            if any(_same(box, face.box) for face in faces):
+            if any(same(box, face.box) for face in faces):
                 continue
             if closer := self._look_closer(image, box, twice=thorough):
                 faces.append(closer)
-        faces = [face for face in _distinct(faces, _same) if plausible(face.box, face.keypoints)][:MOST_FACES]
+        faces = [face for face in distinct(faces, same) if plausible(face.box, face.keypoints)][:MOST_FACES]
         faces.sort(key=lambda face: face.box[0] + face.box[2] / 2)
         return [Face(f.box, f.keypoints, f.score, align(image, f.keypoints)) for f in faces]
 
@@ -220,14 +216,14 @@ class FaceFinder:
         face seldom does so at two scales."""
         looks = []
         for share in CLOSE:
-            found = [s for s in self._look_at(image, _square_around(box, max(box[2:]) / share)) if _same(s.box, box)]
+            found = [s for s in self._look_at(image, square_around(box, max(box[2:]) / share)) if same(s.box, box)]
             if not found or found[0].score < NO_FACE:
                 return None
             looks.append(found[0])
             if found[0].score >= SURE and not twice:
                 break
-        mean = _mean(looks)
-        return mean if mean.score >= FACE else None
+        face = mean(looks)
+        return face if face.score >= FACE else None
 
     def _look_at(self, image: NDArray[np.uint8], place: Box) -> list[Sighting]:
         """What the detector sees in a part of the picture; beyond the picture's edge it sees black."""
@@ -247,51 +243,8 @@ class FaceFinder:
                 s.score,
                 s.share,
             )
-            for s in _look(self._detector, part)
+            for s in look(self._detector, part)
         ]
-
-
-def _look(detector: FaceDetector, image: NDArray[Any]) -> list[Sighting]:
-    """What the detector sees in a picture. It samples points, so a large picture is averaged down first."""
-    height, width = image.shape[:2]
-    block = max(1, max(height, width) // 256)
-    if block > 1 and min(height, width) >= block:
-        image = cv2.resize(
-            image[: height // block * block, : width // block * block],
-            None, fx=1 / block, fy=1 / block, interpolation=cv2.INTER_AREA,
-        )  # fmt: skip
-    else:
-        block = 1
-    rgb = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-    size = np.array([rgb.shape[1], rgb.shape[0]], dtype=np.float32) * block
-    found = detector.detect(mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=rgb)).detections
-    sightings = []
-    for face in found:
-        at = face.bounding_box
-        x, y, w, h = (float(block * side) for side in (at.origin_x, at.origin_y, at.width, at.height))
-        keypoints = np.array([(p.x, p.y) for p in face.keypoints], dtype=np.float32) * size
-        sightings.append(Sighting((x, y, w, h), keypoints, face.categories[0].score, max(w, h) / float(max(size))))
-    return sightings
-
-
-def plausible(box: Box, keypoints: NDArray[np.floating]) -> bool:
-    """Whether the keypoints (6, 2) lie as those of a face do: the mouth below the eyes, as a face is turned, the nose
-    between them, and all of it of a size with the box."""
-    right_eye, left_eye, nose, mouth = np.asarray(keypoints, dtype=np.float64)[:4] @ (1, 1j)
-    eyes = (right_eye + left_eye) / 2
-    down = mouth - eyes
-    if abs(down) < 0.15 * box[2] or abs(down) > 0.75 * box[2]:
-        return False
-    across = (left_eye - right_eye) / down  # in units of eyes to mouth, with `down` as the real axis
-    along = (nose - eyes) / down
-    centre = complex(box[0] + box[2] / 2, box[1] + box[3] / 2)
-    return (
-        -1.8 < across.imag < -0.1
-        and abs(across.real) < 0.6
-        and 0 < along.real < 1
-        and abs(along.imag) < 0.8
-        and abs((eyes + mouth) / 2 - centre) < 0.4 * box[2]
-    )
 
 
 def _steady(before: Sequence[Face], after: Sequence[Face]) -> list[tuple[Face, Face]] | None:
@@ -310,42 +263,3 @@ def _on_the_way(frame: Frame, before: Face, after: Face, share: float) -> Face:
     keypoints = (1 - share) * before.keypoints + share * after.keypoints
     score = (1 - share) * before.score + share * after.score
     return Face(tuple(box.tolist()), keypoints, score, align(frame.image, keypoints))
-
-
-def _square_around(box: Box, side: float) -> Box:
-    x, y, width, height = box
-    return x + (width - side) / 2, y + (height - side) / 2, side, side
-
-
-def _mean(looks: Sequence[Sighting]) -> Sighting:
-    box, keypoints, score, share = (np.mean(values, axis=0) for values in zip(*looks, strict=True))
-    return Sighting(tuple(box.tolist()), keypoints, float(score), float(share))
-
-
-def _distinct(sightings: Iterable[Sighting], same: Callable[[Box, Box], bool]) -> list[Sighting]:
-    """The sightings without those that show the same again, surest first; a clear one stays before a surer one that is
-    cut or small."""
-    kept: list[Sighting] = []
-    for sighting in sorted(
-        sightings, key=lambda s: (s.score >= SURE and s.share >= CLEAR_ENOUGH, s.score), reverse=True
-    ):
-        if not any(same(sighting.box, other.box) for other in kept):
-            kept.append(sighting)
-    return kept
-
-
-def _same(a: Box, b: Box) -> bool:
-    """Whether two boxes are one face's: much of the smaller lies in the other."""
-    return _shared(a, b) > 0.4 * min(a[2] * a[3], b[2] * b[3])
-
-
-def _alike(a: Box, b: Box) -> bool:
-    """Whether two boxes are about the same: they share half of what both cover."""
-    return _shared(a, b) > (a[2] * a[3] + b[2] * b[3]) / 3
-
-
-def _shared(a: Box, b: Box) -> float:
-    """The area that two boxes share."""
-    width = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
-    height = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
-    return max(0.0, width) * max(0.0, height)
