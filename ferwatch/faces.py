@@ -18,23 +18,20 @@ from typing import Any
 
 import cv2
 import numpy as np
-from mediapipe.tasks.python.core.base_options import BaseOptions
-from mediapipe.tasks.python.vision import FaceDetector, FaceDetectorOptions
 from numpy.typing import NDArray
 
 from ferwatch.align import align
 from ferwatch.background import background
-from ferwatch.chatter import without_chatter
 from ferwatch.face_model import find_face_model
-from ferwatch.records import Box, Face, Frame, WeightsError
+from ferwatch.records import Box, Face, Frame
 from ferwatch.sightings import (
     CLEAR,
     CLEAR_ENOUGH,
     SURE,
+    Detector,
     Sighting,
     alike,
     distinct,
-    look,
     mean,
     plausible,
     same,
@@ -75,26 +72,12 @@ class FaceFinder:
 
     def __init__(self, face_model: Path | None = None) -> None:
         path = find_face_model() if face_model is None else face_model
-        try:
-            options = FaceDetectorOptions(
-                base_options=BaseOptions(model_asset_buffer=path.read_bytes()),
-                min_detection_confidence=POSSIBLE,
-            )
-            with without_chatter():
-                # Two, since one of them looks ahead at the next frames while a video is followed.
-                self._detector, self._first_detector = (FaceDetector.create_from_options(options) for _ in range(2))
-                for detector in (self._detector, self._first_detector):  # the first picture makes it talk once more
-                    look(detector, np.zeros((128, 128, 3), np.uint8))
-        except OSError as cause:
-            raise WeightsError(f"the face model {path} cannot be read: {cause.strerror or cause}") from None
-        except (ValueError, RuntimeError) as cause:
-            reason = str(cause).strip().splitlines()[0]
-            raise WeightsError(f"{path} is no face detection model that MediaPipe runs: {reason}") from None
+        # Two, since one of them looks ahead at the next frames while a video is followed.
+        self._detector, self._first_detector = (Detector(path, POSSIBLE) for _ in range(2))
 
     def close(self) -> None:
-        with without_chatter():
-            self._detector.close()
-            self._first_detector.close()
+        self._detector.close()
+        self._first_detector.close()
 
     def __enter__(self) -> FaceFinder:
         return self
@@ -123,7 +106,7 @@ class FaceFinder:
             new_moment = moment != (moment := floor(frame.timestamp / CHANGES_EVERY))
             if new_moment or frame.timestamp - latest >= LOOK_EVERY:
                 latest = frame.timestamp
-                yield frame, new_moment, look(self._first_detector, frame.image)
+                yield frame, new_moment, self._first_detector.look(frame.image)
             else:
                 yield frame, False, None
 
@@ -142,7 +125,7 @@ class FaceFinder:
                 waiting.append(frame)
                 continue
             if whole is None:
-                whole = look(self._detector, frame.image)
+                whole = self._detector.look(frame.image)
             before, known = faces, [face.box for face in seen]
             if new_scene:
                 tiles = changes.all_tiles()
@@ -169,7 +152,7 @@ class FaceFinder:
     def _look_back(self, frames: Sequence[Frame], seen: Sequence[Face]) -> Iterator[tuple[int, float, list[Face]]]:
         """Frames that waited in vain, with a look at each."""
         for frame in frames:
-            whole = look(self._detector, frame.image)
+            whole = self._detector.look(frame.image)
             yield frame.index, frame.timestamp, self._search(frame.image, whole, (), [face.box for face in seen])
 
     def find(self, image: NDArray[np.uint8], *, small: bool = True) -> list[Face]:
@@ -179,7 +162,7 @@ class FaceFinder:
         whole where no `small` faces are expected.
         """
         tiles = [tile for level in tile_levels(*image.shape[1::-1]) for tile in level] if small else []
-        whole = look(self._detector, image)
+        whole = self._detector.look(image)
         return [face for face in self._search(image, whole, tiles) if face.score >= FACE_SCORE]
 
     def _search(
@@ -243,7 +226,7 @@ class FaceFinder:
                 s.score,
                 s.share,
             )
-            for s in look(self._detector, part)
+            for s in self._detector.look(part)
         ]
 
 
