@@ -1,10 +1,11 @@
 """Time and peak memory of the main job against the length of the video and against the faces in a frame.
 
-    python benchmarks/scaling.py CLIP [--minutes 1 10 60] [--faces 1 5 20] [--json FILE] [--model cnn] [--weights FILE]
+    python benchmarks/scaling.py CLIP [--minutes 1 10 60 1] [--faces 1 5 20] [--json FILE]
 
 Each case is `ferwatch.analyze` in a process of its own, so that the system's peak of its memory is that case's alone;
 the clock starts after a first second of video, with imports and models loaded.
-The lengths are the clip at 640x360, repeated; the faces are copies of its picture side by side in 1280x720.
+The lengths are the clip at 640x360, repeated; the first comes once more at the end, to show how far the machine's own
+speed has moved in between; the faces are copies of its picture side by side in 1280x720.
 """
 
 from __future__ import annotations
@@ -53,10 +54,13 @@ def tiled(clip: Path, out: Path, copies: int, width: int, height: int) -> Path:
 def one_case(clip: Path, out: Path, model: str, weights: Path | None, video: bool) -> dict[str, Any]:
     """Runs in its own process; the peak includes the libraries, as a user sees it."""
     from ferwatch.analysis import analyze
+    from ferwatch.classify import Classifier
+    from ferwatch.weights import load, shipped_weights
 
-    analyze(clip, out.with_name("first"), model, weights=weights, annotate=video, end=1)
+    classifier = Classifier(load(weights or shipped_weights(model), model))
+    analyze(clip, out.with_name("first"), classifier=classifier, annotate=video, end=1)
     with Clock() as clock:
-        run = analyze(clip, out, model, weights=weights, annotate=video)
+        run = analyze(clip, out, classifier=classifier, annotate=video)
     facts = json.loads((out / "run.json").read_text())
     frames = facts["video"]["frames_decoded"]
     rows = facts["counts"]["rows"]
@@ -74,7 +78,7 @@ def one_case(clip: Path, out: Path, model: str, weights: Path | None, video: boo
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("clip", type=Path)
-    parser.add_argument("--minutes", type=float, nargs="*", default=[1, 10, 60])
+    parser.add_argument("--minutes", type=float, nargs="*", default=[1, 10, 60, 1])
     parser.add_argument("--faces", type=int, nargs="*", default=[1, 5, 20])
     parser.add_argument("--no-video", action="store_true", help="without the annotated video")
     parser.add_argument("--model", default="cnn")
