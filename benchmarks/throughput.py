@@ -6,7 +6,7 @@ A stage alone is run over the whole clip in one thread, its input prepared outsi
 all threads of its library. The ceiling is the number of cores over the sum of the processor seconds a frame of the
 stages that the case needs: what a job that wastes nothing would do. The whole job is `ferwatch.analyze`, start to end,
 with the model loaded before. Frames are those of the video, sampled or not. Stages and whole jobs take turns, so that
-what else the machine does meets both alike, and the fastest of each counts.
+what else the machine does meets both alike; the fastest round of the stages counts, and the fastest whole job.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def main() -> None:
     parser.add_argument("--model", action="append", choices=MODELS, help="may be repeated; default: all with weights")
     parser.add_argument("--weights", type=Path, help="other weights, of the one --model")
     parser.add_argument("--seconds", type=float, default=30, help="the clip is looped to this length (default: 30)")
-    parser.add_argument("--rounds", type=int, default=3, help="the fastest of each stage and whole counts (default: 3)")
+    parser.add_argument("--rounds", type=int, default=3, help="the fastest counts (default: 3)")
     args = parser.parse_args()
     classifiers = {}
     for model in args.model or MODELS:
@@ -144,7 +144,7 @@ def main() -> None:
                     with Clock() as clock:
                         analyze(clip, out, classifier=classifiers[model], sampling=sampling, annotate=annotate)
                     clocks.append(clock)
-            alone = {name: min(stages[name] for stages in rounds) for name in rounds[0]}
+            alone = min(rounds, key=lambda stages: sum(stages.values()))
             for (model, annotate), clocks in runs.items():
                 needed = {name: alone[name] for name in ("decode", "detect", "align")} | {"classify": alone[model]}
                 if annotate:

@@ -28,5 +28,5 @@ def find_face_model() -> Path:
         MODEL_FILE,
         MODEL_SHA256,
         what="MediaPipe's face model",
-        remedy="fetch it where there is a network and name it with --face-model FILE",
+        remedy="fetch it where there is a network and name it with --face-model FILE, or put it into ~/.cache/ferwatch",
     )

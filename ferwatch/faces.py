@@ -32,9 +32,9 @@ from ferwatch.sightings import (
     Sighting,
     alike,
     distinct,
-    mean,
+    mean_sighting,
     plausible,
-    same,
+    same_face,
     square_around,
 )
 from ferwatch.tiles import Changes, tile_levels
@@ -144,7 +144,7 @@ class FaceFinder:
                     share = (between.timestamp - latest) / (frame.timestamp - latest)
                     yield between.index, between.timestamp, [_on_the_way(between, *pair, share) for pair in pairs]
             waiting, latest = [], frame.timestamp
-            lost = [face for face in seen if not any(same(face.box, other.box) for other in faces)]
+            lost = [face for face in seen if not any(same_face(face.box, other.box) for other in faces)]
             seen = faces + [face for face in lost if face.score >= SURE]
             yield frame.index, frame.timestamp, faces
         yield from self._look_back(waiting, seen)
@@ -186,11 +186,11 @@ class FaceFinder:
         sightings = [s for s in distinct(sightings, alike) if s.score >= least_score]
         faces = [s for s in sightings if s.score >= SURE and least_share <= s.share <= CLEAR[1]]
         for box in [*(s.box for s in sightings), *(near or ())]:
-            if any(same(box, face.box) for face in faces):
+            if any(same_face(box, face.box) for face in faces):
                 continue
             if closer := self._look_closer(image, box, twice=thorough):
                 faces.append(closer)
-        faces = [face for face in distinct(faces, same) if plausible(face.box, face.keypoints)][:MOST_FACES]
+        faces = [face for face in distinct(faces, same_face) if plausible(face.box, face.keypoints)][:MOST_FACES]
         faces.sort(key=lambda face: face.box[0] + face.box[2] / 2)
         return [Face(f.box, f.keypoints, f.score, align(image, f.keypoints)) for f in faces]
 
@@ -199,13 +199,13 @@ class FaceFinder:
         face seldom does so at two scales."""
         looks = []
         for share in CLOSE:
-            found = [s for s in self._look_at(image, square_around(box, max(box[2:]) / share)) if same(s.box, box)]
+            found = [s for s in self._look_at(image, square_around(box, max(box[2:]) / share)) if same_face(s.box, box)]
             if not found or found[0].score < NO_FACE:
                 return None
             looks.append(found[0])
             if found[0].score >= SURE and not twice:
                 break
-        face = mean(looks)
+        face = mean_sighting(looks)
         return face if face.score >= FACE else None
 
     def _look_at(self, image: NDArray[np.uint8], place: Box) -> list[Sighting]:

@@ -103,11 +103,13 @@ def plausible(box: Box, keypoints: NDArray[np.floating]) -> bool:
 
 
 def square_around(box: Box, side: float) -> Box:
+    """A square of this side with a box in its middle."""
     x, y, width, height = box
     return x + (width - side) / 2, y + (height - side) / 2, side, side
 
 
-def mean(looks: Sequence[Sighting]) -> Sighting:
+def mean_sighting(looks: Sequence[Sighting]) -> Sighting:
+    """The mean of several looks at one face."""
     box, keypoints, score, share = (np.mean(values, axis=0) for values in zip(*looks, strict=True))
     return Sighting(tuple(box.tolist()), keypoints, float(score), float(share))
 
@@ -124,7 +126,7 @@ def distinct(sightings: Iterable[Sighting], agree: Callable[[Box, Box], bool]) -
     return kept
 
 
-def same(a: Box, b: Box) -> bool:
+def same_face(a: Box, b: Box) -> bool:
     """Whether two boxes are one face's: much of the smaller lies in the other."""
     return _shared(a, b) > 0.4 * min(a[2] * a[3], b[2] * b[3])
 

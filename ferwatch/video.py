@@ -245,7 +245,9 @@ class VideoReader:
         return float(picture.pts * picture.time_base - start)
 
     def _upright(self, picture: av.VideoFrame, timestamp: float) -> NDArray[np.uint8]:
-        image = _bgr(picture)
+        image: NDArray[np.uint8] = picture.to_ndarray(format="bgr24", threads=1)  # type: ignore[assignment]
+        if picture.format.name == "bgr24":
+            image = image.copy()  # the decoder may go on from its own
         if self.info.rotation:
             image = cv2.rotate(image, ROTATIONS[self.info.rotation])  # type: ignore[assignment]
         size = (self.info.width, self.info.height)
@@ -271,15 +273,6 @@ class VideoReader:
 def threads_for(width: int, height: int) -> int:
     """How many threads FFmpeg should give to pictures of this size; 0: as many as it likes."""
     return 1 if width * height <= SMALL else 0
-
-
-def _bgr(picture: av.VideoFrame) -> NDArray[np.uint8]:
-    """(H, W, 3), its own to draw on."""
-    if picture.format.name == "bgr24":  # the decoder may still need it
-        return picture.to_ndarray()  # type: ignore[return-value]
-    plane = picture.reformat(format="bgr24").planes[0]
-    rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)  # which may end in padding
-    return rows[:, : 3 * plane.width].reshape(plane.height, plane.width, 3)
 
 
 def open_video(path: Path) -> av.container.InputContainer:

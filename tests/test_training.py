@@ -9,9 +9,10 @@ import os
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
 
 import cv2
@@ -25,9 +26,12 @@ from ferwatch.models import find
 from ferwatch.models.vit_b_16 import ViT
 from ferwatch.records import DataError, FerwatchError, WeightsError
 from ferwatch.shipped import read_metadata
+from ferwatch.training import stages
+from ferwatch.training.batches import Batches
 from ferwatch.training.data import Faces
 from ferwatch.training.finish import multiply_adds
-from ferwatch.training.framing import as_in_video
+from ferwatch.training.framing import reframe
+from ferwatch.training.guidance import Teacher
 from ferwatch.training.loop import learning_rate, train
 from ferwatch.training.pretrained import pretrained_vit
 from ferwatch.training.recipe import Recipe, as_toml, read_recipe, shipped_recipe
@@ -95,6 +99,12 @@ def test_what_the_data_lacks_is_said_before_training(tmp_path: Path) -> None:
         train(Recipe("report-vit", votes=0.5), Faces(faces.images, faces.labels), faces, tmp_path)
     with pytest.raises(DataError, match="--teacher"):
         train(Recipe("report-vit", distill=0.5), faces, faces, tmp_path)
+    with pytest.raises(DataError, match="set distill too"):
+        train(Recipe("report-vit", distill_mean=2), faces, faces, tmp_path)
+    with pytest.raises(DataError, match="goes with neither match nor distill_views"):
+        train(Recipe("small-vit", distill=0.5, distill_mean=2, match=1.0), faces, faces, tmp_path)
+    with pytest.raises(DataError, match="leave it or reframed out"):
+        train(Recipe("small-vit", distill=0.5, distill_views=2, reframed=0.5), faces, faces, tmp_path)
     with pytest.raises(DataError, match="8 training images are fewer than a batch of 128"):
         train(Recipe("report-vit"), faces, faces, tmp_path)
 
@@ -117,7 +127,9 @@ def test_a_student_follows_its_teacher_instead_of_the_labels(tmp_path: Path, dis
     assert (answers.numpy() == (faces.labels + 1) % 7).mean() > 0.9
 
 
-def test_without_other_teachers_a_network_learns_from_the_one_it_starts_from(tmp_path: Path) -> None:
+def test_without_other_teachers_a_network_learns_from_the_one_it_starts_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = Recipe("report-cnn", epochs=25, batch_size=28, optimizer="adam", learning_rate=3e-3, augment=0, erase=0)
     first = replace(first, mirror=False, ema=0.9)
     (tmp_path / "first.toml").write_text(as_toml(first))
@@ -125,10 +137,33 @@ def test_without_other_teachers_a_network_learns_from_the_one_it_starts_from(tmp
     train(first, faces, faces, tmp_path / "out" / "first")
     mislabelled = Faces(faces.images, (faces.labels + 1) % 7)
     second = replace(first, epochs=3, starts_from="first", distill=1.0)
+    handed: list[torch.nn.Module] = []
+
+    def watched(*args: Any, network: torch.nn.Module | None, teachers: Sequence[Teacher], **options: Any) -> Any:
+        if network is not None:  # the second stage
+            handed.extend([network, teachers[0][0]])
+        return train(*args, network=network, teachers=teachers, **options)
+
+    monkeypatch.setattr(stages, "train", watched)
     trained = train_stages(second, tmp_path, mislabelled, faces, tmp_path / "out")
     with torch.no_grad():
         answers = trained.network(_small(faces)).argmax(1)
     assert (answers.numpy() == faces.labels).mean() > 0.9
+    network, teacher = handed
+    assert teacher is not network, "what a network is taught must not change as it learns"
+
+
+def test_so_many_training_faces_as_the_recipe_says_are_framed_as_a_video_s_are() -> None:
+    astronaut = skimage.data.astronaut()[30:210, 130:310].mean(axis=2).astype(np.uint8)
+    face = cv2.resize(astronaut, (48, 48), interpolation=cv2.INTER_AREA)
+    faces = Faces(np.stack([face] * 64), np.zeros(64, np.int64))
+    recipe = Recipe("cnn", batch_size=64, augment=0, mirror=False, erase=0, reframed=0.3)
+    batches = Batches(recipe, find("cnn"), faces, (), "cpu", torch.autocast("cpu", torch.bfloat16))
+    as_they_are = Batches(replace(recipe, reframed=0.0), find("cnn"), faces, (), "cpu", batches.autocast)
+    rows, generator = torch.arange(64), torch.Generator().manual_seed(0)
+    seen, plain = batches.draw(rows, 0, generator).x, as_they_are.draw(rows, 0, generator).x
+    other = [bool((one - two).abs().max() > 0.1) for one, two in zip(seen, plain, strict=True)]
+    assert 8 <= sum(other) <= 32
 
 
 def test_a_training_face_is_framed_as_a_video_s_is() -> None:
@@ -137,7 +172,7 @@ def test_a_training_face_is_framed_as_a_video_s_is() -> None:
     turn = cv2.getRotationMatrix2D((24, 24), 25, 0.9)
     turned = cv2.warpAffine(upright, turn, (48, 48), borderMode=cv2.BORDER_REPLICATE)
     noise = np.random.default_rng(0).integers(0, 256, (48, 48)).astype(np.uint8)
-    one, other, none = as_in_video(np.stack([upright, turned, noise]))
+    one, other, none = reframe(np.stack([upright, turned, noise]))
     assert np.array_equal(none, noise), "no face: as it was"
 
     def apart(a: np.ndarray, b: np.ndarray) -> float:

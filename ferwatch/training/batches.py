@@ -16,7 +16,7 @@ from ferwatch.preprocess import normalise, prepare
 from ferwatch.records import EMOTIONS, DataError
 from ferwatch.training.augment import erase, mix, view
 from ferwatch.training.data import Faces
-from ferwatch.training.framing import as_in_video
+from ferwatch.training.framing import reframe
 from ferwatch.training.guidance import Guidance, Lessons, Teacher, ask, mean_answers
 from ferwatch.training.recipe import Recipe
 
@@ -74,15 +74,15 @@ class Batches:
             return Lessons.prepare(self.teachers, self.images, self.recipe, self.device)
 
     @cached_property
-    def mean_answers(self) -> Tensor:
+    def answers(self) -> Tensor:
         """(faces, 7): what the teachers say of each face, whatever the view."""
         with self.autocast:
             return mean_answers(self.teachers, self.images, self.recipe, self.device)
 
     @cached_property
-    def aligned(self) -> Tensor:
+    def reframed(self) -> Tensor:
         """(faces, 48, 48) uint8: the faces as the finder frames them."""
-        return torch.from_numpy(as_in_video(self.images.numpy()))
+        return torch.from_numpy(reframe(self.images.numpy()))
 
     def order(self, seed: int) -> Tensor:
         """(batches an epoch, batch size) rows of the faces."""
@@ -100,7 +100,7 @@ class Batches:
         else:
             faces = mix(view(self._images(rows, generator), recipe, generator), share, other)
             if recipe.distill_mean > 0:
-                told = Guidance(self.mean_answers[rows], None).mixed(share, other)
+                told = Guidance(self.answers[rows], None).mixed(share, other)
             elif recipe.distill > 0:
                 with self.autocast:
                     told = ask(self.teachers, faces, recipe)
@@ -118,10 +118,10 @@ class Batches:
     def _images(self, rows: Tensor, generator: torch.Generator) -> Tensor:
         """The faces of these rows, some of them framed as in a video."""
         images = self.images[rows].to(self.device)
-        if self.recipe.aligned == 0:
+        if self.recipe.reframed == 0:
             return images
-        chosen = torch.rand(len(rows), 1, 1, generator=generator, device=self.device) < self.recipe.aligned
-        return torch.where(chosen, self.aligned[rows].to(self.device), images)
+        chosen = torch.rand(len(rows), 1, 1, generator=generator, device=self.device) < self.recipe.reframed
+        return torch.where(chosen, self.reframed[rows].to(self.device), images)
 
     def _pairs(self, step: int, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """For each of n images the share that it keeps, and the image that gives the rest."""

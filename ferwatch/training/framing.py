@@ -14,7 +14,7 @@ MARGIN = 80
 """Pixels of the picture around it."""
 
 
-def as_in_video(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def reframe(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """(N, 48, 48) -> (N, 48, 48): each face found and aligned anew in a picture that it fills by half; one that is not
     found stays as it is.
 

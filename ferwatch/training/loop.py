@@ -76,6 +76,7 @@ def train(
     torch.manual_seed(recipe.seed)
     model = find(recipe.model)
     _check(recipe, train_faces, teachers)
+    teachers = [(teacher.to(device), to) for teacher, to in teachers]
     own = processes.part(recipe.batch_size)
     autocast = torch.autocast(torch.device(device).type, torch.bfloat16)
     batches = Batches(recipe, model, clean(train_faces) if recipe.clean else train_faces, teachers, device, autocast)
@@ -180,8 +181,12 @@ def predict(network: nn.Module, to: Input, images: NDArray[np.uint8], device: st
 def _check(recipe: Recipe, train_faces: Faces, teachers: Sequence[Teacher]) -> None:
     if recipe.votes > 0 and train_faces.votes is None:
         raise DataError("the recipe learns from FER+ votes: give fer2013new.csv with --ferplus")
-    if recipe.distill == 0 and (recipe.match > 0 or recipe.distill_views > 0):
-        raise DataError("the recipe's match and distill_views want a teacher: set distill too")
+    if recipe.distill == 0 and (recipe.match > 0 or recipe.distill_views > 0 or recipe.distill_mean > 0):
+        raise DataError("the recipe's match, distill_views and distill_mean want a teacher: set distill too")
+    if recipe.distill_mean > 0 and (recipe.match > 0 or recipe.distill_views > 0):
+        raise DataError("the recipe's distill_mean goes with neither match nor distill_views: leave one of them out")
+    if recipe.reframed > 0 and recipe.distill_views > 0:
+        raise DataError("the recipe's distill_views keeps the faces as they are: leave it or reframed out")
     if recipe.distill > 0 and not teachers:
         raise DataError("the recipe learns from a teacher: give its model and weights with --teacher")
 

@@ -45,7 +45,7 @@ class Recipe:
     warmup: float = 0.1
     weight_decay: float = 5e-4
     label_smoothing: float = 0.1
-    aligned: float = 0.0
+    reframed: float = 0.0
     """Share of the views that show the face not as FER2013 frames it but as the finder does, as in a video."""
     side: int = 48
     """Side of the training window in pixels of the 48x48 face; the window moves within it."""

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from ferwatch.face_model import find_face_model
 from ferwatch.models import find
 from ferwatch.models.small_vit import SmallViT
 from ferwatch.models.vit_b_16 import ViT
@@ -53,6 +54,8 @@ def train_stages(
         network, options: go to `loop.train`.
     """
     before: Trained | None = None
+    if recipe.reframed > 0:
+        find_face_model()  # while its absence costs nothing, not after hours of earlier stages
     if recipe.starts_from and network is None:
         first = read_recipe(recipes / f"{recipe.starts_from}.toml")
         before = train_stages(
@@ -60,7 +63,7 @@ def train_stages(
         )
         network = before.network
         if isinstance(network, ViT):
-            network = grow(network, recipe.config.get("width", 768))
+            network = grow(network.cpu(), recipe.config.get("width", 768))
     elif recipe.blocks_from and network is None:
         small = load(shipped_weights(recipe.blocks_from), recipe.blocks_from).network
         assert isinstance(small, SmallViT)
@@ -68,8 +71,8 @@ def train_stages(
     classroom: list[Teacher] = []
     if recipe.distill > 0:
         classroom = load_teachers(teachers or [shipped_weights(name) for name in recipe.teachers])
-    if recipe.distill > 0 and not classroom and before is not None:
-        classroom = [(copy.deepcopy(before.network), find(first.model).input)]
+        if not classroom and before is not None:  # a copy: the network itself goes on learning
+            classroom = [(copy.deepcopy(before.network), find(first.model).input)]
     trained, curve = train(recipe, train_faces, public_test, out, network=network, teachers=classroom, **options)
     if before is None:
         return Trained(trained, curve, [])
