@@ -29,7 +29,7 @@ from ferwatch.analysis import analyze
 from ferwatch.annotate import draw
 from ferwatch.classify import Classifier
 from ferwatch.faces import FaceFinder
-from ferwatch.outputs.video import annotated_video
+from ferwatch.outputs.video import annotated_video, to_picture
 from ferwatch.overlay import Overlay
 from ferwatch.pipeline import FACES_A_PASS
 from ferwatch.recording import read_frames_csv
@@ -99,7 +99,7 @@ def stages_alone(clip: Path, sampling: Sampling, classifiers: dict[str, Classifi
                 drawn = [draw(frame.image, overlay.at(frame.timestamp), sides) for frame in chunk]
             with clocks["encode"]:
                 for frame, image in zip(chunk, drawn, strict=True):
-                    writer.write(image, frame.timestamp)
+                    writer.write(to_picture(image), frame.timestamp)
         with clocks["encode"]:
             ending.close()
     return {name: 1000 * clock.cpu / decoded for name, clock in clocks.items()}

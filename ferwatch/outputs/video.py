@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from fractions import Fraction
 from pathlib import Path
@@ -20,7 +20,7 @@ from ferwatch.outputs.sound import Sound
 from ferwatch.outputs.whole import whole_file
 from ferwatch.overlay import Overlay
 from ferwatch.recording import Recording
-from ferwatch.records import OutputError
+from ferwatch.records import Frame, OutputError
 from ferwatch.video import VideoInfo, VideoReader, open_video, threads_for
 
 CLOCK = Fraction(1, 90_000)
@@ -49,18 +49,33 @@ def annotate_video(
     Time 0 of the new file is `start`. `progress` is called with the number of frames done since its last call.
     Returns what could not be kept of the source, one line each. Raises VideoError and OutputError.
     """
-    overlay = Overlay(recording)
-    hidden = Overlay.for_blur(recording)
-    sides: Sides = {}
     with VideoReader(video, start=start, end=end) as reader, annotated_video(out, reader.info, start, end) as writer:
-        with closing(background(reader)) as frames:
-            for frame in frames:
-                if blur_faces:
-                    blur(frame.image, (face.box for face in hidden.at(frame.timestamp)))
-                writer.write(draw(frame.image, overlay.at(frame.timestamp), sides), frame.timestamp)
+        # Decoding and drawing in one thread, encoding in the other: about the same work.
+        with closing(background(_drawn(reader, recording, blur_faces))) as pictures:
+            for picture, timestamp in pictures:
+                writer.write(picture, timestamp)
                 if progress is not None:
                     progress(1)
         return writer.warnings
+
+
+def _drawn(frames: Iterable[Frame], recording: Recording, blur_faces: bool) -> Iterator[tuple[av.VideoFrame, float]]:
+    """Each frame with the recording's faces drawn in, as a picture to encode, and its time in seconds."""
+    overlay, hidden = Overlay(recording), Overlay.for_blur(recording)
+    sides: Sides = {}
+    for frame in frames:
+        if blur_faces:
+            blur(frame.image, (face.box for face in hidden.at(frame.timestamp)))
+        yield to_picture(draw(frame.image, overlay.at(frame.timestamp), sides)), frame.timestamp
+
+
+def to_picture(image: NDArray[np.uint8]) -> av.VideoFrame:
+    """(H, W, 3) BGR -> 4:2:0 with even sides, as H.264 wants it."""
+    below, beside = image.shape[0] % 2, image.shape[1] % 2
+    if below or beside:
+        image = cv2.copyMakeBorder(image, 0, below, 0, beside, cv2.BORDER_REPLICATE)  # type: ignore[assignment]
+    planes: NDArray[np.uint8] = cv2.cvtColor(image, cv2.COLOR_BGR2YUV_I420)  # type: ignore[assignment]
+    return av.VideoFrame.from_ndarray(planes, format="yuv420p")
 
 
 @contextmanager
@@ -98,25 +113,19 @@ class AnnotatedVideo:
         self._next = next(self._packets, None)
         self.warnings = self._sound.warnings
 
-    def write(self, image: NDArray[np.uint8], timestamp: float) -> None:
-        """Adds a picture (H, W, 3 BGR, of the size in VideoInfo) at its source time in seconds."""
+    def write(self, picture: av.VideoFrame, timestamp: float) -> None:
+        """Adds a picture from `to_picture`, of the size in VideoInfo, at its source time in seconds."""
         time = max(timestamp - self._start, 0.0)
         self._mux_sound(until=time)
-        # H.264 in 4:2:0 has even sides.
-        below, beside = image.shape[0] % 2, image.shape[1] % 2
-        if below or beside:
-            image = cv2.copyMakeBorder(image, 0, below, 0, beside, cv2.BORDER_REPLICATE)  # type: ignore[assignment]
-        planes: NDArray[np.uint8] = cv2.cvtColor(image, cv2.COLOR_BGR2YUV_I420)  # type: ignore[assignment]
-        frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
         # Times that a damaged source repeats still need an order.
         pts = max(round(time / CLOCK) - self._left_out, self._last + 1)
         if pts - self._last > LONGEST:
             self.warnings.append(f"annotated.mp4 is ahead from {timestamp:.3f} s on: no picture lasts 3.3 hours in MP4")
             self._left_out += pts - self._last - LONGEST
             pts = self._last + LONGEST
-        self._last = frame.pts = pts
-        frame.time_base = CLOCK
-        self._mux_picture(frame)
+        self._last = picture.pts = pts
+        picture.time_base = CLOCK
+        self._mux_picture(picture)
 
     def finish(self) -> None:
         self._mux_picture(None)
