@@ -59,7 +59,7 @@ LOOK_EVERY = 0.045
 """Seconds of video after a look in which a frame waits for the next: of 25 or 30 frames a second every other one."""
 STEADY = 0.1
 """By how much of its side a face may move between two looks and be taken to have moved evenly."""
-FRAMES_AHEAD = 8
+FRAMES_AHEAD = 16
 """How many frames may have had their first look before the others."""
 
 

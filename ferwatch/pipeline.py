@@ -17,7 +17,7 @@ from ferwatch.records import Face, FaceResult, Frame, FrameResult
 Found = tuple[int, float, list[Face]]
 """index, timestamp and faces of one sampled frame."""
 
-FRAMES_AHEAD = 4
+FRAMES_AHEAD = 2
 """How many decoded frames may wait for the next stage."""
 
 FACES_AHEAD = 64
