@@ -52,7 +52,7 @@ def write_png(path: Path, timeline: Timeline) -> None:
         FigureCanvasAgg(figure)
         _draw(figure, timeline)
         # No version of matplotlib in the file: the same run gives the same bytes.
-        # A third of the time went into packing it tighter than level 3 does.
+        # Packing it tighter takes longer than it is worth.
         level = {"compress_level": 3}
         figure.savefig(path, dpi=160, facecolor="white", metadata={"Software": "ferwatch"}, pil_kwargs=level)
 

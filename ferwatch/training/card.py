@@ -130,8 +130,8 @@ def _training(card: Card) -> str:
         if recipe.votes > 0:
             targets.append(f"the FER+ votes by a second head dropped after training (weight {recipe.votes})")
         if recipe.distill > 0:
-            itself = "the network that it starts from" if recipe.starts_from else "its teachers"
-            teachers = ", ".join(recipe.teachers) or itself
+            itself = recipe.starts_from and "--teacher" not in card.command
+            teachers = ", ".join(recipe.teachers) or ("the network that it starts from" if itself else "its teachers")
             targets.append(f"the answers of {teachers} (weight {recipe.distill} against the labels')")
         if recipe.epochs > 0:
             parts.append(f"Targets: {', '.join(targets)}.\n\n```toml\n{as_toml(recipe)}\n```")
