@@ -186,7 +186,8 @@ class FaceFinder:
         sightings = [s for s in distinct(sightings, alike) if s.score >= least_score]
         faces = [s for s in sightings if s.score >= SURE and least_share <= s.share <= CLEAR[1]]
         for box in [*(s.box for s in sightings), *(near or ())]:
-            if any(same_face(box, face.box) for face in faces):
+            # What is not sure to be a face may be a thing around one, or a part of one.
+            if any(alike(box, f.box) or (f.score >= SURE and same_face(box, f.box)) for f in faces):
                 continue
             if closer := self._look_closer(image, box, twice=thorough):
                 faces.append(closer)

@@ -135,6 +135,19 @@ def test_a_clip_whose_second_half_shows_no_face(finder) -> None:
     assert {f.face_id for _, _, faces in tracked for f in faces} == {1}
 
 
+@pytest.mark.parametrize("corner", [(120, 260), (430, 380)])
+def test_a_face_within_a_thing_that_resembles_a_face_is_not_lost(finder, astronaut, corner) -> None:
+    """A cat's face, as large as the picture: the detector sees something in it, but not surely."""
+    cat = cv2.cvtColor(skimage.data.chelsea(), cv2.COLOR_RGB2BGR)
+    picture = cv2.resize(cat, None, fx=1.6, fy=1.6)[:, 40:680].copy()
+    x, y = corner
+    picture[y : y + 84, x : x + 84] = cv2.resize(astronaut[20:200, 130:310], (84, 84), interpolation=cv2.INTER_AREA)
+    found = list(Tracker().track(finder.watch(Frame(i, i / 10, picture) for i in range(8))))
+    for _, _, faces in found:
+        assert len(faces) == 1
+        assert np.abs(np.array(faces[0].box[:2]) + faces[0].box[2] / 2 - corner - 42).max() < 20
+
+
 def two_people(astronaut: np.ndarray, count: int, rate: float, gone: range) -> Iterator[Frame]:
     """Two faces; the right one is away for a while, and is another person's: the picture mirrored and darker."""
     left, right = portrait(astronaut, 200, 5, 100), 255 - (255 - portrait(astronaut, 140, -8, 70)[:, ::-1] // 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import json
 import math
@@ -151,6 +152,29 @@ def test_without_other_teachers_a_network_learns_from_the_one_it_starts_from(
     assert (answers.numpy() == faces.labels).mean() > 0.9
     network, teacher = handed
     assert teacher is not network, "what a network is taught must not change as it learns"
+
+
+def test_a_recipe_may_name_the_earlier_stages_that_teach_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = Recipe("report-cnn", epochs=1, batch_size=28, optimizer="adam", erase=0)
+    (tmp_path / "first.toml").write_text(as_toml(plain))
+    (tmp_path / "second.toml").write_text(as_toml(replace(plain, starts_from="first", seed=1)))
+    (tmp_path / "third.toml").write_text(as_toml(replace(plain, starts_from="second", seed=2)))
+    last = replace(plain, starts_from="third", teachers=["first", "third"], distill=0.5)
+    results: list[torch.nn.Module] = []
+    taught_by: list[list[torch.nn.Module]] = []
+
+    def watched(*args: Any, teachers: Sequence[Teacher], **options: Any) -> Any:
+        taught_by.append([network for network, _ in teachers])
+        trained = train(*args, teachers=teachers, **options)
+        results.append(copy.deepcopy(trained[0]))
+        return trained
+
+    monkeypatch.setattr(stages, "train", watched)
+    faces = some_faces(280)
+    train_stages(last, tmp_path, faces, faces, tmp_path / "out")
+    assert [len(networks) for networks in taught_by] == [0, 0, 0, 2]
+    for network, expected in zip(taught_by[-1], (results[0], results[2]), strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(network.parameters(), expected.parameters(), strict=True))
 
 
 def test_so_many_training_faces_as_the_recipe_says_are_framed_as_a_video_s_are() -> None:

@@ -64,8 +64,9 @@ class Recipe:
     votes: float = 0.0
     """Weight of the loss of a second head, dropped after training, that predicts the FER+ votes."""
     teachers: list[str] = field(default_factory=list)
-    """Models whose shipped weights teach this one, where no other teachers are given; without any, the network that it
-    starts from does (Furlanello et al. 2018, https://arxiv.org/abs/1805.04770)."""
+    """Recipes that this one starts from, by way of others or not, whose networks teach this one, or models whose shipped
+    weights do, where no other teachers are given; without any, the network that it starts from does
+    (Furlanello et al. 2018, https://arxiv.org/abs/1805.04770)."""
     distill: float = 0.0
     """Weight of the teachers' softened answers against the labels."""
     distill_temperature: float = 2.0

@@ -34,6 +34,8 @@ class Trained:
     """Of all stages, one after the other."""
     stages: list[Recipe]
     """The recipes of the stages before the last."""
+    earlier: dict[str, Teacher]
+    """What came of each of those, by the recipe's name."""
 
 
 def train_stages(
@@ -50,10 +52,12 @@ def train_stages(
     """Trains a recipe and, in out/NAME before it, the recipe NAME from the folder `recipes` that it starts from.
 
     Args:
-        teachers: weights to learn from; without them the shipped ones of the models that the recipe names.
+        teachers: weights to learn from; without them what came of the earlier stages that the recipe names, or the
+            shipped ones of the models that it names.
         network, options: go to `loop.train`.
     """
     before: Trained | None = None
+    earlier: dict[str, Teacher] = {}
     if recipe.reframed > 0:
         find_face_model()  # while its absence costs nothing, not after hours of earlier stages
     if recipe.starts_from and network is None:
@@ -62,6 +66,8 @@ def train_stages(
             first, recipes, train_faces, public_test, out / recipe.starts_from, teachers=teachers, **options
         )
         network = before.network
+        # A copy: the network itself goes on learning.
+        earlier = before.earlier | {recipe.starts_from: (copy.deepcopy(network), find(first.model).input)}
         if isinstance(network, ViT):
             network = grow(network.cpu(), recipe.config.get("width", 768))
     elif recipe.blocks_from and network is None:
@@ -70,14 +76,14 @@ def train_stages(
         network = from_small_vit(small, torch.from_numpy(train_faces.images[:4000]).float())
     classroom: list[Teacher] = []
     if recipe.distill > 0:
-        classroom = load_teachers(teachers or [shipped_weights(name) for name in recipe.teachers])
-        if not classroom and before is not None:  # a copy: the network itself goes on learning
-            classroom = [(copy.deepcopy(before.network), find(first.model).input)]
+        classroom = load_teachers(teachers)
+        for name in [] if teachers else recipe.teachers or list(earlier)[-1:]:
+            classroom += [earlier[name]] if name in earlier else load_teachers([shipped_weights(name)])
     trained, curve = train(recipe, train_faces, public_test, out, network=network, teachers=classroom, **options)
     if before is None:
-        return Trained(trained, curve, [])
+        return Trained(trained, curve, [], earlier)
     later = [replace(epoch, epoch=epoch.epoch + len(before.curve)) for epoch in curve]
-    return Trained(trained, before.curve + later, [*before.stages, first])
+    return Trained(trained, before.curve + later, [*before.stages, first], earlier)
 
 
 def load_teachers(files: Sequence[Path]) -> list[Teacher]:
