@@ -64,8 +64,8 @@ class Recipe:
     votes: float = 0.0
     """Weight of the loss of a second head, dropped after training, that predicts the FER+ votes."""
     teachers: list[str] = field(default_factory=list)
-    """Recipes that this one starts from, by way of others or not, whose networks teach this one, or models whose shipped
-    weights do, where no other teachers are given; without any, the network that it starts from does
+    """Who teaches, where no other teachers are given: what came of these recipes, from which this one starts (by way of
+    others or not), or the shipped weights of these models; without any, the network that it starts from
     (Furlanello et al. 2018, https://arxiv.org/abs/1805.04770)."""
     distill: float = 0.0
     """Weight of the teachers' softened answers against the labels."""
