@@ -1,7 +1,8 @@
 """What each choice is worth: small trainings on FER2013 that differ in one thing.
 
     python benchmarks/ablations.py flips --data fer2013.csv
-    python benchmarks/ablations.py all --data fer2013.csv --json ablations.json
+    python benchmarks/ablations.py targets --data fer2013.csv --ferplus fer2013new.csv --clip interview.mp4
+    python benchmarks/ablations.py all --data fer2013.csv --ferplus fer2013new.csv --json ablations.json
 
 Every training is from nothing, with one seed, and small enough for a CPU; differences below a point are noise. Accuracy
 is on PublicTest, one view, after the last epoch.
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,14 +21,23 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from common import cores
 from numpy.typing import NDArray
 from torch import nn
 
+from ferwatch.classify import Classifier
+from ferwatch.faces import FaceFinder
 from ferwatch.models import find
+from ferwatch.pipeline import track
+from ferwatch.records import EMOTIONS, FrameResult
+from ferwatch.tracking import Tracker
 from ferwatch.training.data import Faces, load
+from ferwatch.training.evaluate import evaluate
 from ferwatch.training.loop import predict, train
 from ferwatch.training.recipe import Recipe, read_recipe, shipped_recipe
 from ferwatch.training.state import Epoch
+from ferwatch.video import Sampling, VideoReader
+from ferwatch.weights import Checkpoint
 
 THE_REPORTS = Recipe(
     "report-cnn",
@@ -52,8 +63,9 @@ SMALL_VIT = replace(SMALL, model="small-vit", optimizer="adamw", learning_rate=1
 class Bench:
     """The data, and one training after the other."""
 
-    def __init__(self, data: Path, epochs: int | None) -> None:
-        self.train, self.test = load(data, "train"), load(data, "public_test")
+    def __init__(self, data: Path, ferplus: Path | None, clips: list[Path], epochs: int | None) -> None:
+        self.train, self.test = load(data, "train", ferplus), load(data, "public_test", ferplus)
+        self.clips = clips
         self.epochs = epochs
         self.rows: list[dict[str, object]] = []
 
@@ -179,17 +191,48 @@ def networks(bench: Bench) -> None:
         bench.run(f"small-vit, pool = {pool}", replace(SMALL_VIT, config=config, epochs=12))
 
 
-ABLATIONS = {f.__name__: f for f in (flips, head, recipe, pixels, squeezed, size, networks)}
+def targets(bench: Bench) -> None:
+    """What is learnt: FER2013's labels, FER+'s votes, or both by halves."""
+    small = replace(SMALL, config={"widths": [24, 48, 96], "blocks": 1})
+    fear, sad = EMOTIONS.index("fear"), EMOTIONS.index("sad")
+    for label, share in (("labels", 0.0), ("labels and votes by halves", 0.5), ("votes", 1.0)):
+        network = bench.run(label, replace(small, vote_targets=share))
+        classifier = Classifier(Checkpoint("cnn", network, find("cnn").input))
+        result = evaluate(classifier, bench.test, None)
+        assert result.crowd is not None
+        taken = np.array(result.whole.confusion) / np.sum(result.whole.confusion, axis=1, keepdims=True)
+        print(
+            f"  macro-F1 {result.whole.macro_f1:.3f}; agrees with the crowd on {result.crowd.agreement:.1%}; "
+            f"fear found {taken[fear, fear]:.0%}, taken for sad {taken[fear, sad]:.0%}; "
+            f"sad found {taken[sad, sad]:.0%}, taken for fear {taken[sad, fear]:.0%}"
+        )
+        for clip in bench.clips:
+            shown = Counter(face.emotion for frame in answers(clip, classifier) for face in frame.faces)
+            print(f"  {clip.name}: {', '.join(f'{n / shown.total():.0%} {e}' for e, n in shown.most_common())}")
+        torch.set_num_threads(cores())  # the classifier asked for one
+
+
+def answers(clip: Path, classifier: Classifier) -> list[FrameResult]:
+    """What a classifier says of every tenth of a second of a video."""
+    with VideoReader(clip, Sampling(fps=10)) as reader, FaceFinder() as finder:
+        return list(track(reader, finder, Tracker(), classifier))
+
+
+ABLATIONS = {f.__name__: f for f in (flips, head, recipe, pixels, squeezed, size, networks, targets)}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", choices=[*ABLATIONS, "all"])
     parser.add_argument("--data", type=Path, required=True, help="fer2013.csv or its folders")
+    parser.add_argument("--ferplus", type=Path, help="fer2013new.csv, for `targets`")
+    parser.add_argument("--clip", type=Path, action="append", default=[], help="a video to try them on, for `targets`")
     parser.add_argument("--epochs", type=int, help="instead of each ablation's own number")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
-    bench = Bench(args.data, args.epochs)
+    if args.name in ("targets", "all") and args.ferplus is None:
+        parser.error("`targets` wants --ferplus")
+    bench = Bench(args.data, args.ferplus, args.clip, args.epochs)
     for name in ABLATIONS if args.name == "all" else [args.name]:
         print(f"\n{name}: {ABLATIONS[name].__doc__}")
         ABLATIONS[name](bench)

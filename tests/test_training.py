@@ -29,7 +29,7 @@ from ferwatch.records import DataError, FerwatchError, WeightsError
 from ferwatch.shipped import read_metadata
 from ferwatch.training import stages
 from ferwatch.training.batches import Batches
-from ferwatch.training.data import Faces
+from ferwatch.training.data import VOTE_OF_EMOTION, VOTES, Faces
 from ferwatch.training.finish import multiply_adds
 from ferwatch.training.framing import reframe
 from ferwatch.training.guidance import Teacher
@@ -152,6 +152,25 @@ def test_without_other_teachers_a_network_learns_from_the_one_it_starts_from(
     assert (answers.numpy() == faces.labels).mean() > 0.9
     network, teacher = handed
     assert teacher is not network, "what a network is taught must not change as it learns"
+
+
+def test_votes_may_be_learnt_instead_of_the_labels(tmp_path: Path) -> None:
+    faces = some_faces(280)
+    votes = np.zeros((280, 9), np.float32)
+    votes[np.arange(280), np.array(VOTE_OF_EMOTION)[(faces.labels + 1) % 7]] = 8
+    votes[:, VOTES.index("unknown")] = 2
+    votes[:40] = 0  # nobody voted: the label stays
+    recipe = Recipe("report-cnn", batch_size=28, augment=0, mirror=False, erase=0, vote_targets=0.75, label_smoothing=0)
+    cpu = torch.autocast("cpu", torch.bfloat16)
+    batches = Batches(recipe, find("report-cnn"), Faces(faces.images, faces.labels, votes), [], "cpu", cpu)
+    for rows, share in ((torch.arange(28), 1.0), (torch.arange(100, 128), 0.25)):
+        target = batches.draw(rows, 0, torch.Generator().manual_seed(0)).target
+        np.testing.assert_allclose(target.sum(dim=1), 1, rtol=1e-6)
+        labels = torch.from_numpy(faces.labels)[rows]
+        np.testing.assert_allclose(target[torch.arange(28), labels], share)
+        np.testing.assert_allclose(target[torch.arange(28), (labels + 1) % 7], 1 - share)
+    with pytest.raises(DataError, match="--ferplus"):
+        train(recipe, Faces(faces.images, faces.labels), faces, tmp_path)
 
 
 def test_a_recipe_may_name_the_earlier_stages_that_teach_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from ferwatch.models import Model
 from ferwatch.preprocess import normalise, prepare
 from ferwatch.records import EMOTIONS, DataError
 from ferwatch.training.augment import erase, mix, view
-from ferwatch.training.data import Faces
+from ferwatch.training.data import VOTE_OF_EMOTION, Faces
 from ferwatch.training.framing import reframe
 from ferwatch.training.guidance import Guidance, Lessons, Teacher, ask, mean_answers
 from ferwatch.training.recipe import Recipe
@@ -62,7 +62,8 @@ class Batches:
         """Raises DataError where there are too few faces for one batch."""
         self.recipe, self.model, self.teachers, self.device, self.autocast = recipe, model, teachers, device, autocast
         self.images, self.labels = torch.from_numpy(faces.images), torch.from_numpy(faces.labels)
-        self.votes = torch.from_numpy(faces.votes) if recipe.votes > 0 and faces.votes is not None else None
+        wanted = recipe.votes > 0 or recipe.vote_targets > 0
+        self.votes = torch.from_numpy(faces.votes) if wanted and faces.votes is not None else None
         self.an_epoch = len(self.labels) // recipe.batch_size
         if self.an_epoch == 0:
             raise DataError(f"{len(self.labels)} training images are fewer than a batch of {recipe.batch_size}")
@@ -112,6 +113,7 @@ class Batches:
         votes = None
         if self.votes is not None:
             counts = self.votes[rows].to(self.device)
+            target = target.lerp(_of_the_seven(counts, target), recipe.vote_targets)
             votes = mix(counts / counts.sum(dim=1, keepdim=True).clamp(min=1), share, other)
         return Batch(x.contiguous(memory_format=torch.channels_last), labels, mix(target, share, other), told, votes)
 
@@ -137,3 +139,10 @@ class Batches:
         if self.model.any_side:
             return normalise(faces.unsqueeze(1) / 255, self.model.input.contrast)
         return prepare(faces, self.model.input)
+
+
+def _of_the_seven(counts: Tensor, otherwise: Tensor) -> Tensor:
+    """(N, 7) shares of (N, 9) votes among those for one of EMOTIONS; the row of `otherwise` where there are none."""
+    seven = counts[:, VOTE_OF_EMOTION]
+    cast = seven.sum(dim=1, keepdim=True)
+    return torch.where(cast > 0, seven / cast.clamp(min=1), otherwise)

@@ -127,6 +127,8 @@ def _training(card: Card) -> str:
         elif before is not None:
             parts.append(f"Then {after}, in a cycle of the learning rate of its own.")
         targets = ["FER2013's labels"]
+        if recipe.vote_targets > 0:
+            targets.append(f"the FER+ votes (weight {recipe.vote_targets} against the labels')")
         if recipe.votes > 0:
             targets.append(f"the FER+ votes by a second head dropped after training (weight {recipe.votes})")
         if recipe.distill > 0:

@@ -179,7 +179,7 @@ def predict(network: nn.Module, to: Input, images: NDArray[np.uint8], device: st
 
 
 def _check(recipe: Recipe, train_faces: Faces, teachers: Sequence[Teacher]) -> None:
-    if recipe.votes > 0 and train_faces.votes is None:
+    if (recipe.votes > 0 or recipe.vote_targets > 0) and train_faces.votes is None:
         raise DataError("the recipe learns from FER+ votes: give fer2013new.csv with --ferplus")
     if recipe.distill == 0 and (recipe.match > 0 or recipe.distill_views > 0 or recipe.distill_mean > 0):
         raise DataError("the recipe's match, distill_views and distill_mean want a teacher: set distill too")

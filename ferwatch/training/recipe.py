@@ -61,6 +61,9 @@ class Recipe:
     """Alpha of mixup's Beta distribution; 0: none."""
     clean: bool = True
     """Leave out blank images, second copies and contradicting copies."""
+    vote_targets: float = 0.0
+    """Share of the FER+ votes for the seven emotions in what is to be learnt, against FER2013's label; 1: the votes
+    alone (Barsoum et al. 2016, https://arxiv.org/abs/1608.01041)."""
     votes: float = 0.0
     """Weight of the loss of a second head, dropped after training, that predicts the FER+ votes."""
     teachers: list[str] = field(default_factory=list)
