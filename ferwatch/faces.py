@@ -14,7 +14,7 @@ from contextlib import closing
 from math import floor
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -37,7 +37,7 @@ from ferwatch.sightings import (
     same_face,
     square_around,
 )
-from ferwatch.tiles import Changes, tile_levels
+from ferwatch.tiles import Changes, parts, tile_levels
 from ferwatch.tracking import FACE_SCORE
 
 MOST_FACES = 20
@@ -61,6 +61,18 @@ STEADY = 0.1
 """By how much of its side a face may move between two looks and be taken to have moved evenly."""
 FRAMES_AHEAD = 16
 """How many frames may have had their first look before the others."""
+
+
+class FirstLook(NamedTuple):
+    """What one quick look at a frame of a video tells."""
+
+    frame: Frame
+    parts: NDArray[np.int16]
+    """Its brightness, part by part, which tells what has changed."""
+    new_moment: bool
+    """Whether it is time to look there."""
+    whole: list[Sighting] | None
+    """What is seen in the whole picture; None: it can wait for the next frame."""
 
 
 class FaceFinder:
@@ -96,31 +108,28 @@ class FaceFinder:
         So nothing depends on what came before a multiple of four seconds: a run can be taken up there.
         """
         with closing(background(self._first_looks(frames), FRAMES_AHEAD)) as looked_at:
-            yield from self._watch(looked_at)
+            for frame, sightings in self._watch(looked_at):
+                yield frame.index, frame.timestamp, [_aligned(frame.image, sighting) for sighting in sightings]
 
-    def _first_looks(self, frames: Iterable[Frame]) -> Iterator[tuple[Frame, bool, list[Sighting] | None]]:
-        """Frames, whether it is time to look at what has changed, and what is seen in the whole picture, or None for a
-        frame that can wait for the next."""
+    def _first_looks(self, frames: Iterable[Frame]) -> Iterator[FirstLook]:
         moment, latest = None, 0.0
         for frame in frames:
             new_moment = moment != (moment := floor(frame.timestamp / CHANGES_EVERY))
+            whole = None
             if new_moment or frame.timestamp - latest >= LOOK_EVERY:
-                latest = frame.timestamp
-                yield frame, new_moment, self._first_detector.look(frame.image)
-            else:
-                yield frame, False, None
+                latest, whole = frame.timestamp, self._first_detector.look(frame.image)
+            yield FirstLook(frame, parts(frame.image), new_moment, whole)
 
-    def _watch(
-        self, looked_at: Iterable[tuple[Frame, bool, list[Sighting] | None]]
-    ) -> Iterator[tuple[int, float, list[Face]]]:
+    def _watch(self, looked_at: Iterable[FirstLook]) -> Iterator[tuple[Frame, list[Sighting]]]:
         period = None
         waiting = list[Frame]()
-        latest, faces, seen = 0.0, list[Face](), list[Face]()
-        for frame, new_moment, whole in looked_at:
+        latest, faces, seen = 0.0, list[Sighting](), list[Sighting]()
+        for frame, brightness, new_moment, whole in looked_at:
             if period != (period := floor(frame.timestamp / EVERYWHERE_EVERY)):
                 yield from self._look_back(waiting, seen)
                 waiting, changes, seen = [], Changes(), []
-            new_scene = changes.see(frame.image)
+            height, width = frame.image.shape[:2]
+            new_scene = changes.see(width, height, brightness)
             if whole is None and not new_scene:
                 waiting.append(frame)
                 continue
@@ -142,18 +151,18 @@ class FaceFinder:
             else:
                 for between in waiting:
                     share = (between.timestamp - latest) / (frame.timestamp - latest)
-                    yield between.index, between.timestamp, [_on_the_way(between, *pair, share) for pair in pairs]
+                    yield between, [_on_the_way(*pair, share) for pair in pairs]
             waiting, latest = [], frame.timestamp
             lost = [face for face in seen if not any(same_face(face.box, other.box) for other in faces)]
             seen = faces + [face for face in lost if face.score >= SURE]
-            yield frame.index, frame.timestamp, faces
+            yield frame, faces
         yield from self._look_back(waiting, seen)
 
-    def _look_back(self, frames: Sequence[Frame], seen: Sequence[Face]) -> Iterator[tuple[int, float, list[Face]]]:
+    def _look_back(self, frames: Sequence[Frame], seen: Sequence[Sighting]) -> Iterator[tuple[Frame, list[Sighting]]]:
         """Frames that waited in vain, with a look at each."""
         for frame in frames:
             whole = self._detector.look(frame.image)
-            yield frame.index, frame.timestamp, self._search(frame.image, whole, (), [face.box for face in seen])
+            yield frame, self._search(frame.image, whole, (), [face.box for face in seen])
 
     def find(self, image: NDArray[np.uint8], *, small: bool = True) -> list[Face]:
         """The faces of one picture (H, W, 3) BGR, from left to right, at most 20, with face_id 0.
@@ -163,7 +172,7 @@ class FaceFinder:
         """
         tiles = [tile for level in tile_levels(*image.shape[1::-1]) for tile in level] if small else []
         whole = self._detector.look(image)
-        return [face for face in self._search(image, whole, tiles) if face.score >= FACE_SCORE]
+        return [_aligned(image, face) for face in self._search(image, whole, tiles) if face.score >= FACE_SCORE]
 
     def _search(
         self,
@@ -171,7 +180,7 @@ class FaceFinder:
         whole: Sequence[Sighting],
         tiles: Sequence[Box],
         near: Sequence[Box] | None = None,
-    ) -> list[Face]:
+    ) -> list[Sighting]:
         """The faces of a picture and what may be one, with a score of 0.5 or more.
 
         After a look at the `whole` looks at the tiles, then closer where that left a doubt, and at the places `near`;
@@ -192,8 +201,7 @@ class FaceFinder:
             if closer := self._look_closer(image, box, twice=thorough):
                 faces.append(closer)
         faces = [face for face in distinct(faces, same_face) if plausible(face.box, face.keypoints)][:MOST_FACES]
-        faces.sort(key=lambda face: face.box[0] + face.box[2] / 2)
-        return [Face(f.box, f.keypoints, f.score, align(image, f.keypoints)) for f in faces]
+        return sorted(faces, key=lambda face: face.box[0] + face.box[2] / 2)
 
     def _look_closer(self, image: NDArray[np.uint8], box: Box, twice: bool) -> Sighting | None:
         """The face at a box, where there is one: the mean of two looks, or only one that is sure. What only resembles a
@@ -231,7 +239,7 @@ class FaceFinder:
         ]
 
 
-def _steady(before: Sequence[Face], after: Sequence[Face]) -> list[tuple[Face, Face]] | None:
+def _steady(before: Sequence[Sighting], after: Sequence[Sighting]) -> list[tuple[Sighting, Sighting]] | None:
     """Each face of two looks, both from left to right, with itself in the other; None where one came, went or moved."""
     pairs = list(zip(before, after, strict=False))
     if len(before) != len(after) or any(
@@ -241,9 +249,13 @@ def _steady(before: Sequence[Face], after: Sequence[Face]) -> list[tuple[Face, F
     return pairs
 
 
-def _on_the_way(frame: Frame, before: Face, after: Face, share: float) -> Face:
-    """A face in a frame between two looks, a `share` of the way from one to the other."""
-    box = (1 - share) * np.array(before.box) + share * np.array(after.box)
-    keypoints = (1 - share) * before.keypoints + share * after.keypoints
-    score = (1 - share) * before.score + share * after.score
-    return Face(tuple(box.tolist()), keypoints, score, align(frame.image, keypoints))
+def _on_the_way(before: Sighting, after: Sighting, share: float) -> Sighting:
+    """A face between two looks, a `share` of the way from one to the other."""
+    box, keypoints, score, size = (
+        (1 - share) * np.asarray(a) + share * np.asarray(b) for a, b in zip(before, after, strict=True)
+    )
+    return Sighting(tuple(box.tolist()), keypoints, float(score), float(size))
+
+
+def _aligned(image: NDArray[np.uint8], sighting: Sighting) -> Face:
+    return Face(sighting.box, sighting.keypoints, sighting.score, align(image, sighting.keypoints))

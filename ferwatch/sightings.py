@@ -34,6 +34,19 @@ class Sighting(NamedTuple):
     """Side of the box in units of the longer side of what was looked at."""
 
 
+class _InOneThread(FaceDetector):
+    """MediaPipe's face detector, computing in the thread that calls it.
+
+    By itself it hands each of its steps to threads of its own: eight changes of threads a look, for each of which a
+    busy program waits. MediaPipe 1.x does not let its threads be chosen.
+    """
+
+    def __init__(self, graph: Any, *rest: Any) -> None:
+        if hasattr(graph, "executor"):
+            graph.executor.add(type="ApplicationThreadExecutor")
+        super().__init__(graph, *rest)
+
+
 class Detector:
     """MediaPipe's short-range face detector. MediaPipe 1.x has to be closed before Python ends.
 
@@ -47,7 +60,7 @@ class Detector:
                 min_detection_confidence=least_score,
             )
             with without_chatter():
-                self._detector = FaceDetector.create_from_options(options)
+                self._detector = _InOneThread.create_from_options(options)
                 self.look(np.zeros((128, 128, 3), np.uint8))  # the first picture makes it talk once more
         except OSError as cause:
             raise WeightsError(f"the face model {model} cannot be read: {cause.strerror or cause}") from None

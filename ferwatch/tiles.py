@@ -47,10 +47,9 @@ class Changes:
         self._size = (0, 0)
         self._picture = np.zeros((ROWS, COLUMNS), np.int16)
 
-    def see(self, image: NDArray[Any]) -> bool:
-        """Takes the next picture (H, W, 3); returns whether it begins a new scene: most of it is another."""
-        before, self._picture = self._picture, _parts(image)
-        height, width = image.shape[:2]
+    def see(self, width: int, height: int, picture: NDArray[np.int16]) -> bool:
+        """Takes the parts() of the next picture; returns whether it begins a new scene: most of it is another."""
+        before, self._picture = self._picture, picture
         new = (width, height) != self._size or float(np.median(np.abs(self._picture - before))) > CHANGE
         if (width, height) != self._size:
             self._size, self._levels = (width, height), tile_levels(width, height)
@@ -95,8 +94,8 @@ class Changes:
         return rows, slice(max(0, floor(x / width * COLUMNS)), max(0, ceil((x + w) / width * COLUMNS)))
 
 
-def _parts(image: NDArray[Any]) -> NDArray[np.int16]:
-    """(9, 16) brightness."""
+def parts(image: NDArray[Any]) -> NDArray[np.int16]:
+    """(9, 16) brightness of the parts of a picture (H, W, 3)."""
     step = max(1, min(image.shape[:2]) // 72)
     small = cv2.resize(image[::step, ::step], (COLUMNS, ROWS), interpolation=cv2.INTER_AREA)
     return cv2.cvtColor(small, cv2.COLOR_BGR2GRAY).astype(np.int16)
