@@ -57,6 +57,7 @@ THE_REPORTS = Recipe(
 """Training as the report did it."""
 
 SMALL = Recipe("cnn", epochs=8, learning_rate=0.1, label_smoothing=0.05, augment=0.4, erase=0.0, ema=0.99)
+SMALL_CNN = replace(SMALL, config={"widths": [24, 48, 96], "blocks": 1})
 SMALL_VIT = replace(SMALL, model="small-vit", optimizer="adamw", learning_rate=1e-3, weight_decay=0.05)
 
 
@@ -157,14 +158,13 @@ def pixels(bench: Bench) -> None:
         small = (cv2.resize(image, (32, 32), interpolation=cv2.INTER_AREA) for image in faces.images)
         return replace(faces, images=np.stack([cv2.resize(s, (48, 48), interpolation=cv2.INTER_LINEAR) for s in small]))
 
-    small = replace(SMALL, config={"widths": [24, 48, 96], "blocks": 1})
-    bench.run("32 pixels", small, coarse(bench.train), coarse(bench.test))
-    bench.run("48 pixels", small)
+    bench.run("32 pixels", SMALL_CNN, coarse(bench.train), coarse(bench.test))
+    bench.run("48 pixels", SMALL_CNN)
 
 
 def squeezed(bench: Bench) -> None:
     """The report's input at test time: the whole picture squeezed into the network, against the face cut out of it."""
-    network = bench.run("the faces themselves", replace(SMALL, config={"widths": [24, 48, 96], "blocks": 1}))
+    network = bench.run("the faces themselves", SMALL_CNN)
     rng = np.random.default_rng(0)
     for share in (1.5, 2, 3):
         side = round(48 * share)
@@ -185,7 +185,7 @@ def size(bench: Bench) -> None:
 
 def networks(bench: Bench) -> None:
     """How fast a CNN and a ViT of like size learn from the same faces, and a class token against pooling."""
-    bench.run("cnn", replace(SMALL, config={"widths": [24, 48, 96], "blocks": 1}, epochs=12))
+    bench.run("cnn", replace(SMALL_CNN, epochs=12))
     for pool in ("attention", "class"):
         config = {"width": 96, "depth": 3, "heads": 3, "pool": pool}
         bench.run(f"small-vit, pool = {pool}", replace(SMALL_VIT, config=config, epochs=12))
@@ -193,10 +193,9 @@ def networks(bench: Bench) -> None:
 
 def targets(bench: Bench) -> None:
     """What is learnt: FER2013's labels, FER+'s votes, or both by halves."""
-    small = replace(SMALL, config={"widths": [24, 48, 96], "blocks": 1})
     fear, sad = EMOTIONS.index("fear"), EMOTIONS.index("sad")
     for label, share in (("labels", 0.0), ("labels and votes by halves", 0.5), ("votes", 1.0)):
-        network = bench.run(label, replace(small, vote_targets=share))
+        network = bench.run(label, replace(SMALL_CNN, vote_targets=share))
         classifier = Classifier(Checkpoint("cnn", network, find("cnn").input))
         result = evaluate(classifier, bench.test, None)
         assert result.crowd is not None
