@@ -9,7 +9,7 @@ than the short-range one; short-range tiles find more than 90% of those from 80.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from math import floor
 from pathlib import Path
@@ -97,7 +97,7 @@ class FaceFinder:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
-    def watch(self, frames: Iterable[Frame]) -> Iterator[tuple[int, float, list[Face]]]:
+    def watch(self, frames: Iterable[Frame]) -> Generator[tuple[int, float, list[Face]], None, None]:
         """Index, time and faces of each frame of a video, in order, and what may be a face, for the Tracker to decide.
 
         The first frame of every four seconds and the first of a new scene are searched everywhere. In between, the

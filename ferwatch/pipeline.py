@@ -3,34 +3,28 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from time import perf_counter
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ferwatch.background import background
 from ferwatch.records import Face, FaceResult, Frame, FrameResult
 
 Found = tuple[int, float, list[Face]]
 """index, timestamp and faces of one sampled frame."""
-
-FRAMES_AHEAD = 2
-"""How many decoded frames may wait for the next stage."""
-
-FACES_AHEAD = 64
-"""How many frames' faces may: they are small, and the finder should not have to wait for a pass of the classifier."""
 
 FACES_A_PASS = 16
 """How many faces are gathered for one pass of the classifier, across frames."""
 
 
 class Finder(Protocol):
-    """Finds the faces of frames as they come; faces.FaceFinder is the real one."""
+    """Finds the faces of frames as they come; faces.FaceFinder is the real one, which reads ahead in a thread."""
 
-    def watch(self, frames: Iterable[Frame]) -> Iterator[Found]: ...
+    def watch(self, frames: Iterable[Frame]) -> Generator[Found, None, None]: ...
 
 
 class Namer(Protocol):
@@ -46,17 +40,15 @@ def track(
     classifier: Callable[[NDArray[np.uint8]], NDArray[np.float64]],
     before_tracking: Callable[[Found], None] = lambda frame: None,
     passes_at_once: int = 1,
-) -> Iterator[FrameResult]:
+) -> Generator[FrameResult, None, None]:
     """Yields one FrameResult for every frame, in their order.
 
-    Decoding, detection and passes of the classifier run side by side, in threads with a short queue between; the
-    libraries under them release Python's lock. An error in any of them is raised here and stops the others.
+    Decoding with first looks, closer looks with alignment and tracking, and passes of the classifier run side by side:
+    the finder's thread, the caller's, and the classifier's. The libraries under them release Python's lock, for which
+    more threads would only wait more. An error in any of them is raised here and stops the others.
     `before_tracking` sees each frame before the tracker takes it in: where a run keeps the bookmarks to resume from.
     """
-    with (
-        closing(background(frames, FRAMES_AHEAD)) as decoded,
-        closing(background(finder.watch(decoded), FACES_AHEAD)) as found,
-    ):
+    with closing(finder.watch(frames)) as found:
         yield from classify(tracker.track(_shown_to(before_tracking, found)), classifier, passes_at_once)
 
 
@@ -68,17 +60,39 @@ def _shown_to(see: Callable[[Found], None], found: Iterable[Found]) -> Iterator[
 
 def classify(
     found: Iterable[Found], classifier: Callable[[NDArray[np.uint8]], NDArray[np.float64]], passes_at_once: int = 1
-) -> Iterator[FrameResult]:
-    """Gathers the crops of several frames into one pass of the classifier, and keeps several passes going."""
-    going: deque[tuple[list[Found], Future[NDArray[np.float64]] | None]] = deque()
+) -> Generator[FrameResult, None, None]:
+    """Gathers the crops of several frames into one pass of the classifier.
+
+    A pass that takes less time than its faces took to come is done here, while the finder reads ahead: another busy
+    thread would cost more than it gains. Dearer ones go on side by side in threads while the next faces come.
+    """
+    going: deque[Future[list[FrameResult]]] = deque()
+    took = 0.0
+
+    def answer(frames: list[Found]) -> list[FrameResult]:
+        nonlocal took
+        crops = [face.crop for _, _, faces in frames for face in faces]
+        if not crops:
+            return _results(frames, ())
+        began = perf_counter()
+        answers = classifier(np.stack(crops))
+        took = perf_counter() - began
+        return _results(frames, answers)
+
     with ThreadPoolExecutor(passes_at_once) as pool:
+        began = perf_counter()
         for frames in _gathered(found):
-            crops = [face.crop for _, _, faces in frames for face in faces]
-            going.append((frames, pool.submit(classifier, np.stack(crops)) if crops else None))
-            if len(going) > passes_at_once:
-                yield from _results(*going.popleft())
+            if took < perf_counter() - began:
+                while going:
+                    yield from going.popleft().result()
+                yield from answer(frames)
+            else:
+                going.append(pool.submit(answer, frames))
+                if len(going) > passes_at_once:
+                    yield from going.popleft().result()
+            began = perf_counter()
         while going:
-            yield from _results(*going.popleft())
+            yield from going.popleft().result()
 
 
 def _gathered(found: Iterable[Found]) -> Iterator[list[Found]]:
@@ -96,10 +110,10 @@ def _gathered(found: Iterable[Found]) -> Iterator[list[Found]]:
         yield group
 
 
-def _results(found: Sequence[Found], answers: Future[NDArray[np.float64]] | None) -> Iterator[FrameResult]:
-    rows = iter(answers.result() if answers is not None else ())
-    for index, timestamp, faces in found:
-        yield FrameResult(
+def _results(found: Iterable[Found], answers: Iterable[NDArray[np.float64]]) -> list[FrameResult]:
+    rows = iter(answers)
+    return [
+        FrameResult(
             index,
             timestamp,
             tuple(
@@ -107,3 +121,5 @@ def _results(found: Sequence[Found], answers: Future[NDArray[np.float64]] | None
                 for face in sorted(faces, key=lambda face: face.face_id)
             ),
         )
+        for index, timestamp, faces in found
+    ]

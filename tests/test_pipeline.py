@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def frames(count: int) -> Iterator[Frame]:
 class Finder:
     """As many faces in a frame as its index modulo 3; a crop has the frame's number in every pixel."""
 
-    def watch(self, frames: Iterable[Frame]) -> Iterator[Found]:
+    def watch(self, frames: Iterable[Frame]) -> Generator[Found, None, None]:
         for frame in frames:
             crop = np.full((48, 48), frame.index, np.uint8)
             face = Face((0, 0, 9, 9), np.zeros((6, 2), np.float32), 0.9, crop)
