@@ -50,7 +50,7 @@ class Changes:
     def see(self, width: int, height: int, picture: NDArray[np.int16]) -> bool:
         """Takes the parts() of the next picture; returns whether it begins a new scene: most of it is another."""
         before, self._picture = self._picture, picture
-        new = (width, height) != self._size or float(np.median(np.abs(self._picture - before))) > CHANGE
+        new = (width, height) != self._size or bool(np.mean(np.abs(self._picture - before) > CHANGE) > 0.5)
         if (width, height) != self._size:
             self._size, self._levels = (width, height), tile_levels(width, height)
         if new:
