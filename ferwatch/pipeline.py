@@ -63,26 +63,27 @@ def classify(
 ) -> Generator[FrameResult, None, None]:
     """Gathers the crops of several frames into one pass of the classifier.
 
-    A pass that takes less time than its faces took to come is done here, while the finder reads ahead: another busy
-    thread would cost more than it gains. Dearer ones go on side by side in threads while the next faces come.
+    While passes take less time than their faces take to come, they are done here, and the finder reads ahead meanwhile:
+    another busy thread would cost more than it gains. Dearer ones go on side by side in threads.
     """
     going: deque[Future[list[FrameResult]]] = deque()
-    took = 0.0
+    finding = passing = 0.0  # seconds so far
 
     def answer(frames: list[Found]) -> list[FrameResult]:
-        nonlocal took
+        nonlocal passing
         crops = [face.crop for _, _, faces in frames for face in faces]
         if not crops:
             return _results(frames, ())
         began = perf_counter()
         answers = classifier(np.stack(crops))
-        took = perf_counter() - began
+        passing += perf_counter() - began
         return _results(frames, answers)
 
     with ThreadPoolExecutor(passes_at_once) as pool:
         began = perf_counter()
         for frames in _gathered(found):
-            if took < perf_counter() - began:
+            finding += perf_counter() - began
+            if passing < finding:
                 while going:
                     yield from going.popleft().result()
                 yield from answer(frames)
