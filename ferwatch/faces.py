@@ -37,7 +37,7 @@ from ferwatch.sightings import (
     same_face,
     square_around,
 )
-from ferwatch.tiles import Changes, parts, tile_levels
+from ferwatch.tiles import Changes, tile_levels
 from ferwatch.tracking import FACE_SCORE
 
 MOST_FACES = 20
@@ -67,8 +67,6 @@ class FirstLook(NamedTuple):
     """What one quick look at a frame of a video tells."""
 
     frame: Frame
-    parts: NDArray[np.int16]
-    """Its brightness, part by part, which tells what has changed."""
     new_moment: bool
     """Whether it is time to look there."""
     whole: list[Sighting] | None
@@ -118,23 +116,20 @@ class FaceFinder:
             whole = None
             if new_moment or frame.timestamp - latest >= LOOK_EVERY:
                 latest, whole = frame.timestamp, self._first_detector.look(frame.image)
-            yield FirstLook(frame, parts(frame.image), new_moment, whole)
+            yield FirstLook(frame, new_moment, whole)
 
     def _watch(self, looked_at: Iterable[FirstLook]) -> Iterator[tuple[Frame, list[Sighting]]]:
         period = None
         waiting = list[Frame]()
         latest, faces, seen = 0.0, list[Sighting](), list[Sighting]()
-        for frame, brightness, new_moment, whole in looked_at:
+        for frame, new_moment, whole in looked_at:
             if period != (period := floor(frame.timestamp / EVERYWHERE_EVERY)):
                 yield from self._look_back(waiting, seen)
                 waiting, changes, seen = [], Changes(), []
-            height, width = frame.image.shape[:2]
-            new_scene = changes.see(width, height, brightness)
-            if whole is None and not new_scene:
+            if whole is None:
                 waiting.append(frame)
                 continue
-            if whole is None:
-                whole = self._detector.look(frame.image)
+            new_scene = changes.see(frame.image)
             before, known = faces, [face.box for face in seen]
             if new_scene:
                 tiles = changes.all_tiles()
@@ -147,7 +142,7 @@ class FaceFinder:
             changes.looked_at(tiles)
             pairs = None if new_scene else _steady(before, faces)
             if pairs is None:
-                yield from self._look_back(waiting, seen)
+                yield from self._look_back(waiting, [*seen, *faces])
             else:
                 for between in waiting:
                     share = (between.timestamp - latest) / (frame.timestamp - latest)
@@ -159,7 +154,7 @@ class FaceFinder:
         yield from self._look_back(waiting, seen)
 
     def _look_back(self, frames: Sequence[Frame], seen: Sequence[Sighting]) -> Iterator[tuple[Frame, list[Sighting]]]:
-        """Frames that waited in vain, with a look at each."""
+        """Frames that waited in vain, with a look at each, and closer at what was seen before and after."""
         for frame in frames:
             whole = self._detector.look(frame.image)
             yield frame, self._search(frame.image, whole, (), [face.box for face in seen])

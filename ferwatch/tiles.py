@@ -47,9 +47,10 @@ class Changes:
         self._size = (0, 0)
         self._picture = np.zeros((ROWS, COLUMNS), np.int16)
 
-    def see(self, width: int, height: int, picture: NDArray[np.int16]) -> bool:
-        """Takes the parts() of the next picture; returns whether it begins a new scene: most of it is another."""
-        before, self._picture = self._picture, picture
+    def see(self, image: NDArray[Any]) -> bool:
+        """Takes in the next picture (H, W, 3); returns whether it begins a new scene: most of it is another."""
+        height, width = image.shape[:2]
+        before, self._picture = self._picture, _parts(image)
         new = (width, height) != self._size or bool(np.mean(np.abs(self._picture - before) > CHANGE) > 0.5)
         if (width, height) != self._size:
             self._size, self._levels = (width, height), tile_levels(width, height)
@@ -94,7 +95,7 @@ class Changes:
         return rows, slice(max(0, floor(x / width * COLUMNS)), max(0, ceil((x + w) / width * COLUMNS)))
 
 
-def parts(image: NDArray[Any]) -> NDArray[np.int16]:
+def _parts(image: NDArray[Any]) -> NDArray[np.int16]:
     """(9, 16) brightness of the parts of a picture (H, W, 3)."""
     step = max(1, min(image.shape[:2]) // 72)
     small = cv2.resize(image[::step, ::step], (COLUMNS, ROWS), interpolation=cv2.INTER_AREA)
