@@ -180,6 +180,16 @@ def test_a_face_is_where_it_is_in_frames_between_two_looks_too(finder, astronaut
             np.testing.assert_array_equal(face.crop, align(frames[index], face.keypoints))
 
 
+def test_a_small_face_is_found_from_the_very_frame_of_a_cut_on(finder, astronaut) -> None:
+    """Of 30 frames a second every other one is looked at: cuts before both kinds."""
+    empty = np.full((480, 640, 3), 30, np.uint8)
+    shown = np.full((480, 640, 3), 120, np.uint8)
+    shown[200:400, 400:600] = portrait(astronaut, 200, face=70)
+    for cut in (13, 14):
+        clip = (Frame(i, i / 30, empty if i < cut else shown) for i in range(20))
+        assert [i for i, _, faces in finder.watch(clip) if faces] == list(range(cut, 20))
+
+
 @pytest.mark.parametrize(("rate", "first"), [(5, 20), (25, 100), (30, 120)])
 def test_watching_can_be_taken_up_every_four_seconds(finder, astronaut, rate, first) -> None:
     frames = list(two_people(astronaut, first + 12, rate, range(first - 8, first - 3)))
