@@ -184,7 +184,7 @@ def test_a_small_face_is_found_from_the_very_frame_of_a_cut_on(finder, astronaut
     """Of 30 frames a second every other one is looked at: cuts before both kinds."""
     empty = np.full((480, 640, 3), 30, np.uint8)
     shown = np.full((480, 640, 3), 120, np.uint8)
-    shown[200:400, 400:600] = portrait(astronaut, 200, face=70)
+    shown[200:400, 400:600] = portrait(astronaut, 200, face=45)
     for cut in (13, 14):
         clip = (Frame(i, i / 30, empty if i < cut else shown) for i in range(20))
         assert [i for i, _, faces in finder.watch(clip) if faces] == list(range(cut, 20))
