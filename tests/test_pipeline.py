@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Generator, Iterable, Iterator
 
 import numpy as np
@@ -47,6 +48,28 @@ def test_every_frame_comes_out_once_in_order_with_its_own_faces() -> None:
         assert all(face.probabilities[0] == result.index / 255 for face in result.faces)
 
 
+class DearClassifier:
+    """Takes longer than finding faces does, and notes how many of its passes run at once."""
+
+    def __init__(self) -> None:
+        self.going = self.most = 0
+
+    def __call__(self, crops: NDArray[np.uint8]) -> NDArray[np.float64]:
+        self.going += 1
+        self.most = max(self.most, self.going)
+        time.sleep(0.02)
+        self.going -= 1
+        return classifier(crops)
+
+
+def test_dear_passes_go_on_side_by_side_and_their_results_stay_in_order() -> None:
+    dear = DearClassifier()
+    results = list(track(frames(200), Finder(), Namer(), dear, passes_at_once=2))
+    assert [r.index for r in results] == list(range(200))
+    assert all(face.probabilities[0] == r.index / 255 for r in results for face in r.faces)
+    assert dear.most == 2
+
+
 def test_an_error_in_any_stage_reaches_the_caller() -> None:
     def breaking() -> Iterator[Frame]:
         yield from frames(5)
@@ -54,6 +77,15 @@ def test_an_error_in_any_stage_reaches_the_caller() -> None:
 
     with pytest.raises(OSError, match="the disk is gone"):
         list(track(breaking(), Finder(), Namer(), classifier))
+
+    def failing(crops: NDArray[np.uint8]) -> NDArray[np.float64]:
+        time.sleep(0.02)
+        if crops[0, 0, 0] > 100:
+            raise MemoryError("no room")
+        return classifier(crops)
+
+    with pytest.raises(MemoryError, match="no room"):
+        list(track(frames(200), Finder(), Namer(), failing, passes_at_once=2))
 
 
 def test_a_caller_may_stop_early() -> None:
