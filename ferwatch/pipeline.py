@@ -43,9 +43,9 @@ def track(
 ) -> Generator[FrameResult, None, None]:
     """Yields one FrameResult for every frame, in their order.
 
-    Two threads are busy: the finder's with decoding and first looks, the caller's with all the rest, but for passes of a
-    dear classifier. The libraries under them release Python's lock; more threads would only wait for it more. An error
-    in any of them is raised here and stops the others.
+    Two threads are busy: the finder's with decoding and first looks, the caller's with all the rest, but for passes of
+    a dear classifier. The libraries under them release Python's lock; more threads would only wait for it more. An
+    error in any of them is raised here and stops the others.
     `before_tracking` sees each frame before the tracker takes it in: where a run keeps the bookmarks to resume from.
     """
     with closing(finder.watch(frames)) as found:
