@@ -63,6 +63,10 @@ FRAMES_AHEAD = 16
 """How many frames may have had their first look before the others."""
 
 
+Crops = dict[Box, NDArray[np.uint8]]
+"""Of a frame: crops that are aligned already, by the box of their sighting."""
+
+
 class FirstLook(NamedTuple):
     """What one quick look at a frame of a video tells."""
 
@@ -71,6 +75,7 @@ class FirstLook(NamedTuple):
     """Whether it is time to look there."""
     whole: list[Sighting] | None
     """What is seen in the whole picture; None: it can wait for the next frame."""
+    crops: Crops
 
 
 class FaceFinder:
@@ -84,6 +89,7 @@ class FaceFinder:
         path = find_face_model() if face_model is None else face_model
         # Two, since one of them looks ahead at the next frames while a video is followed.
         self._detector, self._first_detector = (Detector(path, POSSIBLE) for _ in range(2))
+        self._taken = 0  # of the video that is watched: frames that have had more than their first look
 
     def close(self) -> None:
         self._detector.close()
@@ -105,24 +111,29 @@ class FaceFinder:
 
         So nothing depends on what came before a multiple of four seconds: a run can be taken up there.
         """
+        self._taken = 0
         with closing(background(self._first_looks(frames), FRAMES_AHEAD)) as looked_at:
-            for frame, sightings in self._watch(looked_at):
-                yield frame.index, frame.timestamp, [_aligned(frame.image, sighting) for sighting in sightings]
+            for frame, sightings, crops in self._watch(looked_at):
+                yield frame.index, frame.timestamp, [_aligned(frame.image, sighting, crops) for sighting in sightings]
 
     def _first_looks(self, frames: Iterable[Frame]) -> Iterator[FirstLook]:
         moment, latest = None, 0.0
-        for frame in frames:
+        for number, frame in enumerate(frames):
             new_moment = moment != (moment := floor(frame.timestamp / CHANGES_EVERY))
-            whole = None
+            whole, crops = None, Crops()
             if new_moment or frame.timestamp - latest >= LOOK_EVERY:
                 latest, whole = frame.timestamp, self._first_detector.look(frame.image)
-            yield FirstLook(frame, new_moment, whole)
+                # What is sure to be a face is aligned in whichever of the two threads is ahead.
+                if number - self._taken > FRAMES_AHEAD / 2:
+                    crops = {s.box: align(frame.image, s.keypoints) for s in whole if _clear(s, CLEAR_ENOUGH)}
+            yield FirstLook(frame, new_moment, whole, crops)
 
-    def _watch(self, looked_at: Iterable[FirstLook]) -> Iterator[tuple[Frame, list[Sighting]]]:
+    def _watch(self, looked_at: Iterable[FirstLook]) -> Iterator[tuple[Frame, list[Sighting], Crops]]:
         period = None
         waiting = list[Frame]()
         latest, faces, seen = 0.0, list[Sighting](), list[Sighting]()
-        for frame, new_moment, whole in looked_at:
+        for frame, new_moment, whole, crops in looked_at:
+            self._taken += 1
             if period != (period := floor(frame.timestamp / EVERYWHERE_EVERY)):
                 yield from self._look_back(waiting, seen)
                 waiting, changes, seen = [], Changes(), []
@@ -146,18 +157,20 @@ class FaceFinder:
             else:
                 for between in waiting:
                     share = (between.timestamp - latest) / (frame.timestamp - latest)
-                    yield between, [_on_the_way(*pair, share) for pair in pairs]
+                    yield between, [_on_the_way(*pair, share) for pair in pairs], {}
             waiting, latest = [], frame.timestamp
             lost = [face for face in seen if not any(same_face(face.box, other.box) for other in faces)]
             seen = faces + [face for face in lost if face.score >= SURE]
-            yield frame, faces
+            yield frame, faces, crops
         yield from self._look_back(waiting, seen)
 
-    def _look_back(self, frames: Sequence[Frame], seen: Sequence[Sighting]) -> Iterator[tuple[Frame, list[Sighting]]]:
+    def _look_back(
+        self, frames: Sequence[Frame], seen: Sequence[Sighting]
+    ) -> Iterator[tuple[Frame, list[Sighting], Crops]]:
         """Frames that waited in vain, with a look at each, and closer at what was seen before and after."""
         for frame in frames:
             whole = self._detector.look(frame.image)
-            yield frame, self._search(frame.image, whole, (), [face.box for face in seen])
+            yield frame, self._search(frame.image, whole, (), [face.box for face in seen]), {}
 
     def find(self, image: NDArray[np.uint8], *, small: bool = True) -> list[Face]:
         """The faces of one picture (H, W, 3) BGR, from left to right, at most 20, with face_id 0.
@@ -167,7 +180,7 @@ class FaceFinder:
         """
         tiles = [tile for level in tile_levels(*image.shape[1::-1]) for tile in level] if small else []
         whole = self._detector.look(image)
-        return [_aligned(image, face) for face in self._search(image, whole, tiles) if face.score >= FACE_SCORE]
+        return [_aligned(image, face, {}) for face in self._search(image, whole, tiles) if face.score >= FACE_SCORE]
 
     def _search(
         self,
@@ -188,7 +201,7 @@ class FaceFinder:
             # A tile may cut a face: however sure, it is looked at again as a whole.
             sightings += [s._replace(share=0.0) for s in self._look_at(image, tile)]
         sightings = [s for s in distinct(sightings, alike) if s.score >= least_score]
-        faces = [s for s in sightings if s.score >= SURE and least_share <= s.share <= CLEAR[1]]
+        faces = [s for s in sightings if _clear(s, least_share)]
         for box in [*(s.box for s in sightings), *(near or ())]:
             # What is not sure to be a face may be a thing around one, or a part of one.
             if any(alike(box, f.box) or (f.score >= SURE and same_face(box, f.box)) for f in faces):
@@ -252,5 +265,11 @@ def _on_the_way(before: Sighting, after: Sighting, share: float) -> Sighting:
     return Sighting(tuple(box.tolist()), keypoints, float(score), float(size))
 
 
-def _aligned(image: NDArray[np.uint8], sighting: Sighting) -> Face:
-    return Face(sighting.box, sighting.keypoints, sighting.score, align(image, sighting.keypoints))
+def _clear(sighting: Sighting, least_share: float) -> bool:
+    """Whether a sighting is a face without another look."""
+    return sighting.score >= SURE and least_share <= sighting.share <= CLEAR[1]
+
+
+def _aligned(image: NDArray[np.uint8], sighting: Sighting, crops: Crops) -> Face:
+    crop = crops[sighting.box] if sighting.box in crops else align(image, sighting.keypoints)
+    return Face(sighting.box, sighting.keypoints, sighting.score, crop)
