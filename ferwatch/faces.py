@@ -60,7 +60,7 @@ LOOK_EVERY = 0.045
 STEADY = 0.1
 """By how much of its side a face may move between two looks and be taken to have moved evenly."""
 FRAMES_AHEAD = 16
-"""How many frames may have had their first look before the others."""
+"""How many frames are read ahead."""
 
 
 Crops = dict[Box, NDArray[np.uint8]]
@@ -68,13 +68,15 @@ Crops = dict[Box, NDArray[np.uint8]]
 
 
 class FirstLook(NamedTuple):
-    """What one quick look at a frame of a video tells."""
+    """A frame of a video, and what a quick look ahead at it told."""
 
     frame: Frame
+    due: bool
+    """Whether it is time for a look; else it can wait for the next frame."""
     new_moment: bool
-    """Whether it is time to look there."""
+    """Whether it is time for a look at what has changed."""
     whole: list[Sighting] | None
-    """What is seen in the whole picture; None: it can wait for the next frame."""
+    """What is seen in the whole picture; None: nobody has looked yet."""
     crops: Crops
 
 
@@ -120,26 +122,32 @@ class FaceFinder:
         moment, latest = None, 0.0
         for number, frame in enumerate(frames):
             new_moment = moment != (moment := floor(frame.timestamp / CHANGES_EVERY))
+            due = new_moment or frame.timestamp - latest >= LOOK_EVERY
             whole, crops = None, Crops()
-            if new_moment or frame.timestamp - latest >= LOOK_EVERY:
-                latest, whole = frame.timestamp, self._first_detector.look(frame.image)
-                # What is sure to be a face is aligned in whichever of the two threads is ahead.
-                if number - self._taken > FRAMES_AHEAD / 2:
+            if due:
+                latest = frame.timestamp
+                # Each of the two threads does what the other has no time for.
+                ahead = number - self._taken
+                if ahead:
+                    whole = self._first_detector.look(frame.image)
+                if whole and ahead > FRAMES_AHEAD / 2:
                     crops = {s.box: align(frame.image, s.keypoints) for s in whole if _clear(s, CLEAR_ENOUGH)}
-            yield FirstLook(frame, new_moment, whole, crops)
+            yield FirstLook(frame, due, new_moment, whole, crops)
 
     def _watch(self, looked_at: Iterable[FirstLook]) -> Iterator[tuple[Frame, list[Sighting], Crops]]:
         period = None
         waiting = list[Frame]()
         latest, faces, seen = 0.0, list[Sighting](), list[Sighting]()
-        for frame, new_moment, whole, crops in looked_at:
+        for frame, due, new_moment, whole, crops in looked_at:
             self._taken += 1
             if period != (period := floor(frame.timestamp / EVERYWHERE_EVERY)):
                 yield from self._look_back(waiting, seen)
                 waiting, changes, seen = [], Changes(), []
-            if whole is None:
+            if not due:
                 waiting.append(frame)
                 continue
+            if whole is None:
+                whole = self._detector.look(frame.image)
             new_scene = changes.see(frame.image)
             before, known = faces, [face.box for face in seen]
             if new_scene:
