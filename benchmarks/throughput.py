@@ -117,7 +117,7 @@ def main() -> None:
     parser.add_argument("--model", action="append", choices=MODELS, help="may be repeated; default: all with weights")
     parser.add_argument("--weights", type=Path, help="other weights, of the one --model")
     parser.add_argument("--seconds", type=float, default=30, help="the clip is looped to this length (default: 30)")
-    parser.add_argument("--rounds", type=int, default=3, help="the fastest counts (default: 3)")
+    parser.add_argument("--rounds", type=int, default=6, help="the fastest counts (default: 6)")
     args = parser.parse_args()
     classifiers = {}
     for model in args.model or MODELS:
