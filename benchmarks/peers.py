@@ -56,8 +56,8 @@ print("RESULT", count, faces, time.perf_counter() - began)
 RUN_FERWATCH = """
 import json, sys, tempfile, time
 from pathlib import Path
-from ferwatch.analysis import analyze
-from ferwatch.classify import Classifier
+from ferwatch.pipeline.analyze import analyze
+from ferwatch.models.classifier import Classifier
 from ferwatch.video import Sampling
 from ferwatch.weights import load, shipped_weights
 

@@ -24,19 +24,20 @@ import numpy as np
 from common import Clock, cores, loop, table
 from numpy.typing import NDArray
 
-from ferwatch.align import align
-from ferwatch.analysis import analyze
-from ferwatch.annotate import draw
-from ferwatch.classify import Classifier
-from ferwatch.faces import FaceFinder
-from ferwatch.outputs.video import annotated_video, to_picture
-from ferwatch.overlay import Overlay
-from ferwatch.pipeline import FACES_A_PASS
-from ferwatch.recording import read_frames_csv
-from ferwatch.records import WeightsError
-from ferwatch.tracking import Tracker
-from ferwatch.video import Sampling, VideoReader
-from ferwatch.weights import load, shipped_weights
+from ferwatch.errors import WeightsError
+from ferwatch.faces.align import align
+from ferwatch.faces.search import FaceFinder
+from ferwatch.faces.tracker import Tracker
+from ferwatch.models.checkpoint import load, shipped_weights
+from ferwatch.models.classifier import Classifier
+from ferwatch.pipeline.analyze import analyze
+from ferwatch.pipeline.segment import FACES_A_PASS
+from ferwatch.render.draw import draw
+from ferwatch.render.interpolate import Overlay
+from ferwatch.timeline.table import read_frames_csv
+from ferwatch.video.reader import VideoReader
+from ferwatch.video.sampling import Sampling
+from ferwatch.video.writer import annotated_video, to_picture
 
 MODELS = ("cnn", "small-vit", "vit-b-16")
 SAMPLINGS = {"all frames": Sampling(), "10 a second": Sampling(fps=10)}

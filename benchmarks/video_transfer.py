@@ -23,17 +23,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ferwatch.classify import Classifier
-from ferwatch.faces import FaceFinder
-from ferwatch.pipeline import track
+from ferwatch.evaluation.evaluate import views
+from ferwatch.evaluation.fer2013 import load as load_faces
+from ferwatch.faces.search import FaceFinder
+from ferwatch.faces.tracker import Tracker
+from ferwatch.models.checkpoint import load
+from ferwatch.models.classifier import Classifier
+from ferwatch.models.pretrained import shipped_weights
+from ferwatch.pipeline.segment import track
 from ferwatch.records import EMOTIONS, FaceResult
-from ferwatch.shipped import shipped_weights
-from ferwatch.tracking import Tracker
-from ferwatch.training.data import load as load_faces
-from ferwatch.training.evaluate import views
-from ferwatch.training.framing import reframe
-from ferwatch.video import VideoReader
-from ferwatch.weights import load
+from ferwatch.training.reframe import reframe
+from ferwatch.video.reader import VideoReader
 
 Classify = Callable[[NDArray[np.uint8]], NDArray[np.float64]]
 FPS = 25

@@ -17,26 +17,6 @@ Box = tuple[float, float, float, float]
 """x, y, width, height in pixels of the upright frame; x and y may be negative at the border."""
 
 
-class FerwatchError(Exception):
-    """What ferwatch could not do, as one line that names the file, the cause and the remedy."""
-
-
-class VideoError(FerwatchError):
-    """A video that cannot be opened or holds no picture that decodes."""
-
-
-class OutputError(FerwatchError):
-    """An output that cannot be written, or a run folder that must not be overwritten."""
-
-
-class WeightsError(FerwatchError):
-    """Weights that are missing, damaged, or not those of the network they are loaded into."""
-
-
-class DataError(FerwatchError):
-    """A data set or a table that is not in the form it should be; names the line or the file."""
-
-
 @dataclass(frozen=True, slots=True)
 class Frame:
     """One decoded frame."""

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from ferwatch.align import FER2013_EYES_AND_MOUTH, align, similarity
+from ferwatch.faces.align import FER2013_EYES_AND_MOUTH, align, similarity
 
 RNG = np.random.default_rng(7)
 

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ferwatch.annotate import bgr, blur, draw
-from ferwatch.overlay import Overlay
-from ferwatch.palette import PALETTE
-from ferwatch.recording import Recording
 from ferwatch.records import EMOTIONS, FaceResult
-from ferwatch.video import VideoReader
+from ferwatch.render.draw import bgr, blur, draw
+from ferwatch.render.interpolate import Overlay
+from ferwatch.render.palette import PALETTE
+from ferwatch.timeline.table import Recording
+from ferwatch.video.reader import VideoReader
 
 SHARED = Path(__file__).parents[2] / "shared" / "videos"
 HAPPY = (0.01, 0.005, 0.015, 0.93, 0.01, 0.01, 0.02)

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from clips import make_clip, number_of, numbered, presentation_times
 
-from ferwatch.annotate import bgr
-from ferwatch.outputs.video import annotate_video
-from ferwatch.recording import Recording
-from ferwatch.records import OutputError, VideoError
-from ferwatch.video import VideoReader
+from ferwatch.errors import OutputError, VideoError
+from ferwatch.render.annotated_video import annotate_video
+from ferwatch.render.draw import bgr
+from ferwatch.timeline.table import Recording
+from ferwatch.video.reader import VideoReader
 
 SHARED = Path(__file__).parents[2] / "shared" / "videos"
 CHROMIUM = Path(os.environ.get("FERWATCH_CHROMIUM", "/usr/bin/chromium"))

@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from ferwatch.background import background
+from ferwatch.utils.prefetch import background
 
 
 def threads() -> int:

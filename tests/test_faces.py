@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 import skimage.data
 
-from ferwatch import face_model
-from ferwatch.align import align
-from ferwatch.faces import FaceFinder
-from ferwatch.records import Frame, WeightsError
-from ferwatch.tracking import Tracker
+from ferwatch.errors import WeightsError
+from ferwatch.faces import model_file as face_model
+from ferwatch.faces.align import align
+from ferwatch.faces.search import FaceFinder
+from ferwatch.faces.tracker import Tracker
+from ferwatch.records import Frame
 
 SHARED = Path(__file__).parents[2] / "shared"
 # MediaPipe 1.x carries no model: `make test-mediapipe-1` names the older wheel's here.
@@ -217,7 +218,7 @@ os.write(2, b"after")
 
 
 def test_errors_within_a_quiet_stretch_are_told(capfd) -> None:
-    from ferwatch.chatter import without_chatter
+    from ferwatch.utils.native_logs import without_chatter
 
     with without_chatter():
         os.write(

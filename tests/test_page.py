@@ -17,11 +17,11 @@ import av
 import numpy as np
 import pytest
 
-from ferwatch.outputs import page as page_output
-from ferwatch.palette import PALETTE
-from ferwatch.recording import COLUMNS, Recording, read_frames_csv, row_of
+from ferwatch.export.registry import page as page_output
 from ferwatch.records import EMOTIONS, Episode, FaceResult, FrameResult
-from ferwatch.timeline import FaceSummary, Summary, Timeline
+from ferwatch.render.palette import PALETTE
+from ferwatch.timeline.model import FaceSummary, Summary, Timeline
+from ferwatch.timeline.table import COLUMNS, Recording, read_frames_csv, row_of
 
 sync_api = pytest.importorskip("playwright.sync_api")
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ferwatch.pipeline import Found, track
+from ferwatch.pipeline.segment import Found, track
 from ferwatch.records import Face, Frame
 
 

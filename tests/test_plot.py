@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ferwatch.outputs.plot import write_png
-from ferwatch.palette import PALETTE
-from ferwatch.recording import Recording
+from ferwatch.export.timeline_plot import write_png
 from ferwatch.records import EMOTIONS
-from ferwatch.timeline import Timeline, build_timeline
+from ferwatch.render.palette import PALETTE
+from ferwatch.timeline.build import build_timeline
+from ferwatch.timeline.model import Timeline
+from ferwatch.timeline.table import Recording
 
 
 def recording(stories: dict[int, list[str | None]], rate: float) -> Recording:

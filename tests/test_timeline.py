@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ferwatch.outputs.tables import FramesWriter
-from ferwatch.recording import COLUMNS, Recording, read_frames_csv
-from ferwatch.records import EMOTIONS, DataError, FaceResult, FrameResult
-from ferwatch.timeline import LABELS, MINIMUM, build_timeline
+from ferwatch.errors import DataError
+from ferwatch.records import EMOTIONS, FaceResult, FrameResult
+from ferwatch.timeline.build import MINIMUM, build_timeline
+from ferwatch.timeline.model import LABELS
+from ferwatch.timeline.table import COLUMNS, FramesWriter, Recording, read_frames_csv
 
 
 def one_face(times: NDArray[np.float64], probabilities: NDArray[np.float64], face_id: int = 1) -> Recording:

@@ -10,8 +10,10 @@ import cv2
 import numpy as np
 import pytest
 
+from ferwatch.faces.similarity import likeness
+from ferwatch.faces.track import Found
+from ferwatch.faces.tracker import Tracker
 from ferwatch.records import Face
-from ferwatch.tracking import Found, Tracker, likeness
 
 
 def person(seed: int) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ferwatch import torchvision_on_cpu  # noqa: F401  (before torchvision)
+from ferwatch.models import torchvision_compat as torchvision_on_cpu  # noqa: F401  (before torchvision)
 
 from torchvision.models.vision_transformer import VisionTransformer  # isort: skip
 

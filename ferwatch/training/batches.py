@@ -11,14 +11,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ferwatch.models import Model
-from ferwatch.preprocess import normalise, prepare
-from ferwatch.records import EMOTIONS, DataError
+from ferwatch.errors import DataError
+from ferwatch.evaluation.fer2013 import VOTE_OF_EMOTION, Faces
+from ferwatch.models.preprocess import normalise, prepare
+from ferwatch.models.registry import Model
+from ferwatch.records import EMOTIONS
 from ferwatch.training.augment import erase, mix, view
-from ferwatch.training.data import VOTE_OF_EMOTION, Faces
-from ferwatch.training.framing import reframe
-from ferwatch.training.guidance import Guidance, Lessons, Teacher, ask, mean_answers
+from ferwatch.training.distillation import Guidance, Lessons, Teacher, ask, mean_answers
 from ferwatch.training.recipe import Recipe
+from ferwatch.training.reframe import reframe
 
 
 @dataclass(frozen=True)

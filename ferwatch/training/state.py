@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from ferwatch.outputs.whole import whole_file
-from ferwatch.records import DataError
+from ferwatch.errors import DataError
+from ferwatch.models.checkpoint import read_plain
+from ferwatch.training.curves import Epoch
 from ferwatch.training.recipe import Recipe
-from ferwatch.weights import read_plain
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """One line of curve.csv."""
-
-    epoch: int
-    learning_rate: float
-    train_loss: float
-    train_accuracy: float
-    public_test_loss: float
-    public_test_accuracy: float
-    seconds: float
+from ferwatch.utils.files import whole_file
 
 
 @dataclass(frozen=True)
@@ -67,11 +54,3 @@ class State:
         self.averaged.load_state_dict(state["averaged"])
         self.optimizer.load_state_dict(state["optimizer"])
         return [Epoch(*epoch) for epoch in state["curve"]]
-
-
-def write_curve(path: Path, curve: list[Epoch]) -> None:
-    """One line an epoch."""
-    with whole_file(path) as beside, open(beside, "w", encoding="utf-8", newline="") as f:
-        lines = csv.writer(f, lineterminator="\n")
-        lines.writerow([column.name for column in fields(Epoch)])
-        lines.writerows([[v if isinstance(v, int) else f"{v:.5g}" for v in astuple(epoch)] for epoch in curve])
