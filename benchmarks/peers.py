@@ -68,7 +68,7 @@ with tempfile.TemporaryDirectory() as folder:
     run = analyze(sys.argv[1], Path(folder) / "run", classifier=classifier, sampling=Sampling())
     took = time.perf_counter() - began
     facts = json.loads((run.folder / "run.json").read_text())
-print("RESULT", facts["video"]["frames_decoded"], int((run.timeline.recording.face_id > 0).sum()), took)
+print("RESULT", facts["video"]["frames_decoded"], int((run.timeline.table.face_id > 0).sum()), took)
 """
 
 

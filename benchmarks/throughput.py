@@ -69,16 +69,16 @@ def stages_alone(clip: Path, sampling: Sampling, classifiers: dict[str, Classifi
     with VideoReader(clip, sampling) as reader, FaceFinder() as finder, clocks["detect"]:
         found = list(finder.watch(reader))
     clocks["detect"].cpu -= clocks["decode"].cpu
-    faces = {index: faces for index, _, faces in found}
+    faces = {frame.index: frame.faces for frame in found}
     with VideoReader(clip, sampling) as reader:
         for frame in reader:
             with clocks["align"]:
                 for face in faces[frame.index]:
-                    align(frame.image, face.keypoints)
+                    align(frame.image, face.landmarks)
     clocks["detect"].cpu -= clocks["align"].cpu
 
     named = list(Tracker().track(found))
-    crops = [face.crop for _, _, faces in named for face in faces]
+    crops = [face.crop for frame in named for face in frame.faces]
     for name, classifier in classifiers.items():
         passes = [crops[i : i + FACES_A_PASS] for i in range(0, len(crops), FACES_A_PASS)]
         classify_all(classifier, passes[:1])

@@ -167,7 +167,7 @@ def answers(video: Path, corners: NDArray[np.int64], side: int, classify: Classi
 
 
 def inside(face: FaceResult, corner: NDArray[np.int64], side: int) -> bool:
-    x, y, w, h = face.box
+    x, y, w, h = face.bbox
     across, down = (x + w / 2 - corner[0]) / side, (y + h / 2 - corner[1]) / side
     return bool(0.15 < across < 0.85 and 0.15 < down < 0.95)
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures the layout of the package: what docs/architecture.md promises.
 
-    python tests/architecture.py    prints the table; exits with 1 where a promise does not hold
+python tests/architecture.py    prints the table; exits with 1 where a promise does not hold
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from ferwatch.records import EMOTIONS, FaceResult
 from ferwatch.render.draw import bgr, blur, draw
 from ferwatch.render.interpolate import Overlay
 from ferwatch.render.palette import PALETTE
-from ferwatch.timeline.table import Recording
+from ferwatch.timeline.table import FrameTable
 from ferwatch.video.reader import VideoReader
 
 SHARED = Path(__file__).parents[2] / "shared" / "videos"
@@ -131,7 +131,7 @@ def test_faces_anywhere_in_frames_of_any_size_draw_without_error():
         ]
         image = draw(canvas(height, width), faces)
         assert image.shape == (height, width, 3)
-        blur(image, [f.box for f in faces])
+        blur(image, [f.bbox for f in faces])
 
 
 def test_twenty_faces_all_keep_their_label():
@@ -149,7 +149,7 @@ def test_twenty_faces_all_keep_their_label():
     ]
     image = draw(canvas(), faces)
     for f in faces:
-        x, y = int(f.box[0]), int(f.box[1])
+        x, y = int(f.bbox[0]), int(f.bbox[1])
         assert of_colour(image[y - 15 : y - 3, x : x + 70], f.emotion).mean() > 0.4
 
 
@@ -177,23 +177,23 @@ def test_blur_keeps_no_detail_and_touches_nothing_else():
     assert (hidden[:5] == image[:5]).all()
 
 
-def recording(*rows: tuple[float, int, float]) -> Recording:
+def table(*rows: tuple[float, int, float]) -> FrameTable:
     """Rows of (time, face_id, x); face_id 0 is a sample without a face."""
     time, ids, x = (np.array(column) for column in zip(*rows, strict=True))
     box = np.stack([x, x * 0 + 10, x * 0 + 50, x * 0 + 50], axis=1)
     probabilities = np.tile(HAPPY, (len(rows), 1))
-    return Recording(np.unique(time, return_inverse=True)[1], time, ids.astype(int), x * 0 + 1, box, probabilities)
+    return FrameTable(np.unique(time, return_inverse=True)[1], time, ids.astype(int), x * 0 + 1, box, probabilities)
 
 
 def test_boxes_glide_between_samples():
-    overlay = Overlay(recording((0.0, 1, 100.0), (0.1, 1, 200.0), (0.2, 1, 200.0)))
-    assert [round(overlay.at(t)[0].box[0]) for t in (0.0, 0.025, 0.05, 0.1, 0.15)] == [100, 125, 150, 200, 200]
+    overlay = Overlay(table((0.0, 1, 100.0), (0.1, 1, 200.0), (0.2, 1, 200.0)))
+    assert [round(overlay.at(t)[0].bbox[0]) for t in (0.0, 0.025, 0.05, 0.1, 0.15)] == [100, 125, 150, 200, 200]
     assert sum(overlay.at(0.033)[0].probabilities) == pytest.approx(1)
 
 
 def test_a_face_ends_half_a_sample_after_its_last_and_begins_half_before_its_first():
     samples = [(i / 10, 1 if 10 <= i <= 20 else 0, 100.0) for i in range(40)]
-    overlay = Overlay(recording(*samples))
+    overlay = Overlay(table(*samples))
     seen = [t / 1000 for t in range(4000) if overlay.at(t / 1000)]
     assert seen[0] == pytest.approx(0.95, abs=0.002)
     assert seen[-1] == pytest.approx(2.05, abs=0.002)
@@ -201,25 +201,25 @@ def test_a_face_ends_half_a_sample_after_its_last_and_begins_half_before_its_fir
 
 def test_a_long_gap_stays_a_gap_a_short_one_is_bridged():
     overlay = Overlay(
-        recording((0.0, 1, 0.0), (0.1, 1, 0.0), (0.2, 0, 0.0), (0.3, 1, 40.0), (0.4, 1, 0), (1.4, 1, 0), (1.5, 1, 0))
+        table((0.0, 1, 0.0), (0.1, 1, 0.0), (0.2, 0, 0.0), (0.3, 1, 40.0), (0.4, 1, 0), (1.4, 1, 0), (1.5, 1, 0))
     )
-    assert overlay.at(0.2)[0].box[0] == pytest.approx(20)
+    assert overlay.at(0.2)[0].bbox[0] == pytest.approx(20)
     assert overlay.at(0.9) == []
 
 
 def test_faces_come_by_id_and_do_not_mix():
-    overlay = Overlay(recording((0.0, 2, 300.0), (0.0, 1, 100.0), (0.1, 1, 110.0), (0.1, 2, 310.0)))
-    assert [(f.face_id, round(f.box[0])) for f in overlay.at(0.05)] == [(1, 105), (2, 305)]
+    overlay = Overlay(table((0.0, 2, 300.0), (0.0, 1, 100.0), (0.1, 1, 110.0), (0.1, 2, 310.0)))
+    assert [(f.face_id, round(f.bbox[0])) for f in overlay.at(0.05)] == [(1, 105), (2, 305)]
 
 
 def test_blur_bridges_a_second_and_has_a_margin_in_time():
     samples = [(i / 10, 0 if 10 <= i <= 16 or i > 30 else 1, 100.0) for i in range(60)]
-    hidden = Overlay.for_blur(recording(*samples))
+    hidden = Overlay.for_blur(table(*samples))
     assert all(hidden.at(t / 100) for t in range(0, 350)), "no flicker in the gap, half a second more at the end"
     assert not hidden.at(3.6)
 
 
 def test_an_empty_recording_shows_nothing():
-    nothing = recording((0.0, 0, 0.0))
+    nothing = table((0.0, 0, 0.0))
     assert Overlay(nothing).at(0.0) == []
     assert Overlay(nothing.where(nothing.face_id > 0)).at(1.0) == []

@@ -13,7 +13,7 @@ from clips import make_clip, number_of, numbered, presentation_times
 from ferwatch.errors import OutputError, VideoError
 from ferwatch.render.annotated_video import annotate_video
 from ferwatch.render.draw import bgr
-from ferwatch.timeline.table import Recording
+from ferwatch.timeline.table import FrameTable
 from ferwatch.video.reader import VideoReader
 
 SHARED = Path(__file__).parents[2] / "shared" / "videos"
@@ -27,12 +27,12 @@ def clip(path: Path, times: list[float], **how: object) -> Path:
     return make_clip(path, times, **{"size": (320, 192), **how})
 
 
-def face_at(box: tuple[float, float, float, float] = BOX, until: float = 10.0) -> Recording:
+def face_at(box: tuple[float, float, float, float] = BOX, until: float = 10.0) -> FrameTable:
     """One happy face that stays in one place, sampled ten times a second."""
     time = np.arange(0, until, 0.1).round(3)
     ones = np.ones(len(time))
     probabilities = np.tile((0.01, 0.005, 0.015, 0.93, 0.01, 0.01, 0.02), (len(time), 1))
-    return Recording(np.arange(len(time)), time, ones.astype(int), ones, np.tile(box, (len(time), 1)), probabilities)
+    return FrameTable(np.arange(len(time)), time, ones.astype(int), ones, np.tile(box, (len(time), 1)), probabilities)
 
 
 def sound_of(path: Path, start: float = 0.0, end: float = 1e9) -> list[tuple[float, bytes]]:
@@ -169,8 +169,8 @@ def test_colours_are_those_of_the_source(tmp_path, tags):
 def test_blurred_faces_cannot_be_made_out_between_samples_either(tmp_path):
     source = clip(tmp_path / "c.mp4", THIRTY, size=(320, 192), grain=True)
     # The number's cells are the face: sampled at the start and the end of 0.8 s, missed in between.
-    recording = face_at((10.0, 12.0, 108.0, 40.0), until=0.9)
-    gap = recording.where(~np.isin(np.arange(9), range(1, 8)))
+    table = face_at((10.0, 12.0, 108.0, 40.0), until=0.9)
+    gap = table.where(~np.isin(np.arange(9), range(1, 8)))
     annotate_video(source, gap, tmp_path / "annotated.mp4", blur_faces=True)
     for image in pictures_of(tmp_path / "annotated.mp4")[:25]:
         row = image[8, : 8 * 16].astype(int).mean(axis=1)

@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 
 from ferwatch.faces.similarity import likeness
-from ferwatch.faces.track import Found
 from ferwatch.faces.tracker import Tracker
-from ferwatch.records import Face
+from ferwatch.records import BoundingBox, Face, FrameFaces
 
 
 def person(seed: int) -> np.ndarray:
@@ -26,15 +25,15 @@ ANN, BEN, CID = person(1), person(2), person(3)
 
 def face(who: np.ndarray, x: float, y: float = 100, side: float = 80, score: float = 0.9) -> Face:
     points = np.array([(0.3, 0.3), (0.7, 0.3), (0.5, 0.5), (0.5, 0.7), (0.1, 0.4), (0.9, 0.4)])
-    return Face((x, y, side, side), (points * side + (x, y)).astype(np.float32), score, who)
+    return Face(BoundingBox(x, y, side, side), (points * side + (x, y)).astype(np.float32), score, who)
 
 
-def video(rate: float, *shown: list[Face]) -> list[Found]:
-    return [(index, index / rate, faces) for index, faces in enumerate(shown)]
+def video(rate: float, *shown: list[Face]) -> list[FrameFaces]:
+    return [FrameFaces(index, index / rate, tuple(faces)) for index, faces in enumerate(shown)]
 
 
-def ids(found: list[Found]) -> list[list[int]]:
-    return [[f.face_id for f in faces] for _, _, faces in Tracker().track(found)]
+def ids(found: list[FrameFaces]) -> list[list[int]]:
+    return [[f.face_id for f in frame.faces] for frame in Tracker().track(found)]
 
 
 def test_people_are_told_apart() -> None:
@@ -57,8 +56,8 @@ def test_one_of_two_leaves_and_is_back_within_a_second(rate: float) -> None:
 
 def test_two_who_change_places_keep_their_ids() -> None:
     found = video(25, *([face(ANN, 100 + 6 * i), face(BEN, 400 - 6 * i)] for i in range(50)))
-    for _, _, faces in Tracker().track(found):
-        assert {f.face_id: f.crop is ANN for f in faces} == {1: True, 2: False}
+    for frame in Tracker().track(found):
+        assert {f.face_id: f.crop is ANN for f in frame.faces} == {1: True, 2: False}
 
 
 def test_a_walk_without_sightings_is_followed() -> None:
@@ -68,7 +67,7 @@ def test_a_walk_without_sightings_is_followed() -> None:
 
 def test_irregular_sampling() -> None:
     times = np.cumsum(np.random.default_rng(0).exponential(0.3, 60))
-    found: list[Found] = [(i, t, [face(ANN, 100), face(BEN, 400)]) for i, t in enumerate(times)]
+    found: list[FrameFaces] = [FrameFaces(i, t, (face(ANN, 100), face(BEN, 400))) for i, t in enumerate(times)]
     assert ids(found) == [[1, 2]] * 60
 
 
@@ -90,14 +89,14 @@ def test_one_good_sighting_is_a_face_and_a_poor_one_is_not(rate: float) -> None:
 def test_what_stays_poor_is_no_face_and_holds_nothing_up_for_long() -> None:
     taken = []
 
-    def frames() -> Iterator[Found]:
+    def frames() -> Iterator[FrameFaces]:
         for frame in video(30, *([face(BEN, 400, score=0.64)] for _ in range(300))):
-            taken.append(frame[0])
+            taken.append(frame.index)
             yield frame
 
-    for index, _, faces in Tracker().track(frames()):
-        assert not faces
-        assert taken[-1] - index <= 16  # half a second and a frame
+    for frame in Tracker().track(frames()):
+        assert not frame.faces
+        assert taken[-1] - frame.index <= 16  # half a second and a frame
 
 
 def test_a_cut_to_another_person_and_back() -> None:
@@ -124,10 +123,14 @@ def test_a_state_taken_anywhere_goes_on_the_same() -> None:
         shown.append(faces + ([face(BEN, 400, score=rng.uniform(0.55, 0.85))] if i % 50 > 20 else []))
     found = video(25, *shown)
 
-    def rows(frames: list[Found]) -> list[tuple]:
+    def rows(frames: list[FrameFaces]) -> list[tuple]:
         return [
-            (i, t, [(f.face_id, f.box, f.score, f.keypoints.tobytes(), f.crop.tobytes()) for f in fs])
-            for i, t, fs in frames
+            (
+                frame.index,
+                frame.timestamp,
+                [(f.face_id, f.bbox, f.score, f.landmarks.tobytes(), f.crop.tobytes()) for f in frame.faces],
+            )
+            for frame in frames
         ]
 
     whole = rows(list(Tracker().track(found)))

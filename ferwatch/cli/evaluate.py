@@ -52,7 +52,7 @@ def evaluate(
     from ferwatch.models.checkpoint import load as load_weights
     from ferwatch.models.classifier import Classifier, choose_device
     from ferwatch.models.pretrained import shipped_weights
-    from ferwatch.utils.files import whole_file
+    from ferwatch.utils.files import atomic_write
 
     if weights and len(weights) != len(models):
         raise click.UsageError(f"{len(weights)} --weights for {len(models)} --model: give one for each, or none")
@@ -82,7 +82,7 @@ def evaluate(
     click.echo(side_by_side(evaluations, names))
     if json_file is not None:
         figures = [result.as_dict() | {"split": split, "tta": tta} for result in evaluations]
-        with whole_file(json_file) as beside:
-            beside.write_text(
+        with atomic_write(json_file) as temp_path:
+            temp_path.write_text(
                 json.dumps(figures[0] if len(figures) == 1 else figures, indent=1) + "\n", encoding="utf-8"
             )

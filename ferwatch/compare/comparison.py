@@ -94,7 +94,7 @@ def faces_to_compare(moments: list[Moment], face_id: int | None = None) -> list[
         if len(only.faces) < 2:
             count = "one face" if only.faces else "no face"
             raise FerwatchError(f"{only.name}: {count} was found, and a comparison needs two; give a second image")
-        ordered = sorted(only.faces, key=lambda face: face.box[0] + face.box[2] / 2)
+        ordered = sorted(only.faces, key=lambda face: face.bbox[0] + face.bbox[2] / 2)
         return [((only, a), (only, b)) for a, b in pairwise(ordered)]
     for moment in moments:
         if not moment.faces:
@@ -115,9 +115,9 @@ def look_around(moment: Moment, face: Face, finder: FaceFinder) -> Side:
     crops = [near.crop for frame in moment.neighbours if (near := _nearest(face, finder.find(frame.image)))]
     if len(crops) >= 2:
         return Side(moment, face, np.stack([face.crop, *crops]), "neighbouring frames")
-    pixel = 1 / np.hypot(*similarity(face.keypoints)[:, 0])  # of the crop, in pixels of the picture
+    pixel = 1 / np.hypot(*similarity(face.landmarks)[:, 0])  # of the crop, in pixels of the picture
     steps = [(x, y) for y in (-1, 0, 1) for x in (-1, 0, 1)]
-    shifted = [align(moment.image, face.keypoints + np.array(step, np.float32) * np.float32(pixel)) for step in steps]
+    shifted = [align(moment.image, face.landmarks + np.array(step, np.float32) * np.float32(pixel)) for step in steps]
     return Side(moment, face, np.stack(shifted), "crops shifted by a pixel")
 
 
@@ -172,10 +172,10 @@ def _nearest(face: Face, found: list[Face]) -> Face | None:
     """The face of a neighbouring frame in the same place."""
 
     def distance(other: Face) -> float:
-        return float(np.hypot(*(np.mean(other.keypoints - face.keypoints, axis=0))))
+        return float(np.hypot(*(np.mean(other.landmarks - face.landmarks, axis=0))))
 
     best = min(found, key=distance, default=None)
-    return best if best and distance(best) < face.box[2] / 2 else None
+    return best if best and distance(best) < face.bbox[2] / 2 else None
 
 
 def _side_as_dict(side: Side, probabilities: NDArray[np.float64], jitter: NDArray[np.float64]) -> dict[str, Any]:
@@ -183,7 +183,7 @@ def _side_as_dict(side: Side, probabilities: NDArray[np.float64], jitter: NDArra
         "source": side.moment.name,
         "timestamp": None if side.moment.time is None else round(side.moment.time, 3),
         "face_id": side.face.face_id,
-        "box": [round(v, 1) for v in side.face.box],
+        "box": [round(v, 1) for v in side.face.bbox],
         "detection_score": round(side.face.score, 3),
         "emotion": EMOTIONS[int(probabilities.argmax())],
         "probabilities": _by_name(probabilities),

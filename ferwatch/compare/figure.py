@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from ferwatch.compare.comparison import SIGNIFICANT, Comparison, Side
 from ferwatch.records import EMOTIONS
 from ferwatch.render.figures import FAINT, INK, place, probability_bars, render, show_frame, show_gray, slide
-from ferwatch.utils.files import make_folder, whole_file
+from ferwatch.utils.files import atomic_write, make_folder
 
 
 def write_comparison(pairs: list[list[Comparison]], out: Path) -> list[Path]:
@@ -22,12 +22,12 @@ def write_comparison(pairs: list[list[Comparison]], out: Path) -> list[Path]:
     files = []
     for number, comparisons in enumerate(pairs, start=1):
         files.append(out / ("pair.png" if len(pairs) == 1 else f"pair-{number}.png"))
-        with whole_file(files[-1]) as beside:
-            beside.write_bytes(render(_picture(comparisons)))
+        with atomic_write(files[-1]) as temp_path:
+            temp_path.write_bytes(render(_picture(comparisons)))
     files.append(out / "pair.json")
-    with whole_file(files[-1]) as beside:
+    with atomic_write(files[-1]) as temp_path:
         content = {"pairs": [[comparison.as_dict() for comparison in comparisons] for comparisons in pairs]}
-        beside.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        temp_path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return files
 
 
@@ -74,7 +74,7 @@ def _show_side(
     figure: Figure, side: Side, frame: tuple[float, float, float, float], crop: tuple[float, float, float, float]
 ) -> None:
     axes = place(figure, *frame)
-    show_frame(axes, side.moment.image, side.face.box)
+    show_frame(axes, side.moment.image, side.face.bbox)
     axes.set_title(f"{side.moment.name}, face {side.face.face_id}", fontsize=12, color=INK, pad=6)
     show_gray(place(figure, *crop), side.face.crop)
 

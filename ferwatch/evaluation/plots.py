@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ferwatch.evaluation.metrics import Scores, reliability
 from ferwatch.records import EMOTIONS
-from ferwatch.utils.files import whole_file
+from ferwatch.utils.files import atomic_write
 
 TRAIN, TEST = "#0072b2", "#d55e00"  # blue and vermilion of Okabe and Ito's colour-blind-safe palette
 
@@ -24,8 +24,8 @@ def _picture(path: Path, columns: int, width: float, height: float) -> Iterator[
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.subplots(1, columns, squeeze=False)[0]
     yield axes
-    with whole_file(path) as beside:
-        figure.savefig(beside, dpi=110)
+    with atomic_write(path) as temp_path:
+        figure.savefig(temp_path, dpi=110)
 
 
 def draw_confusion(scores: Scores, title: str, path: Path) -> None:

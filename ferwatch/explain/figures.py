@@ -44,7 +44,7 @@ def input_picture(
         "The eyes and the mouth are moved to where FER2013 has them, at 48x48 gray pixels; the network is given "
         f"{size}, {contrast}.",
     )
-    show_frame(place(figure, 0, 0.14, 0.33, 0.7), image, face.box, "the face found in the frame")
+    show_frame(place(figure, 0, 0.14, 0.33, 0.7), image, face.bbox, "the face found in the frame")
     show_gray(place(figure, 0.375, 0.25, 0.17, 0.5), face.crop, "aligned, 48x48")
     axes = place(figure, 0.59, 0.25, 0.17, 0.5)
     x = recorded.input[0, 0].numpy()

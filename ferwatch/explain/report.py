@@ -22,7 +22,7 @@ from ferwatch.models.checkpoint import Checkpoint
 from ferwatch.models.classifier import Classifier
 from ferwatch.models.preprocess import prepare
 from ferwatch.records import Face
-from ferwatch.utils.files import make_folder, whole_file
+from ferwatch.utils.files import atomic_write, make_folder
 
 
 @dataclass(frozen=True)
@@ -78,10 +78,10 @@ def look_inside(
         on_picture(files[-1].name)
     files += [out / "layers.csv", out / "layers.txt"]
     write_table(recorded, out / "layers.csv")
-    with whole_file(out / "layers.txt") as beside:
-        beside.write_text(format_table(recorded), encoding="utf-8")
+    with atomic_write(out / "layers.txt") as temp_path:
+        temp_path.write_text(format_table(recorded), encoding="utf-8")
     if html:
         files.append(out / "index.html")
-        with whole_file(files[-1]) as beside:
-            beside.write_text(page(checkpoint, pictures, recorded, probabilities), encoding="utf-8")
+        with atomic_write(files[-1]) as temp_path:
+            temp_path.write_text(page(checkpoint, pictures, recorded, probabilities), encoding="utf-8")
     return Inside(recorded, probabilities, files)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from ferwatch.utils.files import whole_file
+from ferwatch.utils.files import atomic_write
 
 OPERATIONS = {
     "conv2d": "convolution",
@@ -222,7 +222,7 @@ def format_table(recorded: Trace) -> str:
 
 def write_table(recorded: Trace, path: Path) -> None:
     """Writes the layer table as CSV: layer, operation, output, parameters, multiply_adds."""
-    with whole_file(path) as beside, open(beside, "w", encoding="utf-8", newline="") as f:
+    with atomic_write(path) as temp_path, open(temp_path, "w", encoding="utf-8", newline="") as f:
         writer = csv.writer(f, lineterminator="\n")
         writer.writerow(("layer", "operation", "output", "parameters", "multiply_adds"))
         writer.writerows(layer_table(recorded))

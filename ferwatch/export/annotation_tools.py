@@ -71,14 +71,14 @@ def write_tsv(path: Path, timeline: Timeline) -> None:
 
 def write_boris(path: Path, timeline: Timeline) -> None:
     """Writes a BORIS project (format 7.0): faces as subjects, emotions as state events, one observation."""
-    recording = timeline.recording
+    table = timeline.table
     media = [timeline.video] if timeline.video else []
     events = []
     for e in timeline.episodes:
         comment = f"mean confidence {e.mean_confidence:.2f}, peak {e.peak_confidence:.2f} at {e.peak_time:.3f} s"
         for time, stop, text in ((e.start, False, comment), (e.end, True, "")):
             # BORIS takes the first event of a state for its start and the next for its stop.
-            frame = int(np.interp(time, recording.timestamp, recording.frame))
+            frame = int(np.interp(time, table.timestamp, table.frame))
             event = [time, timeline.name_of(e.face_id), e.emotion, "", text, frame]
             events.append((time, not stop, e.face_id, event))
     observation = {

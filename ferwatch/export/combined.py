@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from ferwatch.timeline.table import COLUMNS
-from ferwatch.utils.files import whole_file
+from ferwatch.utils.files import atomic_write
 
 
 def write_all_frames(folder: Path, runs: Mapping[str, Path]) -> list[Path]:
@@ -19,7 +19,7 @@ def write_all_frames(folder: Path, runs: Mapping[str, Path]) -> list[Path]:
     memory. Raises OutputError where the disk refuses.
     """
     table = folder / "all-frames.csv"
-    with whole_file(table) as beside, open(beside, "w", encoding="utf-8", newline="") as out:
+    with atomic_write(table) as temp_path, open(temp_path, "w", encoding="utf-8", newline="") as out:
         out.write(",".join(("video", *COLUMNS)) + "\n")
         for name, rows in runs.items():
             field = _as_field(name)
@@ -52,7 +52,7 @@ def _write_parquet(path: Path, runs: Mapping[str, Path]) -> None:
     }
     schema = pa.schema([("video", pa.string()), *((name, types[name]) for name in COLUMNS)])
     options = arrow_csv.ConvertOptions(column_types=types, strings_can_be_null=True)
-    with whole_file(path) as beside, parquet.ParquetWriter(beside, schema) as out:
+    with atomic_write(path) as temp_path, parquet.ParquetWriter(temp_path, schema) as out:
         for name, rows in runs.items():
             table = arrow_csv.read_csv(rows, convert_options=options)
             names = pa.array([name] * len(table), pa.string())

@@ -64,8 +64,8 @@ _NO_EPISODE = '<tr><td colspan="8" class="none">No episode: no face was long eno
 
 def _data(timeline: Timeline) -> dict[str, object]:
     """What page.js reads. Numbers are base64 of little-endian integers: milliseconds, and probabilities in 1/10000."""
-    recording = timeline.recording
-    samples, first_rows = np.unique(recording.frame, return_index=True)
+    table = timeline.table
+    samples, first_rows = np.unique(table.frame, return_index=True)
     start, end = _span(timeline)
     return {
         "emotions": EMOTIONS,
@@ -73,19 +73,19 @@ def _data(timeline: Timeline) -> dict[str, object]:
         "start": start,
         "end": end,
         "frames": _base64(samples, "<u4"),
-        "times": _base64(recording.timestamp[first_rows] * 1000, "<i4"),
+        "times": _base64(table.timestamp[first_rows] * 1000, "<i4"),
         "faces": [_face(timeline, samples, summary) for summary in timeline.summary.faces],
     }
 
 
 def _face(timeline: Timeline, samples: NDArray[np.int64], summary: FaceSummary) -> dict[str, object]:
-    rows = timeline.recording.face_id == summary.face_id
+    rows = timeline.table.face_id == summary.face_id
     face: dict[str, object] = {
         "id": summary.face_id,
         "name": timeline.name_of(summary.face_id),
         "note": _note(summary),
-        "samples": _base64(np.searchsorted(samples, timeline.recording.frame[rows]), "<u4"),
-        "values": _base64(timeline.recording.probabilities[rows] * 10_000, "<u2"),
+        "samples": _base64(np.searchsorted(samples, timeline.table.frame[rows]), "<u4"),
+        "values": _base64(timeline.table.probabilities[rows] * 10_000, "<u2"),
         "episodes": [
             {"emotion": e.emotion, "start": round(e.start, 3), "end": round(e.end, 3)}
             for e in timeline.episodes_of(summary.face_id)
@@ -139,12 +139,12 @@ def _facts(timeline: Timeline) -> str:
 
 
 def _is_smoothed(timeline: Timeline) -> bool:
-    return not np.array_equal(timeline.smoothed, timeline.recording.probabilities, equal_nan=True)
+    return not np.array_equal(timeline.smoothed, timeline.table.probabilities, equal_nan=True)
 
 
 def _span(timeline: Timeline) -> tuple[float, float]:
     """Seconds, where the time axis starts and ends: the whole video, or what --start and --end took."""
-    times = timeline.recording.sample_times()
+    times = timeline.table.sample_times()
     first, last = float(times.min(initial=np.inf)), float(times.max(initial=0))
     near = 2 + 2 * (last - first) / max(len(times) - 1, 1)
     start = first if near < first < np.inf else 0.0

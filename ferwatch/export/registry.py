@@ -11,7 +11,7 @@ from ferwatch.export.subtitles import write_srt, write_vtt
 from ferwatch.export.tables import write_episodes_csv, write_json, write_parquet
 from ferwatch.export.timeline_plot import write_png
 from ferwatch.timeline.model import Timeline
-from ferwatch.utils.files import whole_file
+from ferwatch.utils.files import atomic_write
 
 Writer = Callable[[Path, Timeline], None]
 """Writes one file. Raises OutputError where a library that it needs is missing."""
@@ -39,6 +39,6 @@ def write_timeline(folder: Path, timeline: Timeline, exports: Iterable[str] = ()
     """
     files = {**ALWAYS, **dict(EXPORTS[name] for name in exports)}
     for name, write in files.items():
-        with whole_file(folder / name) as beside:
-            write(beside, timeline)
+        with atomic_write(folder / name) as temp_path:
+            write(temp_path, timeline)
     return [folder / name for name in files]

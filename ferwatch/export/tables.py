@@ -58,22 +58,22 @@ def write_json(path: Path, timeline: Timeline) -> None:
 
 
 def _frames(timeline: Timeline) -> Iterator[dict[str, Any]]:
-    recording = timeline.recording
-    starts = np.unique(recording.frame, return_index=True)[1].tolist()
-    for start, end in zip(starts, [*starts[1:], len(recording)], strict=True):
+    table = timeline.table
+    starts = np.unique(table.frame, return_index=True)[1].tolist()
+    for start, end in zip(starts, [*starts[1:], len(table)], strict=True):
         yield {
-            "frame": int(recording.frame[start]),
-            "timestamp": float(recording.timestamp[start]),
+            "frame": int(table.frame[start]),
+            "timestamp": float(table.timestamp[start]),
             "faces": [
                 {
-                    "face_id": int(recording.face_id[row]),
-                    "detection_score": float(recording.score[row]),
-                    "box": recording.box[row].tolist(),
-                    "probabilities": recording.probabilities[row].tolist(),
+                    "face_id": int(table.face_id[row]),
+                    "detection_score": float(table.score[row]),
+                    "box": table.bbox[row].tolist(),
+                    "probabilities": table.probabilities[row].tolist(),
                     "smoothed": timeline.smoothed[row].round(4).tolist(),
                 }
                 for row in range(start, end)
-                if recording.face_id[row]
+                if table.face_id[row]
             ],
         }
 
@@ -88,21 +88,21 @@ def write_parquet(path: Path, timeline: Timeline) -> None:
         import pyarrow.parquet as pq
     except ImportError as cause:
         raise OutputError(f"--export parquet needs pyarrow ({cause}): pip install 'ferwatch[parquet]'") from None
-    recording = timeline.recording
-    none = recording.face_id == 0
+    table = timeline.table
+    none = table.face_id == 0
     episode = _episode_of_rows(timeline)
     outside = episode == 0
-    top = np.where(none, 0, np.nan_to_num(recording.probabilities).argmax(axis=1))
+    top = np.where(none, 0, np.nan_to_num(table.probabilities).argmax(axis=1))
     columns: dict[str, Any] = {
-        "frame": pa.array(recording.frame),
-        "timestamp": pa.array(recording.timestamp),
-        "face_id": pa.array(recording.face_id, mask=none),
+        "frame": pa.array(table.frame),
+        "timestamp": pa.array(table.timestamp),
+        "face_id": pa.array(table.face_id, mask=none),
         "success": pa.array(~none),
-        "detection_score": pa.array(recording.score, mask=none),
-        **{name: pa.array(recording.box[:, i], mask=none) for i, name in enumerate(COLUMNS[5:9])},
+        "detection_score": pa.array(table.score, mask=none),
+        **{name: pa.array(table.bbox[:, i], mask=none) for i, name in enumerate(COLUMNS[5:9])},
         "emotion": pa.array(np.array(EMOTIONS)[top], mask=none),
-        "confidence": pa.array(recording.probabilities.max(axis=1), mask=none),
-        **{name: pa.array(recording.probabilities[:, i], mask=none) for i, name in enumerate(EMOTIONS)},
+        "confidence": pa.array(table.probabilities.max(axis=1), mask=none),
+        **{name: pa.array(table.probabilities[:, i], mask=none) for i, name in enumerate(EMOTIONS)},
         **{f"smoothed_{name}": pa.array(timeline.smoothed[:, i], mask=none) for i, name in enumerate(EMOTIONS)},
         "episode": pa.array(episode, mask=outside),
     }
@@ -118,11 +118,11 @@ def write_parquet(path: Path, timeline: Timeline) -> None:
 
 def _episode_of_rows(timeline: Timeline) -> NDArray[np.int64]:
     """(R,) the number of the episode that each row belongs to, from 1; 0 for none."""
-    recording = timeline.recording
-    episode_of = np.zeros(len(recording), dtype=np.int64)
-    for face_id in recording.face_ids:
-        rows = np.flatnonzero(recording.face_id == face_id)
-        times = recording.timestamp[rows]
+    table = timeline.table
+    episode_of = np.zeros(len(table), dtype=np.int64)
+    for face_id in table.face_ids:
+        rows = np.flatnonzero(table.face_id == face_id)
+        times = table.timestamp[rows]
         for number, episode in enumerate(timeline.episodes, start=1):
             if episode.face_id == face_id:
                 first, last = np.searchsorted(times, (episode.start, episode.end))

@@ -110,9 +110,9 @@ def _draw_lane(axes: Axes, timeline: Timeline, face: FaceSummary) -> None:
             ink = _on(PALETTE[episode.emotion])
             axes.text(middle, -0.215, episode.emotion, ha="center", va="center", fontsize=7, color=ink, zorder=3)
 
-    recording = timeline.recording
-    for rows in stretches(recording, face.face_id):
-        times, curves = _thin(recording.timestamp[rows], timeline.smoothed[rows], (end - start) / _BINS)
+    table = timeline.table
+    for rows in stretches(table, face.face_id):
+        times, curves = _thin(table.timestamp[rows], timeline.smoothed[rows], (end - start) / _BINS)
         for k, emotion in enumerate(EMOTIONS):
             if curves[:, k].max() > 0.25:
                 axes.fill_between(times, curves[:, k], color=PALETTE[emotion], alpha=0.16, linewidth=0, zorder=2)
@@ -152,7 +152,7 @@ def _thin(
 
 def _span(timeline: Timeline) -> tuple[float, float]:
     """What the axis covers: all that was sampled, and at least a tenth of a second."""
-    times = timeline.recording.sample_times()
+    times = timeline.table.sample_times()
     if not len(times):
         return 0.0, max(timeline.duration, 0.1)
     end = max([float(times[-1]), *(face.last_seen for face in timeline.summary.faces)])

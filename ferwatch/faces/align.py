@@ -12,20 +12,20 @@ from numpy.typing import NDArray
 from ferwatch.records import FACE_SIZE
 
 FER2013_EYES_AND_MOUTH = np.array([[0.328, 0.391], [0.679, 0.388], [0.508, 0.770]])
-"""(3, 2) right eye, left eye, mouth in units of the crop's side: the mean of MediaPipe's keypoints on 3,000 images."""
+"""(3, 2) right eye, left eye, mouth in units of the crop's side: the mean of MediaPipe's landmarks on 3,000 images."""
 _RIGHT_EYE, _LEFT_EYE, _MOUTH = 0, 1, 3
 
 
-def similarity(keypoints: NDArray[np.floating], size: int = FACE_SIZE) -> NDArray[np.float64]:
+def similarity(landmarks: NDArray[np.floating], size: int = FACE_SIZE) -> NDArray[np.float64]:
     """The similarity transform (turn, scale, shift) that brings eyes and mouth nearest to FER2013's, by least squares.
 
-    keypoints: (6, 2) as in records.Face. Returns (2, 3), from pixels of the picture to pixels of a crop of `size`; in
+    landmarks: (6, 2) as in records.Face. Returns (2, 3), from pixels of the picture to pixels of a crop of `size`; in
     both, (0, 0) is the corner of the first pixel, not its centre. Umeyama (1991) in closed form: in the plane a turn
     with a scale is one complex factor. In profile, where the eyes fall together, the distance from eyes to mouth alone
     sets the scale.
     """
     # Python's complex numbers: for three points numpy takes ten times as long.
-    source = [complex(*keypoints[i]) for i in (_RIGHT_EYE, _LEFT_EYE, _MOUTH)]
+    source = [complex(*landmarks[i]) for i in (_RIGHT_EYE, _LEFT_EYE, _MOUTH)]
     target = [size * complex(*place) for place in FER2013_EYES_AND_MOUTH]
     middle, target_middle = sum(source) / 3, sum(target) / 3
     spread = [point - middle for point in source]
@@ -34,13 +34,13 @@ def similarity(keypoints: NDArray[np.floating], size: int = FACE_SIZE) -> NDArra
     return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
 
 
-def align(image: NDArray[np.uint8], keypoints: NDArray[np.floating]) -> NDArray[np.uint8]:
+def align(image: NDArray[np.uint8], landmarks: NDArray[np.floating]) -> NDArray[np.uint8]:
     """The face as FER2013 would show it.
 
     image: (H, W, 3) BGR or (H, W) gray. Returns (48, 48) gray (Rec. 601). A large face is averaged down; what lies
     outside the picture repeats its edge.
     """
-    matrix = similarity(keypoints)
+    matrix = similarity(landmarks)
     shrink = 1 / np.hypot(*matrix[:, 0])  # picture pixels in a crop pixel
     image, corner = _around(image, matrix)
     gray = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)

@@ -8,12 +8,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ferwatch.records import Box
+from ferwatch.records import BoundingBox
 
 SURE = 0.8
 """The score from which a clear sighting is a face without another look."""
 CLEAR = (0.35, 0.8)
-"""The share of what was looked at that a face fills, between which its keypoints are good to a pixel of the crop."""
+"""The share of what was looked at that a face fills, between which its landmarks are good to a pixel of the crop."""
 CLEAR_ENOUGH = 0.25
 """The lower one while a video is followed, where each look counts: 1.5 pixels."""
 
@@ -21,17 +21,17 @@ CLEAR_ENOUGH = 0.25
 class Sighting(NamedTuple):
     """What the detector says it sees."""
 
-    box: Box
-    keypoints: NDArray[np.float32]
+    bbox: BoundingBox
+    landmarks: NDArray[np.float32]
     score: float
     share: float
     """Side of the box in units of the longer side of what was looked at."""
 
 
-def plausible(box: Box, keypoints: NDArray[np.floating]) -> bool:
-    """Whether the keypoints (6, 2) lie as those of a face do: the mouth below the eyes, as a face is turned, the nose
+def plausible(box: BoundingBox, landmarks: NDArray[np.floating]) -> bool:
+    """Whether the landmarks (6, 2) lie as those of a face do: the mouth below the eyes, as a face is turned, the nose
     between them, and all of it of a size with the box."""
-    right_eye, left_eye, nose, mouth = np.asarray(keypoints, dtype=np.float64)[:4] @ (1, 1j)
+    right_eye, left_eye, nose, mouth = np.asarray(landmarks, dtype=np.float64)[:4] @ (1, 1j)
     eyes = (right_eye + left_eye) / 2
     down = mouth - eyes
     if abs(down) < 0.15 * box[2] or abs(down) > 0.75 * box[2]:
@@ -48,41 +48,41 @@ def plausible(box: Box, keypoints: NDArray[np.floating]) -> bool:
     )
 
 
-def square_around(box: Box, side: float) -> Box:
+def square_around(box: BoundingBox, side: float) -> BoundingBox:
     """A square of this side with a box in its middle."""
     x, y, width, height = box
-    return x + (width - side) / 2, y + (height - side) / 2, side, side
+    return BoundingBox(x + (width - side) / 2, y + (height - side) / 2, side, side)
 
 
 def mean_sighting(looks: Sequence[Sighting]) -> Sighting:
     """The mean of several looks at one face."""
-    box, keypoints, score, share = (np.mean(values, axis=0) for values in zip(*looks, strict=True))
-    return Sighting(tuple(box.tolist()), keypoints, float(score), float(share))
+    box, landmarks, score, share = (np.mean(values, axis=0) for values in zip(*looks, strict=True))
+    return Sighting(BoundingBox(*box.tolist()), landmarks, float(score), float(share))
 
 
-def distinct(sightings: Iterable[Sighting], agree: Callable[[Box, Box], bool]) -> list[Sighting]:
+def distinct(sightings: Iterable[Sighting], agree: Callable[[BoundingBox, BoundingBox], bool]) -> list[Sighting]:
     """The sightings without those that show the same again, surest first; a clear one stays before a surer one that is
     cut or small."""
     kept: list[Sighting] = []
     for sighting in sorted(
         sightings, key=lambda s: (s.score >= SURE and s.share >= CLEAR_ENOUGH, s.score), reverse=True
     ):
-        if not any(agree(sighting.box, other.box) for other in kept):
+        if not any(agree(sighting.bbox, other.bbox) for other in kept):
             kept.append(sighting)
     return kept
 
 
-def same_face(a: Box, b: Box) -> bool:
+def same_face(a: BoundingBox, b: BoundingBox) -> bool:
     """Whether two boxes are one face's: much of the smaller lies in the other."""
     return _shared(a, b) > 0.4 * min(a[2] * a[3], b[2] * b[3])
 
 
-def alike(a: Box, b: Box) -> bool:
+def alike(a: BoundingBox, b: BoundingBox) -> bool:
     """Whether two boxes are about the same: they share half of what both cover."""
     return _shared(a, b) > (a[2] * a[3] + b[2] * b[3]) / 3
 
 
-def _shared(a: Box, b: Box) -> float:
+def _shared(a: BoundingBox, b: BoundingBox) -> float:
     """The area that two boxes share."""
     width = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
     height = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from ferwatch.errors import WeightsError
 from ferwatch.faces.detection import Sighting
-from ferwatch.utils.native_logs import without_chatter
+from ferwatch.records import BoundingBox
+from ferwatch.utils.native_logs import suppress_native_logs
 
 
 class _InOneThread(FaceDetector):
@@ -42,7 +43,7 @@ class Detector:
                 base_options=BaseOptions(model_asset_buffer=model.read_bytes()),
                 min_detection_confidence=least_score,
             )
-            with without_chatter():
+            with suppress_native_logs():
                 self._detector = _InOneThread.create_from_options(options)
                 self.look(np.zeros((128, 128, 3), np.uint8))  # the first picture makes it talk once more
         except OSError as cause:
@@ -52,7 +53,7 @@ class Detector:
             raise WeightsError(f"{model} is no face detection model that MediaPipe runs: {reason}") from None
 
     def close(self) -> None:
-        with without_chatter():
+        with suppress_native_logs():
             self._detector.close()
 
     def look(self, image: NDArray[Any]) -> list[Sighting]:
@@ -73,6 +74,8 @@ class Detector:
         for face in found:
             at = face.bounding_box
             x, y, w, h = (float(block * side) for side in (at.origin_x, at.origin_y, at.width, at.height))
-            keypoints = np.array([(p.x, p.y) for p in face.keypoints], dtype=np.float32) * size
-            sightings.append(Sighting((x, y, w, h), keypoints, face.categories[0].score, max(w, h) / float(max(size))))
+            landmarks = np.array([(p.x, p.y) for p in face.keypoints], dtype=np.float32) * size
+            sightings.append(
+                Sighting(BoundingBox(x, y, w, h), landmarks, face.categories[0].score, max(w, h) / float(max(size)))
+            )
         return sightings

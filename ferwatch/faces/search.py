@@ -37,8 +37,8 @@ from ferwatch.faces.mediapipe import Detector
 from ferwatch.faces.model_file import find_face_model
 from ferwatch.faces.tiles import Changes, tile_levels
 from ferwatch.faces.track import FACE_SCORE
-from ferwatch.records import Box, Face, Frame
-from ferwatch.utils.prefetch import background
+from ferwatch.records import BoundingBox, Face, Frame, FrameFaces
+from ferwatch.utils.prefetch import prefetch
 
 MOST_FACES = 20
 FACE = 0.5
@@ -63,7 +63,7 @@ FRAMES_AHEAD = 16
 """How many frames are read ahead."""
 
 
-Crops = dict[Box, NDArray[np.uint8]]
+Crops = dict[BoundingBox, NDArray[np.uint8]]
 """Of a frame: crops that are aligned already, by the box of their sighting."""
 
 
@@ -103,7 +103,7 @@ class FaceFinder:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
-    def watch(self, frames: Iterable[Frame]) -> Generator[tuple[int, float, list[Face]], None, None]:
+    def watch(self, frames: Iterable[Frame]) -> Generator[FrameFaces, None, None]:
         """Index, time and faces of each frame of a video, in order, and what may be a face, for the Tracker to decide.
 
         The first frame of every four seconds and the first of a new scene are searched everywhere. In between, the
@@ -114,9 +114,10 @@ class FaceFinder:
         So nothing depends on what came before a multiple of four seconds: a run can be taken up there.
         """
         self._taken = 0
-        with closing(background(self._first_looks(frames), FRAMES_AHEAD)) as looked_at:
+        with closing(prefetch(self._first_looks(frames), FRAMES_AHEAD)) as looked_at:
             for frame, sightings, crops in self._watch(looked_at):
-                yield frame.index, frame.timestamp, [_aligned(frame.image, sighting, crops) for sighting in sightings]
+                faces = tuple(_aligned(frame.image, sighting, crops) for sighting in sightings)
+                yield FrameFaces(frame.index, frame.timestamp, faces, frame.duration)
 
     def _first_looks(self, frames: Iterable[Frame]) -> Iterator[FirstLook]:
         moment, latest = None, 0.0
@@ -131,7 +132,7 @@ class FaceFinder:
                 if ahead:
                     whole = self._first_detector.look(frame.image)
                 if whole and ahead > FRAMES_AHEAD / 2:
-                    crops = {s.box: align(frame.image, s.keypoints) for s in whole if _clear(s, CLEAR_ENOUGH)}
+                    crops = {s.bbox: align(frame.image, s.landmarks) for s in whole if _clear(s, CLEAR_ENOUGH)}
             yield FirstLook(frame, due, new_moment, whole, crops)
 
     def _watch(self, looked_at: Iterable[FirstLook]) -> Iterator[tuple[Frame, list[Sighting], Crops]]:
@@ -149,7 +150,7 @@ class FaceFinder:
             if whole is None:
                 whole = self._detector.look(frame.image)
             new_scene = changes.see(frame.image)
-            before, known = faces, [face.box for face in seen]
+            before, known = faces, [face.bbox for face in seen]
             if new_scene:
                 tiles = changes.all_tiles()
                 faces = self._search(frame.image, whole, tiles)
@@ -167,7 +168,7 @@ class FaceFinder:
                     share = (between.timestamp - latest) / (frame.timestamp - latest)
                     yield between, [_on_the_way(*pair, share) for pair in pairs], {}
             waiting, latest = [], frame.timestamp
-            lost = [face for face in seen if not any(same_face(face.box, other.box) for other in faces)]
+            lost = [face for face in seen if not any(same_face(face.bbox, other.bbox) for other in faces)]
             seen = faces + [face for face in lost if face.score >= SURE]
             yield frame, faces, crops
         yield from self._look_back(waiting, seen)
@@ -178,7 +179,7 @@ class FaceFinder:
         """Frames that waited in vain, with a look at each, and closer at what was seen before and after."""
         for frame in frames:
             whole = self._detector.look(frame.image)
-            yield frame, self._search(frame.image, whole, (), [face.box for face in seen]), {}
+            yield frame, self._search(frame.image, whole, (), [face.bbox for face in seen]), {}
 
     def find(self, image: NDArray[np.uint8], *, small: bool = True) -> list[Face]:
         """The faces of one picture (H, W, 3) BGR, from left to right, at most 20, with face_id 0.
@@ -194,8 +195,8 @@ class FaceFinder:
         self,
         image: NDArray[np.uint8],
         whole: Sequence[Sighting],
-        tiles: Sequence[Box],
-        near: Sequence[Box] | None = None,
+        tiles: Sequence[BoundingBox],
+        near: Sequence[BoundingBox] | None = None,
     ) -> list[Sighting]:
         """The faces of a picture and what may be one, with a score of 0.5 or more.
 
@@ -210,21 +211,22 @@ class FaceFinder:
             sightings += [s._replace(share=0.0) for s in self._look_at(image, tile)]
         sightings = [s for s in distinct(sightings, alike) if s.score >= least_score]
         faces = [s for s in sightings if _clear(s, least_share)]
-        for box in [*(s.box for s in sightings), *(near or ())]:
+        for box in [*(s.bbox for s in sightings), *(near or ())]:
             # What is not sure to be a face may be a thing around one, or a part of one.
-            if any(alike(box, f.box) or (f.score >= SURE and same_face(box, f.box)) for f in faces):
+            if any(alike(box, f.bbox) or (f.score >= SURE and same_face(box, f.bbox)) for f in faces):
                 continue
             if closer := self._look_closer(image, box, twice=thorough):
                 faces.append(closer)
-        faces = [face for face in distinct(faces, same_face) if plausible(face.box, face.keypoints)][:MOST_FACES]
-        return sorted(faces, key=lambda face: face.box[0] + face.box[2] / 2)
+        faces = [face for face in distinct(faces, same_face) if plausible(face.bbox, face.landmarks)][:MOST_FACES]
+        return sorted(faces, key=lambda face: face.bbox[0] + face.bbox[2] / 2)
 
-    def _look_closer(self, image: NDArray[np.uint8], box: Box, twice: bool) -> Sighting | None:
+    def _look_closer(self, image: NDArray[np.uint8], box: BoundingBox, twice: bool) -> Sighting | None:
         """The face at a box, where there is one: the mean of two looks, or only one that is sure. What only resembles a
         face seldom does so at two scales."""
         looks = []
         for share in CLOSE:
-            found = [s for s in self._look_at(image, square_around(box, max(box[2:]) / share)) if same_face(s.box, box)]
+            place = square_around(box, max(box[2:]) / share)
+            found = [s for s in self._look_at(image, place) if same_face(s.bbox, box)]
             if not found or found[0].score < NO_FACE:
                 return None
             looks.append(found[0])
@@ -233,7 +235,7 @@ class FaceFinder:
         face = mean_sighting(looks)
         return face if face.score >= FACE else None
 
-    def _look_at(self, image: NDArray[np.uint8], place: Box) -> list[Sighting]:
+    def _look_at(self, image: NDArray[np.uint8], place: BoundingBox) -> list[Sighting]:
         """What the detector sees in a part of the picture; beyond the picture's edge it sees black."""
         x, y, width, height = map(round, place)
         left, top, right, bottom = max(0, x), max(0, y), min(image.shape[1], x + width), min(image.shape[0], y + height)
@@ -246,8 +248,8 @@ class FaceFinder:
         )
         return [
             Sighting(
-                (s.box[0] + x, s.box[1] + y, *s.box[2:]),
-                s.keypoints + np.array((x, y), dtype=np.float32),
+                BoundingBox(s.bbox.x + x, s.bbox.y + y, s.bbox.width, s.bbox.height),
+                s.landmarks + np.array((x, y), dtype=np.float32),
                 s.score,
                 s.share,
             )
@@ -259,7 +261,7 @@ def _steady(before: Sequence[Sighting], after: Sequence[Sighting]) -> list[tuple
     """Each face of two looks, both from left to right, with itself in the other; None where one came, went or moved."""
     pairs = list(zip(before, after, strict=False))
     if len(before) != len(after) or any(
-        np.abs(np.subtract(one.box, other.box)).max() > STEADY * max(one.box[2:]) for one, other in pairs
+        np.abs(np.subtract(one.bbox, other.bbox)).max() > STEADY * max(one.bbox[2:]) for one, other in pairs
     ):
         return None
     return pairs
@@ -267,10 +269,10 @@ def _steady(before: Sequence[Sighting], after: Sequence[Sighting]) -> list[tuple
 
 def _on_the_way(before: Sighting, after: Sighting, share: float) -> Sighting:
     """A face between two looks, a `share` of the way from one to the other."""
-    box, keypoints, score, size = (
+    box, landmarks, score, size = (
         (1 - share) * np.asarray(a) + share * np.asarray(b) for a, b in zip(before, after, strict=True)
     )
-    return Sighting(tuple(box.tolist()), keypoints, float(score), float(size))
+    return Sighting(BoundingBox(*box.tolist()), landmarks, float(score), float(size))
 
 
 def _clear(sighting: Sighting, least_share: float) -> bool:
@@ -279,5 +281,5 @@ def _clear(sighting: Sighting, least_share: float) -> bool:
 
 
 def _aligned(image: NDArray[np.uint8], sighting: Sighting, crops: Crops) -> Face:
-    crop = crops[sighting.box] if sighting.box in crops else align(image, sighting.keypoints)
-    return Face(sighting.box, sighting.keypoints, sighting.score, crop)
+    crop = crops[sighting.bbox] if sighting.bbox in crops else align(image, sighting.landmarks)
+    return Face(sighting.bbox, sighting.landmarks, sighting.score, crop)

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ferwatch.records import Box
+from ferwatch.records import BoundingBox
 
 SMALLEST_TILE = 64
 """Pixels; a face in a smaller one shows no expression."""
@@ -20,12 +20,12 @@ ROWS, COLUMNS = 9, 16
 """A picture's parts."""
 
 
-def tile_levels(width: int, height: int) -> list[list[Box]]:
+def tile_levels(width: int, height: int) -> list[list[BoundingBox]]:
     """Overlapping squares that cover a picture: of its shorter side, of half of it, and of a quarter in a large one."""
     shorter = min(width, height)
     sides = [shorter, shorter / 2, shorter / 4] if shorter >= 960 else [shorter, shorter / 2]
     return [
-        [(x, y, side, side) for y in _starts(height, side) for x in _starts(width, side)]
+        [BoundingBox(x, y, side, side) for y in _starts(height, side) for x in _starts(width, side)]
         for side in sides
         if side >= SMALLEST_TILE
     ]
@@ -58,17 +58,17 @@ class Changes:
             self._looked = [np.full((ROWS, COLUMNS), -255, np.int16) for _ in self._levels]
         return new
 
-    def all_tiles(self) -> list[Box]:
+    def all_tiles(self) -> list[BoundingBox]:
         return [tile for level in self._levels for tile in level]
 
-    def tiles(self, known: Iterable[Box] = (), at_most: int | None = None) -> list[Box]:
+    def tiles(self, known: Iterable[BoundingBox] = (), at_most: int | None = None) -> list[BoundingBox]:
         """Tiles that cover what has changed, of each size at most so many, most change first.
 
         Around `known` boxes things may move.
         """
         apart = np.ones((ROWS, COLUMNS), bool)
         for x, y, width, height in known:
-            apart[self._parts_of((x - width / 2, y - height / 2, 2 * width, 2 * height))] = False
+            apart[self._parts_of(BoundingBox(x - width / 2, y - height / 2, 2 * width, 2 * height))] = False
         tiles = []
         for level, looked in zip(self._levels, self._looked, strict=True):
             change = np.abs(self._picture - looked) * apart
@@ -82,13 +82,13 @@ class Changes:
                 change[self._parts_of(level[most])] = 0
         return tiles
 
-    def looked_at(self, tiles: Iterable[Box]) -> None:
+    def looked_at(self, tiles: Iterable[BoundingBox]) -> None:
         for tile in tiles:
             for level, looked in zip(self._levels, self._looked, strict=True):
                 if level[0][2] == tile[2]:
                     looked[self._parts_of(tile)] = self._picture[self._parts_of(tile)]
 
-    def _parts_of(self, box: Box) -> tuple[slice, slice]:
+    def _parts_of(self, box: BoundingBox) -> tuple[slice, slice]:
         width, height = self._size
         x, y, w, h = box
         rows = slice(max(0, floor(y / height * ROWS)), max(0, ceil((y + h) / height * ROWS)))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ferwatch.faces.similarity import likeness
-from ferwatch.records import FACE_SIZE, Box, Face
+from ferwatch.records import FACE_SIZE, BoundingBox, Face
 
 FACE_SCORE = 0.7
 """The mean score of sightings in a row from which they are a face; other things that resemble one stay below."""
@@ -23,9 +23,6 @@ SIZE_CHANGE = 2.0
 ANOTHER_FACE = 0.25
 """The likeness below which a face in the expected place is somebody else's. Seconds apart and in changing light, one
 person's was never below 0.32; between people of FER2013 it is 0.18 in the middle."""
-
-Found = tuple[int, float, list[Face]]
-"""Index and time in seconds of a sampled frame, and the faces in it."""
 
 
 @dataclass(eq=False)
@@ -45,7 +42,7 @@ class Track:
 
     def add(self, face: Face, time: float) -> None:
         if time > self.seen:
-            step = (_centre(face.box) - _centre(self.latest.box)) / (time - self.seen)
+            step = (_centre(face.bbox) - _centre(self.latest.bbox)) / (time - self.seen)
             self.velocity = (self.velocity + step) / 2
         self.latest, self.seen = face, time
         self.best = max(self.best, face, key=lambda f: f.score)
@@ -58,12 +55,12 @@ class Track:
     def mismatch(self, face: Face, time: float) -> float | None:
         """How badly a face fits as this track's next, from 0 up; None where it cannot be the same."""
         away = time - self.seen
-        side = max(self.latest.box[2], face.box[2])
-        expected = _centre(self.latest.box) + self.velocity * min(away, 0.5)
-        distance = abs(_centre(face.box) - expected) / side
+        side = max(self.latest.bbox[2], face.bbox[2])
+        expected = _centre(self.latest.bbox) + self.velocity * min(away, 0.5)
+        distance = abs(_centre(face.bbox) - expected) / side
         if distance > min(REACH + REACH_PER_SECOND * away, REACH_AT_MOST):
             return None
-        if side > SIZE_CHANGE * min(self.latest.box[2], face.box[2]):
+        if side > SIZE_CHANGE * min(self.latest.bbox[2], face.bbox[2]):
             return None
         alike = self.likeness(face)
         # Crops of doubtful faces are turned or blurred; they say nothing about who it is.
@@ -72,19 +69,19 @@ class Track:
         return distance + (1 - alike) + (not self.confirmed)
 
 
-def _centre(box: Box) -> complex:
+def _centre(box: BoundingBox) -> complex:
     return complex(box[0] + box[2] / 2, box[1] + box[3] / 2)
 
 
 def _plain_face(face: Face) -> dict[str, Any]:
     crop = base64.b64encode(face.crop.tobytes()).decode()
-    return {"box": list(face.box), "keypoints": face.keypoints.tolist(), "score": face.score, "crop": crop}
+    return {"box": list(face.bbox), "landmarks": face.landmarks.tolist(), "score": face.score, "crop": crop}
 
 
 def _face(plain: dict[str, Any]) -> Face:
     x, y, width, height = plain["box"]
     crop = np.frombuffer(base64.b64decode(plain["crop"]), dtype=np.uint8).reshape(FACE_SIZE, FACE_SIZE)
-    return Face((x, y, width, height), np.array(plain["keypoints"], dtype=np.float32), plain["score"], crop)
+    return Face(BoundingBox(x, y, width, height), np.array(plain["landmarks"], dtype=np.float32), plain["score"], crop)
 
 
 def _plain_track(track: Track) -> dict[str, Any]:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from ferwatch.faces.track import Found, Track, _face, _plain_face, _plain_track, _track
-from ferwatch.records import Face
+from ferwatch.faces.track import Track, _face, _plain_face, _plain_track, _track
+from ferwatch.records import Face, FrameFaces
 
 DECIDE_WITHIN = 0.5
 """Seconds of video for which a frame waits until its faces are decided."""
@@ -34,22 +34,23 @@ class Tracker:
     def __init__(self) -> None:
         self._tracks: list[Track] = []
         self._remembered: list[Track] = []
-        self._waiting: deque[tuple[int, float, list[tuple[Face, Track]]]] = deque()
+        self._waiting: deque[tuple[FrameFaces, list[Track]]] = deque()
         self._next_id = 1
         self._taken, self._time = -1, 0.0
 
-    def track(self, found: Iterable[Found]) -> Iterator[Found]:
+    def track(self, found: Iterable[FrameFaces]) -> Iterator[FrameFaces]:
         """The same frames in the same order with those faces that are, each with its face_id, in the order of the ids.
 
         Times must not decrease. Frames are held back while a face in them is undecided: for half a second of video, or
         for one sample where they lie further apart.
         """
-        for index, time, faces in found:
-            self._take(index, time, faces)
-            yield from self._let_go(time - DECIDE_WITHIN)
+        for frame in found:
+            self._take(frame)
+            yield from self._let_go(frame.timestamp - DECIDE_WITHIN)
         yield from self._let_go(float("inf"))
 
-    def _take(self, index: int, time: float, faces: list[Face]) -> None:
+    def _take(self, frame: FrameFaces) -> None:
+        time, faces = frame.timestamp, frame.faces
         # Where samples lie far apart, a face is lost only when it was missed twice.
         lost_for = max(LOST_FOR, 2.1 * (time - self._time)) if self._taken >= 0 else LOST_FOR
         lost = [track for track in self._tracks if time - track.seen > lost_for]
@@ -62,10 +63,10 @@ class Tracker:
                 shown[id(face)] = Track(face, face, time, time)
                 self._tracks.append(shown[id(face)])
             shown[id(face)].add(face, time)
-        self._waiting.append((index, time, [(face, shown[id(face)]) for face in faces]))
-        self._taken, self._time = index, time
+        self._waiting.append((frame, [shown[id(face)] for face in faces]))
+        self._taken, self._time = frame.index, time
 
-    def _match(self, faces: list[Face], time: float) -> dict[int, Track]:
+    def _match(self, faces: Sequence[Face], time: float) -> dict[int, Track]:
         """The tracks that faces continue, by the faces' id()."""
         impossible = 1e6
         costs = np.full((len(faces), len(self._tracks)), impossible)
@@ -77,19 +78,19 @@ class Tracker:
         pairs = zip(*linear_sum_assignment(costs), strict=True)
         return {id(faces[row]): self._tracks[column] for row, column in pairs if costs[row, column] < impossible}
 
-    def _let_go(self, until: float) -> Iterator[Found]:
+    def _let_go(self, until: float) -> Iterator[FrameFaces]:
         """The frames at the front that are decided, and those up to the time `until`, decided or not."""
         while self._waiting:
-            index, time, shown = self._waiting[0]
-            if time > until and any(not track.confirmed and track in self._tracks for _, track in shown):
+            frame, tracks = self._waiting[0]
+            if frame.timestamp > until and any(not track.confirmed and track in self._tracks for track in tracks):
                 return
             self._waiting.popleft()
             faces = []
-            for face, track in shown:
+            for face, track in zip(frame.faces, tracks, strict=True):
                 if track.confirmed:
                     track.face_id = track.face_id or self._name(track)
                     faces.append(replace(face, face_id=track.face_id))
-            yield index, time, sorted(faces, key=lambda face: face.face_id)
+            yield replace(frame, faces=tuple(sorted(faces, key=lambda face: face.face_id)))
 
     def _name(self, track: Track) -> int:
         """The id of the lost face that this one is most like, if any is like it; else a new one."""
@@ -119,8 +120,8 @@ class Tracker:
             "current": [numbers[track] for track in self._tracks],
             "remembered": [numbers[track] for track in self._remembered],
             "waiting": [
-                [index, time, [[_plain_face(face), numbers[track]] for face, track in shown]]
-                for index, time, shown in self._waiting
+                [f.index, f.timestamp, [[_plain_face(a), numbers[t]] for a, t in zip(f.faces, tracks, strict=True)]]
+                for f, tracks in self._waiting
             ],
         }
 
@@ -133,10 +134,13 @@ class Tracker:
         tracker._tracks = [tracks[number] for number in state["current"]]
         tracker._remembered = [tracks[number] for number in state["remembered"]]
         tracker._waiting = deque(
-            (index, time, [(_face(plain), tracks[number]) for plain, number in shown])
+            (
+                FrameFaces(index, time, tuple(_face(plain) for plain, _ in shown)),
+                [tracks[number] for _, number in shown],
+            )
             for index, time, shown in state["waiting"]
         )
         return tracker
 
     def _tracks_waiting(self) -> Iterator[Track]:
-        return (track for _, _, shown in self._waiting for _, track in shown)
+        return (track for _, tracks in self._waiting for track in tracks)

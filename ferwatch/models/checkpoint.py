@@ -22,7 +22,7 @@ from ferwatch.models.pretrained import FORMAT, read_metadata
 from ferwatch.models.pretrained import shipped_weights as shipped_weights
 from ferwatch.models.registry import Input, find
 from ferwatch.records import EMOTIONS
-from ferwatch.utils.files import whole_file
+from ferwatch.utils.files import atomic_write
 
 PART_BYTES = 48_000_000
 """Larger checkpoints are split, so that each file stays under 50 MB."""
@@ -73,9 +73,9 @@ def save(checkpoint: Checkpoint, path: Path, *, eight_bits: bool = False) -> lis
     }
     files = [path.with_name(name) for name in names]
     for file, part in zip(files, parts, strict=True):
-        with whole_file(file) as beside:
+        with atomic_write(file) as temp_path:
             # Not save_file: that makes files which nobody else may read.
-            beside.write_bytes(save_tensors(part, metadata={"ferwatch": json.dumps(metadata)}))
+            temp_path.write_bytes(save_tensors(part, metadata={"ferwatch": json.dumps(metadata)}))
     return files
 
 

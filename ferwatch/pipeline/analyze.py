@@ -149,13 +149,13 @@ def analyze(
     frames_decoded, warnings = bookmark.finished.frames_decoded, list(bookmark.finished.warnings)
     folder.complete_rows()
 
-    recording = read_frames_csv(folder.rows)
-    duration = reader.info.duration or (float(recording.timestamp[-1]) if len(recording) else 0.0)
+    table = read_frames_csv(folder.rows)
+    duration = reader.info.duration or (float(table.timestamp[-1]) if len(table) else 0.0)
     # What players open beside the timeline has to have its times: of the annotated video, time 0 is `start`.
     plays_alike = annotate and start == 0
     media = "annotated.mp4" if plays_alike else os.path.relpath(video.absolute(), folder.path.absolute())
     timeline = build_timeline(
-        recording,
+        table,
         smoothing=smoothing,
         source=reader.info.path.name,
         video=media,
@@ -170,7 +170,7 @@ def analyze(
             files.append(folder.path / "annotated.mp4")
             warnings += annotate_video(
                 video,
-                recording,
+                table,
                 files[-1],
                 start=start,
                 end=end,
@@ -182,7 +182,7 @@ def analyze(
         frames_decoded=frames_decoded,
         checkpoint=classifier.checkpoint,
         settings={**settings, **settings_of_outputs(exports, annotate, blur_faces, smoothing)},
-        recording=recording,
+        table=table,
         timeline=timeline,
         smoothing=smoothing,
         seconds=watch.seconds,

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ferwatch.errors import OutputError
-from ferwatch.utils.files import whole_file
+from ferwatch.utils.files import atomic_write
 
 
 @dataclass
@@ -38,5 +38,5 @@ def _read(file: Path) -> list[Entry]:
 def _save(entries: Sequence[Entry], file: Path) -> None:
     counts = {state: sum(entry.state == state for entry in entries) for state in ("done", "failed", "pending")}
     content = {"counts": counts, "videos": [asdict(entry) for entry in entries]}
-    with whole_file(file) as beside:
-        beside.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8", "backslashreplace")
+    with atomic_write(file) as temp_path:
+        temp_path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8", "backslashreplace")

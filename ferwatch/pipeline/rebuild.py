@@ -26,7 +26,7 @@ def timeline_again(run: Path, *, smoothing: float | None, exports: Sequence[str]
         raise DataError(
             f"{folder.path} holds an interrupted run; finish it with --resume, or name {folder.partial_rows}"
         )
-    recording = read_frames_csv(rows)
+    table = read_frames_csv(rows)
     source, media, duration, fps = "", "", 0.0, 0.0
     if folder.facts.exists():
         facts = folder.read_facts()
@@ -34,7 +34,7 @@ def timeline_again(run: Path, *, smoothing: float | None, exports: Sequence[str]
         media, duration, fps = facts["timeline"]["media"], facts["timeline"]["duration"], facts["video"]["fps"]
         smoothing = facts["timeline"]["smoothing"] if smoothing is None else smoothing
     timeline = build_timeline(
-        recording,
+        table,
         smoothing=SMOOTHING if smoothing is None else smoothing,
         source=source,
         video=media,

@@ -13,8 +13,8 @@ from typing import Any
 from ferwatch.errors import OutputError
 from ferwatch.faces.search import EVERYWHERE_EVERY
 from ferwatch.faces.tracker import Tracker
-from ferwatch.pipeline.segment import Found
-from ferwatch.utils.files import whole_file
+from ferwatch.records import FrameFaces
+from ferwatch.utils.files import atomic_write
 
 SECONDS_BETWEEN = 1.0
 """Of the clock on the wall, at least, between two bookmarks."""
@@ -45,8 +45,8 @@ class Bookmark:
     """Once the last row is written: what run.json says of the reading."""
 
     def save(self, path: Path) -> None:
-        with whole_file(path) as beside:
-            beside.write_text(json.dumps(asdict(self)), encoding="utf-8")
+        with atomic_write(path) as temp_path:
+            temp_path.write_text(json.dumps(asdict(self)), encoding="utf-8")
 
 
 def read_bookmark(path: Path, settings: Mapping[str, Any]) -> Bookmark:
@@ -89,15 +89,14 @@ class Bookmarks:
         self._next: Bookmark | None = None
         self._saved_at = time.monotonic()
 
-    def before(self, frame: Found) -> None:
+    def before(self, frame: FrameFaces) -> None:
         """To be called with each frame before the tracker takes it in."""
-        index, timestamp, _ = frame
-        period = floor(timestamp / EVERYWHERE_EVERY)
+        period = floor(frame.timestamp / EVERYWHERE_EVERY)
         due = time.monotonic() - self._saved_at > SECONDS_BETWEEN
         if period != self._period and due and self._next is None:
             state = self._tracker.state()
             let_go = self._taken - len(state["waiting"])
-            self._next = Bookmark(self._settings, frame=index, frames_written=let_go, tracker=state)
+            self._next = Bookmark(self._settings, frame=frame.index, frames_written=let_go, tracker=state)
         self._period = period
         self._taken += 1
 

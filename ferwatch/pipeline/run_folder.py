@@ -13,8 +13,8 @@ from ferwatch.errors import DataError, OutputError
 from ferwatch.export.registry import ALWAYS, EXPORTS
 from ferwatch.models.checkpoint import Checkpoint
 from ferwatch.timeline.model import Timeline
-from ferwatch.timeline.table import Recording
-from ferwatch.utils.files import make_folder, whole_file
+from ferwatch.timeline.table import FrameTable
+from ferwatch.utils.files import atomic_write, make_folder
 from ferwatch.utils.version import __version__
 from ferwatch.video.reader import VideoReader
 
@@ -71,9 +71,9 @@ class RunFolder:
     def write_facts(self, facts: Mapping[str, Any]) -> Path:
         """Writes run.json; returns its path."""
         text = json.dumps(facts, indent=2, ensure_ascii=False) + "\n"
-        with whole_file(self.facts) as beside:
+        with atomic_write(self.facts) as temp_path:
             # A file name that is no UTF-8 holds lone surrogates, which JSON knows in this very form: \udcff.
-            beside.write_text(text, encoding="utf-8", errors="backslashreplace")
+            temp_path.write_text(text, encoding="utf-8", errors="backslashreplace")
         return self.facts
 
     def read_facts(self) -> dict[str, Any]:
@@ -93,7 +93,7 @@ def run_facts(
     frames_decoded: int,
     checkpoint: Checkpoint,
     settings: Mapping[str, Any],
-    recording: Recording,
+    table: FrameTable,
     timeline: Timeline,
     smoothing: float,
     seconds: Mapping[str, float],
@@ -127,7 +127,7 @@ def run_facts(
         "counts": {
             "frames_sampled": timeline.summary.sampled_frames,
             "frames_with_faces": timeline.summary.frames_with_faces,
-            "rows": len(recording),
+            "rows": len(table),
             "faces": len(timeline.summary.faces),
             "episodes": timeline.summary.episodes,
         },

@@ -12,10 +12,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ferwatch.records import Face, FaceResult, Frame, FrameResult
-
-Found = tuple[int, float, list[Face]]
-"""index, timestamp and faces of one sampled frame."""
+from ferwatch.records import FaceResult, Frame, FrameFaces, FrameResult
 
 FACES_A_PASS = 16
 """How many faces are gathered for one pass of the classifier, across frames."""
@@ -24,13 +21,13 @@ FACES_A_PASS = 16
 class Finder(Protocol):
     """Finds the faces of frames as they come; faces.FaceFinder is the real one, which reads ahead in a thread."""
 
-    def watch(self, frames: Iterable[Frame]) -> Generator[Found, None, None]: ...
+    def watch(self, frames: Iterable[Frame]) -> Generator[FrameFaces, None, None]: ...
 
 
 class Namer(Protocol):
     """Gives faces their ids over time, and drops what is no face; tracking.Tracker is the real one."""
 
-    def track(self, found: Iterable[Found]) -> Iterator[Found]: ...
+    def track(self, found: Iterable[FrameFaces]) -> Iterator[FrameFaces]: ...
 
 
 def track(
@@ -38,7 +35,7 @@ def track(
     finder: Finder,
     tracker: Namer,
     classifier: Callable[[NDArray[np.uint8]], NDArray[np.float64]],
-    before_tracking: Callable[[Found], None] = lambda frame: None,
+    before_tracking: Callable[[FrameFaces], None] = lambda frame: None,
     passes_at_once: int = 1,
 ) -> Generator[FrameResult, None, None]:
     """Yields one FrameResult for every frame, in their order.
@@ -52,14 +49,14 @@ def track(
         yield from classify(tracker.track(_shown_to(before_tracking, found)), classifier, passes_at_once)
 
 
-def _shown_to(see: Callable[[Found], None], found: Iterable[Found]) -> Iterator[Found]:
+def _shown_to(see: Callable[[FrameFaces], None], found: Iterable[FrameFaces]) -> Iterator[FrameFaces]:
     for frame in found:
         see(frame)
         yield frame
 
 
 def classify(
-    found: Iterable[Found], classifier: Callable[[NDArray[np.uint8]], NDArray[np.float64]], passes_at_once: int = 1
+    found: Iterable[FrameFaces], classifier: Callable[[NDArray[np.uint8]], NDArray[np.float64]], passes_at_once: int = 1
 ) -> Generator[FrameResult, None, None]:
     """Gathers the crops of several frames into one pass of the classifier.
 
@@ -69,9 +66,9 @@ def classify(
     going: deque[Future[list[FrameResult]]] = deque()
     finding = passing = 0.0  # seconds so far
 
-    def answer(frames: list[Found]) -> list[FrameResult]:
+    def answer(frames: list[FrameFaces]) -> list[FrameResult]:
         nonlocal passing
-        crops = [face.crop for _, _, faces in frames for face in faces]
+        crops = [face.crop for frame in frames for face in frame.faces]
         if not crops:
             return _results(frames, ())
         began = perf_counter()
@@ -96,13 +93,13 @@ def classify(
             yield from going.popleft().result()
 
 
-def _gathered(found: Iterable[Found]) -> Iterator[list[Found]]:
+def _gathered(found: Iterable[FrameFaces]) -> Iterator[list[FrameFaces]]:
     """Frames in groups that hold about as many faces as one pass takes."""
-    group: list[Found] = []
+    group: list[FrameFaces] = []
     faces = 0
     for frame in found:
         group.append(frame)
-        faces += len(frame[2])
+        faces += len(frame.faces)
         # Frames without a face must not wait for ever for the next face.
         if faces >= FACES_A_PASS or len(group) >= 4 * FACES_A_PASS:
             yield group
@@ -111,16 +108,17 @@ def _gathered(found: Iterable[Found]) -> Iterator[list[Found]]:
         yield group
 
 
-def _results(found: Iterable[Found], answers: Iterable[NDArray[np.float64]]) -> list[FrameResult]:
+def _results(found: Iterable[FrameFaces], answers: Iterable[NDArray[np.float64]]) -> list[FrameResult]:
     rows = iter(answers)
     return [
         FrameResult(
-            index,
-            timestamp,
+            frame.index,
+            frame.timestamp,
             tuple(
-                FaceResult(face.face_id, face.score, face.box, tuple(next(rows).tolist()))
-                for face in sorted(faces, key=lambda face: face.face_id)
+                FaceResult(face.face_id, face.score, face.bbox, tuple(next(rows).tolist()))
+                for face in sorted(frame.faces, key=lambda face: face.face_id)
             ),
+            frame.duration,
         )
-        for index, timestamp, faces in found
+        for frame in found
     ]

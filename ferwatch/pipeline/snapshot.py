@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ferwatch.errors import DataError, FerwatchError, VideoError
 from ferwatch.faces.search import FaceFinder
 from ferwatch.faces.tracker import DECIDE_WITHIN, Tracker
-from ferwatch.records import Face, Frame
+from ferwatch.records import Face, Frame, FrameFaces
 from ferwatch.utils.timecode import format_time
 from ferwatch.video.reader import VideoReader
 from ferwatch.video.sampling import ROUNDING, Sampling
@@ -64,8 +64,8 @@ def image_moment(path: Path, finder: FaceFinder) -> Moment:
     if image is None:
         raise DataError(f"{path} cannot be read as an image: it is damaged")
     picture = np.asarray(image, np.uint8)
-    ((_, _, faces),) = Tracker().track([(0, 0.0, finder.find(picture))])
-    return Moment(path.name, picture, faces)
+    (found,) = Tracker().track([FrameFaces(0, 0.0, tuple(finder.find(picture)))])
+    return Moment(path.name, picture, list(found.faces))
 
 
 def video_moments(
@@ -82,7 +82,7 @@ def video_moments(
     """
     wanted = [_Wanted(time) for time in times]
     with VideoReader(path, end=max(times) + 2 * DECIDE_WITHIN) as reader:
-        found = {i: faces for i, _, faces in Tracker().track(finder.watch(_samples(reader, wanted, on_frame)))}
+        found = {f.index: list(f.faces) for f in Tracker().track(finder.watch(_samples(reader, wanted, on_frame)))}
     for want in wanted:
         if want.frame is None or want.time > want.last + 1 / reader.info.fps + ROUNDING:
             raise VideoError(f"{path} ends at {format_time(want.last)}: there is no frame at {format_time(want.time)}")

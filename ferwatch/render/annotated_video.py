@@ -11,15 +11,15 @@ import av
 from ferwatch.records import Frame
 from ferwatch.render.draw import Sides, blur, draw
 from ferwatch.render.interpolate import Overlay
-from ferwatch.timeline.table import Recording
-from ferwatch.utils.prefetch import background
+from ferwatch.timeline.table import FrameTable
+from ferwatch.utils.prefetch import prefetch
 from ferwatch.video.reader import VideoReader
 from ferwatch.video.writer import annotated_video, to_picture
 
 
 def annotate_video(
     video: Path,
-    recording: Recording,
+    table: FrameTable,
     out: Path,
     *,
     start: float = 0.0,
@@ -27,14 +27,14 @@ def annotate_video(
     blur_faces: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> list[str]:
-    """Writes every source frame between two times, with the recording's faces drawn in, and the sound of that range.
+    """Writes every source frame between two times, with the table's faces drawn in, and the sound of that range.
 
     Time 0 of the new file is `start`. `progress` is called with the number of frames done since its last call.
     Returns what could not be kept of the source, one line each. Raises VideoError and OutputError.
     """
     with VideoReader(video, start=start, end=end) as reader, annotated_video(out, reader.info, start, end) as writer:
         # Decoding and drawing in one thread, encoding in the other: about the same work.
-        with closing(background(_drawn(reader, recording, blur_faces))) as pictures:
+        with closing(prefetch(_drawn(reader, table, blur_faces))) as pictures:
             for picture, timestamp in pictures:
                 writer.write(picture, timestamp)
                 if progress is not None:
@@ -42,11 +42,11 @@ def annotate_video(
         return writer.warnings
 
 
-def _drawn(frames: Iterable[Frame], recording: Recording, blur_faces: bool) -> Iterator[tuple[av.VideoFrame, float]]:
-    """Each frame with the recording's faces drawn in, as a picture to encode, and its time in seconds."""
-    overlay, hidden = Overlay(recording), Overlay.for_blur(recording)
+def _drawn(frames: Iterable[Frame], table: FrameTable, blur_faces: bool) -> Iterator[tuple[av.VideoFrame, float]]:
+    """Each frame with the table's faces drawn in, as a picture to encode, and its time in seconds."""
+    overlay, hidden = Overlay(table), Overlay.for_blur(table)
     sides: Sides = {}
     for frame in frames:
         if blur_faces:
-            blur(frame.image, (face.box for face in hidden.at(frame.timestamp)))
+            blur(frame.image, (face.bbox for face in hidden.at(frame.timestamp)))
         yield to_picture(draw(frame.image, overlay.at(frame.timestamp), sides)), frame.timestamp

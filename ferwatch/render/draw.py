@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from ferwatch.records import EMOTIONS, Box, FaceResult
+from ferwatch.records import EMOTIONS, BoundingBox, FaceResult
 from ferwatch.render.palette import PALETTE
 
 Picture = NDArray[np.uint8]
@@ -44,11 +44,11 @@ def draw(image: Picture, faces: Sequence[FaceResult], sides: Sides | None = None
     line = max(1, round(height / 200))
     crowded = len(faces) > CROWD
     sides = {} if sides is None else sides
-    charts: list[Box] = []
+    charts: list[BoundingBox] = []
     for face in faces:
         colour = COLOURS[EMOTIONS.index(face.emotion)]
-        left, top = round(face.box[0]), round(face.box[1])
-        right, bottom = round(face.box[0] + face.box[2]), round(face.box[1] + face.box[3])
+        left, top = round(face.bbox[0]), round(face.bbox[1])
+        right, bottom = round(face.bbox[0] + face.bbox[2]), round(face.bbox[1] + face.bbox[3])
         _outline(image, left - line, top - line, right + line, bottom + line, line, INK)
         _outline(image, left, top, right, bottom, line, colour)
 
@@ -72,11 +72,11 @@ def draw(image: Picture, faces: Sequence[FaceResult], sides: Sides | None = None
                 (_within(left, wide, width), bottom + gap),
                 inside,
             )
-            others = [*charts, *(other.box for other in faces if other is not face)]
+            others = [*charts, *(other.bbox for other in faces if other is not face)]
             free = [
                 0 <= x <= width - wide
                 and 0 <= y <= height - high
-                and not any(_meet((x, y, wide, high), other) for other in others)
+                and not any(_meet(BoundingBox(x, y, wide, high), other) for other in others)
                 for x, y in places[:-1]
             ] + [True]
             side = sides.get(face.face_id, 0)
@@ -85,11 +85,11 @@ def draw(image: Picture, faces: Sequence[FaceResult], sides: Sides | None = None
             sides[face.face_id] = side
             x, y = places[side]
             _paste(image, chart, x, y)
-            charts.append((x, y, wide, high))
+            charts.append(BoundingBox(x, y, wide, high))
     return image
 
 
-def blur(image: Picture, boxes: Iterable[Box]) -> Picture:
+def blur(image: Picture, boxes: Iterable[BoundingBox]) -> Picture:
     """Makes the faces in `boxes` unrecognisable, in place, and returns the image.
 
     The box, enlarged to hold the head, keeps no more than the means of 5 x 5 blocks, which nothing can undo.
@@ -106,7 +106,7 @@ def blur(image: Picture, boxes: Iterable[Box]) -> Picture:
     return image
 
 
-def _meet(a: Box, b: Box) -> bool:
+def _meet(a: BoundingBox, b: BoundingBox) -> bool:
     return a[0] < b[0] + b[2] and b[0] < a[0] + a[2] and a[1] < b[1] + b[3] and b[1] < a[1] + a[3]
 
 

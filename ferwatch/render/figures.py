@@ -18,9 +18,9 @@ from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from ferwatch.records import EMOTIONS, Box
+from ferwatch.records import EMOTIONS, BoundingBox
 from ferwatch.render.palette import PALETTE
-from ferwatch.utils.files import whole_file
+from ferwatch.utils.files import atomic_write
 
 WIDTH, HEIGHT, DPI = 12.8, 7.2, 120  # inches: 1536x864 pixels
 LEFT, RIGHT, BOTTOM, TOP = 0.045, 0.955, 0.135, 0.865
@@ -45,8 +45,8 @@ class Picture:
 
     def write(self, path: Path) -> None:
         """Writes it as PNG."""
-        with whole_file(path) as beside:
-            beside.write_bytes(self.png)
+        with atomic_write(path) as temp_path:
+            temp_path.write_bytes(self.png)
 
 
 def slide(title: str, caption: str) -> Figure:
@@ -98,7 +98,7 @@ def show_gray(axes: Axes, crop: NDArray[np.uint8], text: str = "") -> None:
         label(axes, text)
 
 
-def show_frame(axes: Axes, image: NDArray[np.uint8], box: Box, text: str = "") -> None:
+def show_frame(axes: Axes, image: NDArray[np.uint8], box: BoundingBox, text: str = "") -> None:
     """A BGR frame with a face's box."""
     axes.imshow(image[..., ::-1])
     x, y, w, h = box

@@ -1,33 +1,33 @@
-"""Which faces stand where at any time, between the samples of a recording too."""
+"""Which faces stand where at any time, between the samples of a table too."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from ferwatch.records import FaceResult
-from ferwatch.timeline.table import Recording
+from ferwatch.records import BoundingBox, FaceResult
+from ferwatch.timeline.table import FrameTable
 
 
 class Overlay:
-    """Looks up a recording by time. Between two samples of a face its box and probabilities glide.
+    """Looks up a table by time. Between two samples of a face its box and probabilities glide.
 
     `bridge`: seconds between two samples over which a face is taken to have been there all along; never less than two
     sample intervals. `hold`: seconds for which a face stays before the first and after the last sample of such a
     stretch; never less than half a sample interval.
     """
 
-    def __init__(self, recording: Recording, bridge: float = 0.5, hold: float = 0.0) -> None:
-        times = recording.sample_times()
+    def __init__(self, table: FrameTable, bridge: float = 0.5, hold: float = 0.0) -> None:
+        times = table.sample_times()
         interval = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
-        self._recording = recording
+        self._recording = table
         # Times have three decimals, so that a difference of two may be 1 ms too large.
         self._bridge = max(2 * interval, bridge) + 0.001
         self._hold = max(interval / 2, hold) + 0.001
 
     @classmethod
-    def for_blur(cls, recording: Recording) -> Overlay:
+    def for_blur(cls, table: FrameTable) -> Overlay:
         """One that would rather hide a face for too long: a second bridged, half a second before and after."""
-        return cls(recording, bridge=1.0, hold=0.5)
+        return cls(table, bridge=1.0, hold=0.5)
 
     def at(self, timestamp: float) -> list[FaceResult]:
         """The faces at a time in seconds, in the order of their ids."""
@@ -54,6 +54,6 @@ class Overlay:
         rows = self._recording
         score, box, probabilities = (
             ((1 - share) * column[one] + share * column[other]).tolist()
-            for column in (rows.score, rows.box, rows.probabilities)
+            for column in (rows.score, rows.bbox, rows.probabilities)
         )
-        return FaceResult(face_id, score, tuple(box), tuple(probabilities))
+        return FaceResult(face_id, score, BoundingBox(*box), tuple(probabilities))

@@ -1,7 +1,7 @@
 """From rows to a timeline: smoothed probabilities, episodes, and the summary of a run.
 
 All times are whole milliseconds inside this module, which is what frames.csv resolves: comparisons are exact, so
-that a recording whose times are all shifted gives the same episodes, shifted.
+that a table whose times are all shifted gives the same episodes, shifted.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ferwatch.records import Episode
 from ferwatch.timeline.model import LABELS, UNCERTAIN, FaceSummary, Summary, Timeline
 from ferwatch.timeline.segmentation import Piece, runs, segment
 from ferwatch.timeline.smoothing import SMOOTHING, _smooth
-from ferwatch.timeline.table import Recording
+from ferwatch.timeline.table import FrameTable
 
 MINIMUM = 0.5
 """Seconds: the shortest episode. Expressions that people see as such last about 0.5 to 4 s (Ekman & Friesen 1982)."""
@@ -26,7 +26,7 @@ UNCERTAIN_BELOW = 0.3
 
 
 def build_timeline(
-    recording: Recording,
+    table: FrameTable,
     *,
     smoothing: float = SMOOTHING,
     minimum: float = MINIMUM,
@@ -37,7 +37,7 @@ def build_timeline(
     fps: float = 0.0,
     names: Mapping[int, str] | None = None,
 ) -> Timeline:
-    """Smooths a recording and cuts it into episodes.
+    """Smooths a table and cuts it into episodes.
 
     The rows of a face are parted where it is gone, see `stretches`. A stretch is cut into episodes so that the
     probability of their labels, integrated over time, less `smoothing` / 2 for every change is as large as possible,
@@ -56,17 +56,17 @@ def build_timeline(
 
     duration: seconds of the video, 0 where unknown; no episode goes beyond it.
     """
-    times = _milliseconds(recording.timestamp)
-    interval = _sampling_interval(recording)
+    times = _milliseconds(table.timestamp)
+    interval = _sampling_interval(table)
     video_end = round(duration * 1000) or None
-    smoothed = np.full_like(recording.probabilities, np.nan)
+    smoothed = np.full_like(table.probabilities, np.nan)
     episodes: list[Episode] = []
     faces = []
-    for face_id in recording.face_ids:
+    for face_id in table.face_ids:
         own: list[Episode] = []
         on_screen = []
-        for rows in stretches(recording, face_id):
-            at, raw = times[rows], recording.probabilities[rows]
+        for rows in stretches(table, face_id):
+            at, raw = times[rows], table.probabilities[rows]
             edges = _edges(at, interval, video_end)
             weights = np.diff(edges)
             smooth = _smooth(at, weights, raw, smoothing * 1000 / 2)
@@ -91,23 +91,21 @@ def build_timeline(
             )
         )
     summary = Summary(
-        sampled_frames=len(np.unique(recording.frame)),
-        frames_with_faces=len(np.unique(recording.frame[recording.face_id > 0])),
+        sampled_frames=len(np.unique(table.frame)),
+        frames_with_faces=len(np.unique(table.frame[table.face_id > 0])),
         episodes=len(episodes),
         shares=_shares(episodes),
         faces=tuple(faces),
     )
     # A file name may hold bytes that are no text; every export is UTF-8.
     source, video = (name.encode("utf-8", "replace").decode() for name in (source, video))
-    return Timeline(
-        recording, smoothed, tuple(episodes), summary, source, video, duration, fps, _names(names or {}, recording)
-    )
+    return Timeline(table, smoothed, tuple(episodes), summary, source, video, duration, fps, _names(names or {}, table))
 
 
-def _names(given: Mapping[int, str], recording: Recording) -> dict[int, str]:
+def _names(given: Mapping[int, str], table: FrameTable) -> dict[int, str]:
     """A name for every face that fits on a line and belongs to no other."""
     names: dict[int, str] = {}
-    for face_id in recording.face_ids:
+    for face_id in table.face_ids:
         printable = "".join(c if c.isprintable() else " " for c in given.get(face_id, ""))
         name = " ".join(printable.split()) or f"Face {face_id}"
         while name in names.values():
@@ -116,16 +114,16 @@ def _names(given: Mapping[int, str], recording: Recording) -> dict[int, str]:
     return names
 
 
-def stretches(recording: Recording, face_id: int) -> list[NDArray[np.intp]]:
+def stretches(table: FrameTable, face_id: int) -> list[NDArray[np.intp]]:
     """The rows of a face, parted where it was not seen for more than a second (or three sampling intervals)."""
-    rows = np.flatnonzero(recording.face_id == face_id)
-    gone = np.diff(_milliseconds(recording.timestamp[rows])) > max(1000, 3 * _sampling_interval(recording))
+    rows = np.flatnonzero(table.face_id == face_id)
+    gone = np.diff(_milliseconds(table.timestamp[rows])) > max(1000, 3 * _sampling_interval(table))
     return np.split(rows, np.flatnonzero(gone) + 1)
 
 
-def _sampling_interval(recording: Recording) -> int:
+def _sampling_interval(table: FrameTable) -> int:
     """The usual time between two sampled frames, at least a millisecond."""
-    between = np.diff(_milliseconds(recording.sample_times()))
+    between = np.diff(_milliseconds(table.sample_times()))
     return max(1, round(float(np.median(between)))) if len(between) else 1
 
 

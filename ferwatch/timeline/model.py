@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ferwatch.records import EMOTIONS, Episode
-from ferwatch.timeline.table import Recording
+from ferwatch.timeline.table import FrameTable
 
 UNCERTAIN = "uncertain"
 """The label of an episode in which no emotion stands out."""
@@ -20,7 +20,7 @@ LABELS = (*EMOTIONS, UNCERTAIN)
 
 @dataclass(frozen=True)
 class FaceSummary:
-    """One face over the whole recording."""
+    """One face over the whole table."""
 
     face_id: int
     first_seen: float  # seconds
@@ -33,7 +33,7 @@ class FaceSummary:
 
 @dataclass(frozen=True)
 class Summary:
-    """A whole recording; `dataclasses.asdict` of it goes into run.json."""
+    """A whole table; `dataclasses.asdict` of it goes into run.json."""
 
     sampled_frames: int
     frames_with_faces: int
@@ -46,8 +46,8 @@ class Summary:
 class Timeline:
     """All that a table, picture, page or export of one run needs."""
 
-    recording: Recording
-    smoothed: NDArray[np.float64]  # (R, 7), row by row beside recording.probabilities; NaN where there is no face
+    table: FrameTable
+    smoothed: NDArray[np.float64]  # (R, 7), row by row beside table.probabilities; NaN where there is no face
     episodes: tuple[Episode, ...]  # by face_id, then start; of one face they never overlap
     summary: Summary
     source: str = ""  # file name of the video that was analysed, to show

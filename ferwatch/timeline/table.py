@@ -26,14 +26,14 @@ MOST = 1e9
 
 
 @dataclass(frozen=True)
-class Recording:
+class FrameTable:
     """R rows, one per sampled frame and face, in the order of frames.csv; a frame without a face has one, face_id 0."""
 
     frame: NDArray[np.int64]  # (R,)
     timestamp: NDArray[np.float64]  # (R,) seconds
     face_id: NDArray[np.int64]  # (R,) 0: no face in this frame
     score: NDArray[np.float64]  # (R,)
-    box: NDArray[np.float64]  # (R, 4) x, y, w, h in pixels
+    bbox: NDArray[np.float64]  # (R, 4) x, y, w, h in pixels
     probabilities: NDArray[np.float64]  # (R, 7)
 
     def __len__(self) -> int:
@@ -41,16 +41,16 @@ class Recording:
 
     @property
     def face_ids(self) -> list[int]:
-        """Every face of the recording, ascending."""
+        """Every face of the table, ascending."""
         return [int(i) for i in np.unique(self.face_id) if i > 0]
 
-    def of_face(self, face_id: int) -> Recording:
+    def of_face(self, face_id: int) -> FrameTable:
         """The rows of one face."""
         return self.where(self.face_id == face_id)
 
-    def where(self, rows: NDArray[np.bool_]) -> Recording:
+    def where(self, rows: NDArray[np.bool_]) -> FrameTable:
         """The rows that a mask (R,) selects."""
-        return Recording(*(column[rows] for column in vars(self).values()))
+        return FrameTable(*(column[rows] for column in vars(self).values()))
 
     def sample_times(self) -> NDArray[np.float64]:
         """(S,) the time of every sampled frame, with or without a face: one value a frame."""
@@ -66,7 +66,7 @@ def row_of(frame: FrameResult) -> list[list[str]]:
         [
             *place,
             *(str(face.face_id), "1", f"{face.score:.3f}"),
-            *(f"{side:.1f}" for side in face.box),
+            *(f"{side:.1f}" for side in face.bbox),
             *(face.emotion, f"{face.confidence:.4f}"),
             *(f"{p:.4f}" for p in face.probabilities),
         ]
@@ -74,7 +74,7 @@ def row_of(frame: FrameResult) -> list[list[str]]:
     ]
 
 
-def read_frames_csv(path: Path) -> Recording:
+def read_frames_csv(path: Path) -> FrameTable:
     """Reads frames.csv.
 
     Raises DataError, naming the line, where the file is missing, is no frames.csv or holds a value that cannot be.
@@ -97,7 +97,7 @@ def read_frames_csv(path: Path) -> Recording:
         raise DataError(f"{path} cannot be read: {cause}") from None
     table = np.frombuffer(numbers).reshape(-1, 8 + len(EMOTIONS))
     whole = table[:, [0, 2]].astype(np.int64)
-    return Recording(whole[:, 0], table[:, 1], whole[:, 1], table[:, 3], table[:, 4:8], table[:, 8:])
+    return FrameTable(whole[:, 0], table[:, 1], whole[:, 1], table[:, 3], table[:, 4:8], table[:, 8:])
 
 
 def _numbers(line: list[str]) -> list[float]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ferwatch.evaluation.plots import TEST, TRAIN, _finish, _picture
-from ferwatch.utils.files import whole_file
+from ferwatch.utils.files import atomic_write
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Epoch:
 
 def write_curve(path: Path, curve: list[Epoch]) -> None:
     """One line an epoch."""
-    with whole_file(path) as beside, open(beside, "w", encoding="utf-8", newline="") as f:
+    with atomic_write(path) as temp_path, open(temp_path, "w", encoding="utf-8", newline="") as f:
         lines = csv.writer(f, lineterminator="\n")
         lines.writerow([column.name for column in fields(Epoch)])
         lines.writerows([[v if isinstance(v, int) else f"{v:.5g}" for v in astuple(epoch)] for epoch in curve])

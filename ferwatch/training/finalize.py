@@ -23,7 +23,7 @@ from ferwatch.models.registry import find
 from ferwatch.training.curves import Epoch, draw_curves, write_curve
 from ferwatch.training.model_card import Card, write_card
 from ferwatch.training.recipe import Recipe
-from ferwatch.utils.files import whole_file
+from ferwatch.utils.files import atomic_write
 
 
 def finish(
@@ -96,8 +96,8 @@ def finish(
         pictures.append(out / f"{recipe.model}-curve.csv")
     draw_confusion(whole, f"{recipe.model} on PublicTest", pictures[1])
     draw_reliability(probabilities, labels, f"{recipe.model} on PublicTest", pictures[2])
-    with whole_file(out / f"{recipe.model}.md") as beside:
-        beside.write_text(write_card(card), encoding="utf-8")
+    with atomic_write(out / f"{recipe.model}.md") as temp_path:
+        temp_path.write_text(write_card(card), encoding="utf-8")
     return [*files, out / f"{recipe.model}.md", *(picture for picture in pictures if picture.exists())]
 
 

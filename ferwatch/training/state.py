@@ -12,7 +12,7 @@ from ferwatch.errors import DataError
 from ferwatch.models.checkpoint import read_plain
 from ferwatch.training.curves import Epoch
 from ferwatch.training.recipe import Recipe
-from ferwatch.utils.files import whole_file
+from ferwatch.utils.files import atomic_write
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class State:
 
     def save(self, curve: list[Epoch]) -> None:
         """Writes it after an epoch."""
-        with whole_file(self.path) as beside:
+        with atomic_write(self.path) as temp_path:
             torch.save(
                 {
                     "recipe": self.recipe.as_dict(),
@@ -36,7 +36,7 @@ class State:
                     "optimizer": self.optimizer.state_dict(),
                     "curve": [astuple(epoch) for epoch in curve],
                 },
-                beside,
+                temp_path,
             )
 
     def load(self, device: str) -> list[Epoch]:

@@ -10,20 +10,20 @@ from ferwatch.errors import OutputError
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """Yields a place beside `path` to write to; it is renamed to `path` at the end, or removed if an error comes first.
 
     Raises OutputError, naming `path`, where the disk or its permissions refuse.
     """
     # The suffix stays last: writers such as matplotlib and FFmpeg choose their format by it.
-    beside = path.with_name(f".{path.stem}.partial{path.suffix}")
+    temp_path = path.with_name(f".{path.stem}.partial{path.suffix}")
     try:
-        yield beside
-        beside.replace(path)
+        yield temp_path
+        temp_path.replace(path)
     except OSError as cause:
         raise OutputError(f"cannot write {path}: {cause.strerror or cause}") from cause
     finally:
-        beside.unlink(missing_ok=True)
+        temp_path.unlink(missing_ok=True)
 
 
 def make_folder(path: Path) -> None:

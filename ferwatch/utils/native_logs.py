@@ -14,7 +14,7 @@ _CHATTER = re.compile(rb"(INFO: |WARNING: |[IW]\d{4} )")
 
 
 @contextmanager
-def without_chatter() -> Iterator[None]:
+def suppress_native_logs() -> Iterator[None]:
     """Within it, MediaPipe's information and warnings do not reach stderr; none of its own settings does that.
 
     What else is written to stderr appears at the end, unless an exception tells of it in its own words.

@@ -16,7 +16,7 @@ class _End:
     error: BaseException | None
 
 
-def background(items: Iterable[T], size: int = 4) -> Generator[T, None, None]:
+def prefetch(items: Iterable[T], size: int = 4) -> Generator[T, None, None]:
     """Yields `items` in order while a thread prepares up to `size` of them ahead.
 
     An error in the thread is raised here, after the items before it. close() stops the thread and returns when it has
@@ -36,7 +36,7 @@ def background(items: Iterable[T], size: int = 4) -> Generator[T, None, None]:
             end = _End(error)
         ready.put(end)
 
-    thread = threading.Thread(target=work, name="background", daemon=True)
+    thread = threading.Thread(target=work, name="prefetch", daemon=True)
     thread.start()
     try:
         while not isinstance(item := ready.get(), _End):

@@ -15,7 +15,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from ferwatch.errors import OutputError
-from ferwatch.utils.files import whole_file
+from ferwatch.utils.files import atomic_write
 from ferwatch.video.audio import Sound
 from ferwatch.video.source import VideoInfo, open_video, threads_for
 
@@ -47,9 +47,9 @@ def annotated_video(
 
     Raises OutputError where it cannot be written.
     """
-    with whole_file(path) as beside, open_video(info.path) as source:
+    with atomic_write(path) as temp_path, open_video(info.path) as source:
         try:
-            with av.open(f"file:{beside}", "w", format="mp4", options=MP4) as out:
+            with av.open(f"file:{temp_path}", "w", format="mp4", options=MP4) as out:
                 writer = AnnotatedVideo(out, source, info, start, end)
                 yield writer
                 writer.finish()

@@ -3,15 +3,15 @@ import time
 
 import pytest
 
-from ferwatch.utils.prefetch import background
+from ferwatch.utils.prefetch import prefetch
 
 
 def threads() -> int:
-    return sum(thread.name == "background" for thread in threading.enumerate())
+    return sum(thread.name == "prefetch" for thread in threading.enumerate())
 
 
 def test_keeps_the_order():
-    assert list(background(range(1000), 3)) == list(range(1000))
+    assert list(prefetch(range(1000), 3)) == list(range(1000))
 
 
 def test_runs_ahead_of_its_consumer_but_not_without_bound():
@@ -22,7 +22,7 @@ def test_runs_ahead_of_its_consumer_but_not_without_bound():
             made.append(i)
             yield i
 
-    ahead = background(items(), 5)
+    ahead = prefetch(items(), 5)
     assert next(ahead) == 0
     time.sleep(0.2)
     # One with the consumer, five in the queue, one waiting for room.
@@ -35,7 +35,7 @@ def test_an_error_comes_after_the_items_before_it():
         yield from "abc"
         raise ValueError("the fourth")
 
-    ahead = background(items(), 2)
+    ahead = prefetch(items(), 2)
     assert [next(ahead), next(ahead), next(ahead)] == ["a", "b", "c"]
     with pytest.raises(ValueError, match="the fourth"):
         next(ahead)
@@ -53,7 +53,7 @@ def test_a_consumer_that_stops_early_leaves_no_thread(size):
             closed.append(True)
 
     for _ in range(50):
-        ahead = background(items(), size)
+        ahead = prefetch(items(), size)
         for item in ahead:
             if item == 3:
                 break
