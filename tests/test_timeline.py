@@ -23,7 +23,7 @@ def one_face(times: NDArray[np.float64], probabilities: NDArray[np.float64], fac
         timestamp=times,
         face_id=np.full(n, face_id),
         score=np.full(n, 0.9),
-        box=np.tile([10.0, 20.0, 100.0, 100.0], (n, 1)),
+        bbox=np.tile([10.0, 20.0, 100.0, 100.0], (n, 1)),
         probabilities=probabilities,
     )
 
@@ -189,7 +189,7 @@ def test_several_faces_and_their_summary() -> None:
         timestamp=np.repeat(np.arange(100) / 10, 2),
         face_id=np.tile([1, 4], 100),
         score=np.full(200, 0.9),
-        box=np.zeros((200, 4)),
+        bbox=np.zeros((200, 4)),
         probabilities=np.vstack(rows),
     )
     summary = build_timeline(both.where(~((both.face_id == 4) & (both.timestamp > 4.95)))).summary
