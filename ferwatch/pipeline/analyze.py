@@ -18,6 +18,7 @@ from ferwatch.faces.tracker import Tracker
 from ferwatch.models.checkpoint import Checkpoint, load, shipped_weights
 from ferwatch.models.classifier import Classifier, choose_device
 from ferwatch.pipeline import segment as pipeline
+from ferwatch.pipeline.options import TEN_A_SECOND
 from ferwatch.pipeline.resume import Bookmark, Bookmarks, Finished, read_bookmark
 from ferwatch.pipeline.run_folder import RunFolder, run_facts
 from ferwatch.records import FrameResult
@@ -29,8 +30,6 @@ from ferwatch.timeline.table import FramesWriter, read_frames_csv
 from ferwatch.utils.version import __version__
 from ferwatch.video.reader import VideoReader
 from ferwatch.video.sampling import Sampling
-
-TEN_A_SECOND = Sampling(fps=10)
 
 Progress = Callable[[str, int, int], None]
 """Called with the stage ("analysing" or "annotating"), the frames done, and about how many there are; 0: unknown."""

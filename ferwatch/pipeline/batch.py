@@ -16,8 +16,9 @@ from ferwatch.errors import DataError, FerwatchError, OutputError
 from ferwatch.export.combined import write_all_frames
 from ferwatch.models.checkpoint import Checkpoint, load, shipped_weights
 from ferwatch.models.classifier import Classifier, choose_device
-from ferwatch.pipeline.analyze import TEN_A_SECOND, analyze, settings_of_outputs, settings_of_rows
+from ferwatch.pipeline.analyze import analyze, settings_of_outputs, settings_of_rows
 from ferwatch.pipeline.manifest import Entry, _read, _save
+from ferwatch.pipeline.options import TEN_A_SECOND
 from ferwatch.pipeline.resume import read_bookmark
 from ferwatch.pipeline.run_folder import RunFolder
 from ferwatch.timeline.smoothing import SMOOTHING

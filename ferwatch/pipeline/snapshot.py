@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from ferwatch.errors import DataError, FerwatchError, VideoError
 from ferwatch.faces.search import FaceFinder
 from ferwatch.faces.tracker import DECIDE_WITHIN, Tracker
+from ferwatch.pipeline.options import TEN_A_SECOND
 from ferwatch.records import Face, Frame, FrameFaces
 from ferwatch.utils.timecode import format_time
 from ferwatch.video.reader import VideoReader
-from ferwatch.video.sampling import ROUNDING, Sampling
+from ferwatch.video.sampling import ROUNDING
 
-TEN_A_SECOND = Sampling(fps=10)
 NEIGHBOURS = 3
 """Frames kept on either side of a moment, whether sampled or not,"""
 NEARBY = 0.25
