@@ -50,10 +50,10 @@ class Face:
     """Detection score, 0 to 1."""
     crop: NDArray[np.uint8]
     """(48, 48) gray, aligned."""
-    probabilities: tuple[float, ...] = ()
-    """Seven calibrated probabilities in the order of EMOTIONS; empty until the face is classified."""
     face_id: int = 0
     """Identity over time, from 1; 0 until the tracker has assigned one."""
+    probabilities: tuple[float, ...] = ()
+    """Seven calibrated probabilities in the order of EMOTIONS; empty until the face is classified."""
 
 
 @dataclass(frozen=True, slots=True)

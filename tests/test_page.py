@@ -17,7 +17,7 @@ import av
 import numpy as np
 import pytest
 
-from ferwatch.export.registry import page as page_output
+from ferwatch.export import html_page as page_output
 from ferwatch.records import EMOTIONS, Episode, FaceResult, FrameResult
 from ferwatch.render.palette import PALETTE
 from ferwatch.timeline.model import FaceSummary, Summary, Timeline
