@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ferwatch.errors import DataError, FerwatchError, VideoError
 from ferwatch.faces.search import FaceFinder
-from ferwatch.faces.tracker import DECIDE_WITHIN, Tracker
+from ferwatch.faces.tracker import DECISION_SECONDS, FaceTracker
 from ferwatch.pipeline.options import TEN_A_SECOND
 from ferwatch.records import Face, Frame, FrameFaces
 from ferwatch.utils.timecode import format_time
@@ -64,7 +64,7 @@ def image_moment(path: Path, finder: FaceFinder) -> Moment:
     if image is None:
         raise DataError(f"{path} cannot be read as an image: it is damaged")
     picture = np.asarray(image, np.uint8)
-    (found,) = Tracker().track([FrameFaces(0, 0.0, tuple(finder.find(picture)))])
+    (found,) = FaceTracker().track([FrameFaces(0, 0.0, tuple(finder.find(picture)))])
     return Moment(path.name, picture, list(found.faces))
 
 
@@ -81,8 +81,8 @@ def video_moments(
     video's end.
     """
     wanted = [_Wanted(time) for time in times]
-    with VideoReader(path, end=max(times) + 2 * DECIDE_WITHIN) as reader:
-        found = {f.index: list(f.faces) for f in Tracker().track(finder.watch(_samples(reader, wanted, on_frame)))}
+    with VideoReader(path, end=max(times) + 2 * DECISION_SECONDS) as reader:
+        found = {f.index: list(f.faces) for f in FaceTracker().track(finder.watch(_samples(reader, wanted, on_frame)))}
     for want in wanted:
         if want.frame is None or want.time > want.last + 1 / reader.info.fps + ROUNDING:
             raise VideoError(f"{path} ends at {format_time(want.last)}: there is no frame at {format_time(want.time)}")
