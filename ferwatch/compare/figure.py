@@ -94,7 +94,8 @@ def _caption(comparison: Comparison) -> str:
     said = ", ".join(f"{EMOTIONS[i]} {points[i]:+.0f}" for i in marked) or "none"
     return (
         f"Jensen-Shannon divergence {comparison.divergence:.2f} bit. Changes in points beyond "
-        f"{MIN_CHANGE_DEVIATIONS:g} standard deviations of the model's own jitter (whiskers: one, over {_crops(comparison)}): {said}."
+        f"{MIN_CHANGE_DEVIATIONS:g} standard deviations of the model's own jitter (whiskers: one, over "
+        f"{_crops(comparison)}): {said}."
     )
 
 

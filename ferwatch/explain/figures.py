@@ -76,7 +76,8 @@ def answer_picture(trace: Trace, features: Array, temperature: float, probabilit
     figure = slide(
         "The last step: from a vector to seven probabilities",
         f"The face is now {len(features)} numbers. One matrix turns them into seven outputs (logits). The answer is "
-        f"the softmax of the logits divided by the temperature {temperature:.3g}; only differences between logits matter.",
+        f"the softmax of the logits divided by the temperature {temperature:.3g}; only differences between logits "
+        "matter.",
     )
     high = limit(features)
     cmap, low = (SIGNED, -high) if features.min() < 0 else (VALUES, 0.0)

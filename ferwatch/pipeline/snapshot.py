@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ferwatch.errors import DataError, FerwatchError, VideoError
 from ferwatch.faces.search import FaceFinder
-from ferwatch.faces.tracker import DECIDE_WITHIN, Tracker
+from ferwatch.faces.tracker import DECISION_SECONDS, FaceTracker
 from ferwatch.pipeline.options import TEN_A_SECOND
 from ferwatch.records import Face, Frame, FrameFaces
 from ferwatch.utils.timecode import format_time
@@ -65,7 +65,7 @@ def image_snapshot(path: Path, finder: FaceFinder) -> Snapshot:
     if decoded is None:
         raise DataError(f"{path} cannot be read as an image: it is damaged")
     image = np.asarray(decoded, np.uint8)
-    (tracked,) = Tracker().track([FrameFaces(0, 0.0, tuple(finder.find(image)))])
+    (tracked,) = FaceTracker().track([FrameFaces(0, 0.0, tuple(finder.find(image)))])
     return Snapshot(path.name, image, list(tracked.faces))
 
 
@@ -81,9 +81,9 @@ def video_snapshots(path: Path, times: Sequence[float], finder: FaceFinder) -> l
     Raises VideoError where a time lies after the end of the video.
     """
     requests = [_Request(time) for time in times]
-    with VideoReader(path, end=max(times) + 2 * DECIDE_WITHIN) as reader:
+    with VideoReader(path, end=max(times) + 2 * DECISION_SECONDS) as reader:
         samples = _keep_requested(reader, requests)
-        faces_by_index = {tracked.index: list(tracked.faces) for tracked in Tracker().track(finder.watch(samples))}
+        faces_by_index = {tracked.index: list(tracked.faces) for tracked in FaceTracker().track(finder.watch(samples))}
         frame_seconds = 1 / reader.info.fps
     return [_snapshot(path, request, faces_by_index, frame_seconds) for request in requests]
 
