@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 
 from ferwatch.errors import WeightsError
 from ferwatch.faces.align import align
-from ferwatch.faces.search import FaceFinder
+from ferwatch.faces.mediapipe import MediaPipeDetector
+from ferwatch.faces.stream import FaceStream
 from ferwatch.faces.tracker import Tracker
 from ferwatch.models.checkpoint import load, shipped_weights
 from ferwatch.models.classifier import Classifier
@@ -66,8 +67,8 @@ def stages_alone(clip: Path, sampling: Sampling, classifiers: dict[str, Classifi
         for _ in reader:
             pass
         decoded = reader.frames_decoded
-    with VideoReader(clip, sampling) as reader, FaceFinder() as finder, clocks["detect"]:
-        found = list(finder.watch(reader))
+    with VideoReader(clip, sampling) as reader, MediaPipeDetector() as detector, clocks["detect"]:
+        found = list(FaceStream(detector).follow(reader))
     clocks["detect"].cpu -= clocks["decode"].cpu
     faces = {frame.index: frame.faces for frame in found}
     with VideoReader(clip, sampling) as reader:

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from ferwatch.evaluation.evaluate import views
 from ferwatch.evaluation.fer2013 import load as load_faces
-from ferwatch.faces.search import FaceFinder
+from ferwatch.faces.mediapipe import MediaPipeDetector
 from ferwatch.faces.tracker import Tracker
 from ferwatch.models.checkpoint import load
 from ferwatch.models.classifier import Classifier
@@ -156,8 +156,8 @@ def answers(video: Path, corners: NDArray[np.int64], side: int, classify: Classi
     """What the pipeline says of each image that it found, and how many other faces it saw in all frames."""
     found: dict[int, int] = {}
     strangers = 0
-    with VideoReader(video) as reader, FaceFinder() as finder:
-        for result in track(reader, finder, Tracker(), classify):
+    with VideoReader(video) as reader, MediaPipeDetector() as detector:
+        for result in track(reader, detector, Tracker(), classify):
             image, frame = divmod(result.index, HOLD)
             there = [face for face in result.faces if inside(face, corners[image], side)]
             strangers += len(result.faces) - len(there)

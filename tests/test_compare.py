@@ -16,7 +16,7 @@ from PIL import Image
 from ferwatch.cli.main import cli
 from ferwatch.compare.comparison import Side, changes, compare, divergence, faces_to_compare
 from ferwatch.errors import FerwatchError, VideoError
-from ferwatch.faces.search import FaceFinder
+from ferwatch.faces.mediapipe import MediaPipeDetector
 from ferwatch.models.checkpoint import Checkpoint, save
 from ferwatch.models.registry import MODELS
 from ferwatch.pipeline.analyze import track
@@ -85,14 +85,14 @@ def test_one_image_agrees_with_a_run_over_the_same_pixels(
 def test_moments_of_a_video_are_those_of_its_run(clip: Callable[[str], Path], weights: Path) -> None:
     video = clip("single_face.mp4")
     run = list(track(video, weights=weights))
-    with FaceFinder() as finder:
-        early, late = video_moments(video, [0.16, run[12].timestamp], finder)
+    with MediaPipeDetector() as detector:
+        early, late = video_moments(video, [0.16, run[12].timestamp], detector)
         assert [early.time, late.time] == [run[2].timestamp, run[12].timestamp]  # the sample of 0.2 is the nearest
         assert [f.index for f in late.neighbours] == [run[12].index + i for i in (-3, -2, -1, 1, 2, 3)]
         for moment, result in ((early, run[2]), (late, run[12])):
             assert [(f.face_id, f.bbox) for f in moment.faces] == [(f.face_id, f.bbox) for f in result.faces]
         with pytest.raises(VideoError, match=r"ends at 0:02\.\d+: there is no frame at 0:09\.000"):
-            video_moments(video, [0.1, 9.0], finder)
+            video_moments(video, [0.1, 9.0], detector)
 
 
 def test_command_on_a_video(clip: Callable[[str], Path], weights: Path, tmp_path: Path) -> None:
@@ -190,8 +190,8 @@ def test_what_is_an_image(clip: Callable[[str], Path], tmp_path: Path) -> None:
     assert is_image(tmp_path / "über 1.jpg")
     assert not is_image(video)
     assert not is_image(tmp_path / "missing.jpg")
-    with FaceFinder() as finder:
-        assert [f.face_id for f in image_moment(tmp_path / "über 1.jpg", finder).faces] == [1]
+    with MediaPipeDetector() as detector:
+        assert [f.face_id for f in image_moment(tmp_path / "über 1.jpg", detector).faces] == [1]
 
 
 def test_the_reports_pair(weights: Path, tmp_path: Path) -> None:

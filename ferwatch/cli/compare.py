@@ -68,7 +68,7 @@ def compare(
     from ferwatch.compare.comparison import compare as compare_faces
     from ferwatch.compare.comparison import faces_to_compare, look_around, table
     from ferwatch.compare.figure import write_comparison
-    from ferwatch.faces.search import FaceFinder
+    from ferwatch.faces.mediapipe import MediaPipeDetector
     from ferwatch.pipeline.snapshot import image_moment, is_image, video_moments
 
     if weights and all_models:
@@ -83,10 +83,13 @@ def compare(
         raise click.UsageError("give a video with two times (--at T1 --at T2), two images, or one image")
 
     classifiers = _classifiers(model, all_models, weights)
-    with FaceFinder(face_model) as finder:
-        moments = [image_moment(p, finder) for p in inputs] if all(stills) else video_moments(inputs[0], times, finder)
+    with MediaPipeDetector(face_model) as detector:
+        moments = (
+            [image_moment(p, detector) for p in inputs] if all(stills) else video_moments(inputs[0], times, detector)
+        )
         pairs = [
-            (look_around(*left, finder), look_around(*right, finder)) for left, right in faces_to_compare(moments, face)
+            (look_around(*left, detector), look_around(*right, detector))
+            for left, right in faces_to_compare(moments, face)
         ]
     comparisons = [
         [compare_faces(left, right, name, classifier) for name, classifier in classifiers.items()]

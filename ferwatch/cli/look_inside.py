@@ -40,7 +40,7 @@ def look_inside(
     """
     from ferwatch.errors import FerwatchError
     from ferwatch.explain.report import look_inside as look
-    from ferwatch.faces.search import FaceFinder
+    from ferwatch.faces.mediapipe import MediaPipeDetector
     from ferwatch.models.checkpoint import load
     from ferwatch.models.pretrained import shipped_weights
     from ferwatch.pipeline.snapshot import image_moment, is_image, video_moments
@@ -52,8 +52,8 @@ def look_inside(
     if not still and time is None:
         raise click.UsageError(f"give the moment of {source} to look at with --at T")
     checkpoint = load(weights or shipped_weights(model), model)
-    with FaceFinder(face_model) as finder:
-        moment = image_moment(source, finder) if time is None else video_moments(source, [time], finder)[0]
+    with MediaPipeDetector(face_model) as detector:
+        moment = image_moment(source, detector) if time is None else video_moments(source, [time], detector)[0]
     if not moment.faces:
         raise FerwatchError(f"{moment.name}: no face was found; choose another picture or moment")
     face = moment.faces[0] if face_id is None else moment.face(face_id)

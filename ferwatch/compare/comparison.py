@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import jensenshannon
 
 from ferwatch.errors import FerwatchError
-from ferwatch.faces.align import align, similarity
-from ferwatch.faces.search import FaceFinder
+from ferwatch.faces.align import align, similarity_transform
+from ferwatch.faces.detection import FaceDetector
+from ferwatch.faces.search import search_image
 from ferwatch.pipeline.snapshot import Moment
 from ferwatch.records import EMOTIONS, Face, FaceResult, FrameResult
 from ferwatch.video.sampling import ROUNDING
@@ -108,14 +109,14 @@ def faces_to_compare(moments: list[Moment], face_id: int | None = None) -> list[
     return [tuple((moment, moment.face(number)) for moment in moments) for number in common]
 
 
-def look_around(moment: Moment, face: Face, finder: FaceFinder) -> Side:
+def look_around(moment: Moment, face: Face, detector: FaceDetector) -> Side:
     """The face again, from which the model's jitter is measured: in the frames around it; in an image, or where the
     video has no frames close by, from the same picture with the crop shifted by one of its pixels in eight directions.
     """
-    crops = [near.crop for frame in moment.neighbours if (near := _nearest(face, finder.find(frame.image)))]
+    crops = [near.crop for frame in moment.neighbours if (near := _nearest(face, search_image(frame.image, detector)))]
     if len(crops) >= 2:
         return Side(moment, face, np.stack([face.crop, *crops]), "neighbouring frames")
-    pixel = 1 / np.hypot(*similarity(face.landmarks)[:, 0])  # of the crop, in pixels of the picture
+    pixel = 1 / np.hypot(*similarity_transform(face.landmarks)[:, 0])  # of the crop, in pixels of the picture
     steps = [(x, y) for y in (-1, 0, 1) for x in (-1, 0, 1)]
     shifted = [align(moment.image, face.landmarks + np.array(step, np.float32) * np.float32(pixel)) for step in steps]
     return Side(moment, face, np.stack(shifted), "crops shifted by a pixel")

@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ferwatch.errors import DataError, FerwatchError, VideoError
-from ferwatch.faces.search import FaceFinder
+from ferwatch.faces.detection import FaceDetector
+from ferwatch.faces.search import search_image
+from ferwatch.faces.stream import FaceStream
 from ferwatch.faces.tracker import DECIDE_WITHIN, Tracker
 from ferwatch.pipeline.options import TEN_A_SECOND
 from ferwatch.records import Face, Frame, FrameFaces
@@ -55,7 +57,7 @@ def is_image(path: Path) -> bool:
     return path.is_file() and cv2.haveImageReader(str(path))
 
 
-def image_moment(path: Path, finder: FaceFinder) -> Moment:
+def image_moment(path: Path, detector: FaceDetector) -> Moment:
     """An image file and its faces from left to right: those that a run counts in a video of this one picture.
 
     Raises DataError where the file is damaged.
@@ -64,14 +66,14 @@ def image_moment(path: Path, finder: FaceFinder) -> Moment:
     if image is None:
         raise DataError(f"{path} cannot be read as an image: it is damaged")
     picture = np.asarray(image, np.uint8)
-    (found,) = Tracker().track([FrameFaces(0, 0.0, tuple(finder.find(picture)))])
+    (found,) = Tracker().track([FrameFaces(0, 0.0, tuple(search_image(picture, detector)))])
     return Moment(path.name, picture, list(found.faces))
 
 
 def video_moments(
     path: Path,
     times: Sequence[float],
-    finder: FaceFinder,
+    detector: FaceDetector,
     on_frame: Callable[[float], None] = lambda _: None,
 ) -> list[Moment]:
     """A video at each of the given times, in their order: the sample of a run that is nearest.
@@ -82,7 +84,8 @@ def video_moments(
     """
     wanted = [_Wanted(time) for time in times]
     with VideoReader(path, end=max(times) + 2 * DECIDE_WITHIN) as reader:
-        found = {f.index: list(f.faces) for f in Tracker().track(finder.watch(_samples(reader, wanted, on_frame)))}
+        candidates = FaceStream(detector).follow(_samples(reader, wanted, on_frame))
+        found = {f.index: list(f.faces) for f in Tracker().track(candidates)}
     for want in wanted:
         if want.frame is None or want.time > want.last + 1 / reader.info.fps + ROUNDING:
             raise VideoError(f"{path} ends at {format_time(want.last)}: there is no frame at {format_time(want.time)}")
