@@ -12,7 +12,7 @@ from typing import Any
 
 from ferwatch.export.registry import write_timeline
 from ferwatch.faces.mediapipe import MediaPipeDetector
-from ferwatch.faces.tracker import Tracker
+from ferwatch.faces.tracker import FaceTracker
 from ferwatch.models.checkpoint import Checkpoint, load, shipped_weights
 from ferwatch.models.classifier import Classifier, choose_device
 from ferwatch.pipeline import segment as pipeline
@@ -84,7 +84,7 @@ def track(
     """
     with VideoReader(video, sampling, start, end) as reader, MediaPipeDetector(face_model) as detector:
         classifier = Classifier(load(weights or shipped_weights(model), model), choose_device(device), threads)
-        yield from pipeline.track(reader, detector, Tracker(), classifier, passes_at_once=classifier.passes_at_once)
+        yield from pipeline.track(reader, detector, FaceTracker(), classifier, passes_at_once=classifier.passes_at_once)
 
 
 def analyze(
@@ -197,7 +197,7 @@ def _write_rows(
     progress: Progress,
 ) -> None:
     """The partial table, from the bookmark on."""
-    tracker = Tracker.from_state(begin.tracker) if begin.tracker else Tracker()
+    tracker = FaceTracker.from_state(begin.tracker) if begin.tracker else FaceTracker()
     bookmarks = Bookmarks(folder.resume, begin, tracker)
     begin.save(folder.resume)
     reader.skip_before = begin.frame

@@ -13,7 +13,7 @@ from portraits import portrait
 
 from ferwatch.faces.align import align
 from ferwatch.faces.stream import FaceStream
-from ferwatch.faces.tracker import Tracker
+from ferwatch.faces.tracker import FaceTracker
 from ferwatch.records import Frame
 
 
@@ -28,14 +28,14 @@ def frames_of(name: str, every: int = 1) -> Iterator[Frame]:
 
 @pytest.mark.parametrize(("name", "every"), [("single_face.mp4", 1), ("phone.mp4", 3), ("phone.mp4", 50)])
 def test_a_clip_of_one_person_has_one_face_in_every_frame(detector, name, every) -> None:
-    tracked = list(Tracker().track(FaceStream(detector).follow(frames_of(name, every))))
+    tracked = list(FaceTracker().track(FaceStream(detector).follow(frames_of(name, every))))
     assert len(tracked) >= 3
     assert {tuple(f.face_id for f in frame.faces) for frame in tracked} == {(1,)}
 
 
 def test_a_clip_whose_second_half_shows_no_face(detector) -> None:
     """Frames 0 to 71 show a face, 72 to 168 do not, though a blurred title resembles one."""
-    tracked = list(Tracker().track(FaceStream(detector).follow(frames_of("face_noface.mov"))))
+    tracked = list(FaceTracker().track(FaceStream(detector).follow(frames_of("face_noface.mov"))))
     assert [frame.index for frame in tracked] == list(range(169))
     wrong = [frame.index for frame in tracked if bool(frame.faces) != (frame.index < 72)]
     assert len(wrong) <= 3, wrong
@@ -49,7 +49,7 @@ def test_a_face_within_a_thing_that_resembles_a_face_is_not_lost(detector, astro
     picture = cv2.resize(cat, None, fx=1.6, fy=1.6)[:, 40:680].copy()
     x, y = corner
     picture[y : y + 84, x : x + 84] = cv2.resize(astronaut[20:200, 130:310], (84, 84), interpolation=cv2.INTER_AREA)
-    found = list(Tracker().track(FaceStream(detector).follow(Frame(i, i / 10, picture) for i in range(8))))
+    found = list(FaceTracker().track(FaceStream(detector).follow(Frame(i, i / 10, picture) for i in range(8))))
     for frame in found:
         faces = frame.faces
         assert len(faces) == 1
@@ -69,7 +69,7 @@ def two_people(astronaut: np.ndarray, count: int, rate: float, gone: range) -> I
 
 def test_one_of_two_faces_leaves_and_comes_back_within_a_second(detector, astronaut) -> None:
     gone = range(12, 21)
-    tracked = list(Tracker().track(FaceStream(detector).follow(two_people(astronaut, 32, 10, gone))))
+    tracked = list(FaceTracker().track(FaceStream(detector).follow(two_people(astronaut, 32, 10, gone))))
     assert [[f.face_id for f in frame.faces] for frame in tracked] == [[1] if i in gone else [1, 2] for i in range(32)]
 
 
@@ -77,7 +77,7 @@ def test_one_of_two_faces_leaves_and_comes_back_within_a_second(detector, astron
 def test_a_face_is_where_it_is_in_frames_between_two_looks_too(detector, astronaut, rate) -> None:
     """One of the faces moves by a pixel a frame; the other leaves and comes back."""
     gone = range(18, 41)
-    found = list(Tracker().track(FaceStream(detector).follow(two_people(astronaut, 60, rate, gone))))
+    found = list(FaceTracker().track(FaceStream(detector).follow(two_people(astronaut, 60, rate, gone))))
     assert [frame.index for frame in found] == list(range(60))
     at = np.array([frame.faces[0].landmarks - (frame.index, 0) for frame in found])
     assert np.abs(at - np.median(at, axis=0)).max() < 4, "as near as where it is looked at"

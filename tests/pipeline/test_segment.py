@@ -29,7 +29,7 @@ class Detector:
             return []
         landmarks = np.array([(9, 10), (21, 10), (15, 16), (15, 22), (4, 12), (26, 12)], np.float32)
         return [
-            Detection(BoundingBox(40 * n, 0, 30, 30), landmarks + (40 * n, 0), 0.9, 30 / 80)
+            Detection(BoundingBox(40 * n, 0, 30, 30), landmarks + np.float32([40 * n, 0]), 0.9, 30 / 80)
             for n in range(image[0, 0, 0] % 3)
         ]
 
