@@ -27,13 +27,13 @@ from numpy.typing import NDArray
 from ferwatch.errors import WeightsError
 from ferwatch.faces.align import align
 from ferwatch.faces.search import FaceFinder
-from ferwatch.faces.tracker import Tracker
+from ferwatch.faces.tracker import FaceTracker
 from ferwatch.models.checkpoint import load, shipped_weights
 from ferwatch.models.classifier import Classifier
 from ferwatch.pipeline.analyze import analyze
 from ferwatch.pipeline.segment import FACES_A_PASS
 from ferwatch.render.draw import draw
-from ferwatch.render.interpolate import Overlay
+from ferwatch.render.interpolate import FaceInterpolator
 from ferwatch.timeline.table import read_frames_csv
 from ferwatch.video.reader import VideoReader
 from ferwatch.video.sampling import Sampling
@@ -77,7 +77,7 @@ def stages_alone(clip: Path, sampling: Sampling, classifiers: dict[str, Classifi
                     align(frame.image, face.landmarks)
     clocks["detect"].cpu -= clocks["align"].cpu
 
-    named = list(Tracker().track(found))
+    named = list(FaceTracker().track(found))
     crops = [face.crop for frame in named for face in frame.faces]
     for name, classifier in classifiers.items():
         passes = [crops[i : i + FACES_A_PASS] for i in range(0, len(crops), FACES_A_PASS)]
@@ -86,7 +86,7 @@ def stages_alone(clip: Path, sampling: Sampling, classifiers: dict[str, Classifi
             classify_all(classifier, passes)
 
     analyze(clip, scratch / "rows", classifier=some, sampling=sampling, annotate=False)
-    overlay = Overlay(read_frames_csv(scratch / "rows" / "frames.csv"))
+    overlay = FaceInterpolator(read_frames_csv(scratch / "rows" / "frames.csv"))
     sides: dict[int, int] = {}
     with VideoReader(clip) as reader, ExitStack() as ending:
         writer = ending.enter_context(annotated_video(scratch / "alone.mp4", reader.info))

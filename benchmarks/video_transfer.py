@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from ferwatch.evaluation.evaluate import views
 from ferwatch.evaluation.fer2013 import load as load_faces
 from ferwatch.faces.search import FaceFinder
-from ferwatch.faces.tracker import Tracker
+from ferwatch.faces.tracker import FaceTracker
 from ferwatch.models.checkpoint import load
 from ferwatch.models.classifier import Classifier
 from ferwatch.models.pretrained import shipped_weights
@@ -157,7 +157,7 @@ def answers(video: Path, corners: NDArray[np.int64], side: int, classify: Classi
     found: dict[int, int] = {}
     strangers = 0
     with VideoReader(video) as reader, FaceFinder() as finder:
-        for result in track(reader, finder, Tracker(), classify):
+        for result in track(reader, finder, FaceTracker(), classify):
             image, frame = divmod(result.index, HOLD)
             there = [face for face in result.faces if inside(face, corners[image], side)]
             strangers += len(result.faces) - len(there)

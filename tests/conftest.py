@@ -40,6 +40,19 @@ def clip() -> Callable[[str], Path]:
 
 
 @pytest.fixture(scope="session")
+def report() -> Callable[[str], Path]:
+    """The path of a file of the report by its name; skips where the report is not beside the checkout."""
+
+    def find(name: str) -> Path:
+        path = SHARED / "report" / name
+        if not path.exists():
+            pytest.skip(f"{name} is not here: the report's files lie in ../shared/report")
+        return path
+
+    return find
+
+
+@pytest.fixture(scope="session")
 def public_test() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """FER2013's PublicTest, images and labels; skips where the data is not beside the checkout."""
     if not (SHARED / "fer2013" / "expand.py").exists():

@@ -17,7 +17,7 @@ from ferwatch.errors import WeightsError
 from ferwatch.faces import model_file as face_model
 from ferwatch.faces.align import align
 from ferwatch.faces.search import FaceFinder
-from ferwatch.faces.tracker import Tracker
+from ferwatch.faces.tracker import FaceTracker
 from ferwatch.records import Frame
 
 SHARED = Path(__file__).parents[2] / "shared"
@@ -122,14 +122,14 @@ def test_a_face_of_a_face_finder_is_whole(finder, astronaut) -> None:
 
 @pytest.mark.parametrize(("name", "every"), [("single_face.mp4", 1), ("phone.mp4", 3), ("phone.mp4", 50)])
 def test_a_clip_of_one_person_has_one_face_in_every_frame(finder, name, every) -> None:
-    tracked = list(Tracker().track(finder.watch(frames_of(name, every))))
+    tracked = list(FaceTracker().track(finder.watch(frames_of(name, every))))
     assert len(tracked) >= 3
     assert {tuple(f.face_id for f in frame.faces) for frame in tracked} == {(1,)}
 
 
 def test_a_clip_whose_second_half_shows_no_face(finder) -> None:
     """Frames 0 to 71 show a face, 72 to 168 do not, though a blurred title resembles one."""
-    tracked = list(Tracker().track(finder.watch(frames_of("face_noface.mov"))))
+    tracked = list(FaceTracker().track(finder.watch(frames_of("face_noface.mov"))))
     assert [frame.index for frame in tracked] == list(range(169))
     wrong = [frame.index for frame in tracked if bool(frame.faces) != (frame.index < 72)]
     assert len(wrong) <= 3, wrong
@@ -143,7 +143,7 @@ def test_a_face_within_a_thing_that_resembles_a_face_is_not_lost(finder, astrona
     picture = cv2.resize(cat, None, fx=1.6, fy=1.6)[:, 40:680].copy()
     x, y = corner
     picture[y : y + 84, x : x + 84] = cv2.resize(astronaut[20:200, 130:310], (84, 84), interpolation=cv2.INTER_AREA)
-    found = list(Tracker().track(finder.watch(Frame(i, i / 10, picture) for i in range(8))))
+    found = list(FaceTracker().track(finder.watch(Frame(i, i / 10, picture) for i in range(8))))
     for frame in found:
         faces = frame.faces
         assert len(faces) == 1
@@ -163,7 +163,7 @@ def two_people(astronaut: np.ndarray, count: int, rate: float, gone: range) -> I
 
 def test_one_of_two_faces_leaves_and_comes_back_within_a_second(finder, astronaut) -> None:
     gone = range(12, 21)
-    tracked = list(Tracker().track(finder.watch(two_people(astronaut, 32, 10, gone))))
+    tracked = list(FaceTracker().track(finder.watch(two_people(astronaut, 32, 10, gone))))
     assert [[f.face_id for f in frame.faces] for frame in tracked] == [[1] if i in gone else [1, 2] for i in range(32)]
 
 
@@ -171,7 +171,7 @@ def test_one_of_two_faces_leaves_and_comes_back_within_a_second(finder, astronau
 def test_a_face_is_where_it_is_in_frames_between_two_looks_too(finder, astronaut, rate) -> None:
     """One of the faces moves by a pixel a frame; the other leaves and comes back."""
     gone = range(18, 41)
-    found = list(Tracker().track(finder.watch(two_people(astronaut, 60, rate, gone))))
+    found = list(FaceTracker().track(finder.watch(two_people(astronaut, 60, rate, gone))))
     assert [frame.index for frame in found] == list(range(60))
     at = np.array([frame.faces[0].landmarks - (frame.index, 0) for frame in found])
     assert np.abs(at - np.median(at, axis=0)).max() < 4, "as near as where it is looked at"

@@ -42,7 +42,7 @@ from ferwatch.utils.prefetch import prefetch
 
 MOST_FACES = 20
 FACE = 0.5
-"""The mean score of two closer looks from which there may be a face; the Tracker asks for more before it counts one."""
+"""The mean score of two closer looks from which there may be a face; the tracker asks for more before it counts one."""
 NO_FACE = 0.4
 """The score of a closer look below which there is none."""
 POSSIBLE = 0.2
@@ -104,7 +104,7 @@ class FaceFinder:
         self.close()
 
     def watch(self, frames: Iterable[Frame]) -> Generator[FrameFaces, None, None]:
-        """Index, time and faces of each frame of a video, in order, and what may be a face, for the Tracker to decide.
+        """Index, time and faces of each frame of a video, in order, and what may be a face, for the tracker to decide.
 
         The first frame of every four seconds and the first of a new scene are searched everywhere. In between, the
         finder looks at the whole picture, closer where it saw a face since, and five times a second where most has

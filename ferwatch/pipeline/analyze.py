@@ -14,7 +14,7 @@ import cv2
 
 from ferwatch.export.registry import write_timeline
 from ferwatch.faces.search import FaceFinder
-from ferwatch.faces.tracker import Tracker
+from ferwatch.faces.tracker import FaceTracker
 from ferwatch.models.checkpoint import Checkpoint, load, shipped_weights
 from ferwatch.models.classifier import Classifier, choose_device
 from ferwatch.pipeline import segment as pipeline
@@ -87,7 +87,7 @@ def track(
     cv2.setNumThreads(1)  # the stages run side by side; threads within each would only get into each other's way
     with VideoReader(video, sampling, start, end) as reader, FaceFinder(face_model) as finder:
         classifier = Classifier(load(weights or shipped_weights(model), model), choose_device(device), threads)
-        yield from pipeline.track(reader, finder, Tracker(), classifier, passes_at_once=classifier.passes_at_once)
+        yield from pipeline.track(reader, finder, FaceTracker(), classifier, passes_at_once=classifier.passes_at_once)
 
 
 def analyze(
@@ -201,7 +201,7 @@ def _write_rows(
     progress: Progress,
 ) -> None:
     """The partial table, from the bookmark on."""
-    tracker = Tracker.from_state(begin.tracker) if begin.tracker else Tracker()
+    tracker = FaceTracker.from_state(begin.tracker) if begin.tracker else FaceTracker()
     bookmarks = Bookmarks(folder.resume, begin, tracker)
     begin.save(folder.resume)
     reader.skip_before = begin.frame

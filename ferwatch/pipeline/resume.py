@@ -12,7 +12,7 @@ from typing import Any
 
 from ferwatch.errors import OutputError
 from ferwatch.faces.search import EVERYWHERE_EVERY
-from ferwatch.faces.tracker import Tracker
+from ferwatch.faces.tracker import FaceTracker
 from ferwatch.records import FrameFaces
 from ferwatch.utils.files import atomic_write
 
@@ -40,7 +40,7 @@ class Bookmark:
     offset: int = 0
     """Bytes of the partial table that hold the rows of those frames."""
     tracker: dict[str, Any] | None = None
-    """Tracker.state() before it took in `frame`; None: nothing was taken in yet."""
+    """FaceTracker.state() before it took in `frame`; None: nothing was taken in yet."""
     finished: Finished | None = None
     """Once the last row is written: what run.json says of the reading."""
 
@@ -80,7 +80,7 @@ class Bookmarks:
     cut off and written again.
     """
 
-    def __init__(self, path: Path, begin: Bookmark, tracker: Tracker) -> None:
+    def __init__(self, path: Path, begin: Bookmark, tracker: FaceTracker) -> None:
         self._path = path
         self._settings = begin.settings
         self._tracker = tracker

@@ -25,7 +25,7 @@ class Finder(Protocol):
 
 
 class Namer(Protocol):
-    """Gives faces their ids over time, and drops what is no face; tracking.Tracker is the real one."""
+    """Gives faces their ids over time, and drops what is no face; tracking.FaceTracker is the real one."""
 
     def track(self, found: Iterable[FrameFaces]) -> Iterator[FrameFaces]: ...
 

@@ -1,4 +1,4 @@
-"""One colour per emotion, the same in the annotated video, the timeline picture and the page."""
+"""The colour of each emotion, the same in the annotated video, the timeline picture and the page."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ PALETTE: dict[str, str] = {
 }
 """RGB hex of every name in records.EMOTIONS, and of "uncertain".
 
-After Okabe and Ito, "Color Universal Design" (2008), with a yellow that also shows on white and two greys for the
-states that are no expression. Any two differ by CIEDE2000 of 10 or more for normal sight and for protanopes,
+After Okabe and Ito, "Color Universal Design" (2008), with a yellow that also shows on white and a grey each for
+"neutral" and "uncertain". Any two differ by CIEDE2000 of 10 or more for normal sight and for protanopes,
 deuteranopes and tritanopes (simulated after Machado et al. 2009).
 """
 
