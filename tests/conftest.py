@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+pytest_plugins = ["page_fixtures"]
+
 ROOT = Path(__file__).parents[1]
 DEMO = ROOT / "samples" / "demo.mp4"
 SHARED = ROOT.parent / "shared"
