@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from ferwatch.faces.mediapipe import MediaPipeDetector
 
+pytest_plugins = ["page_fixtures"]
+
 ROOT = Path(__file__).parents[1]
 DEMO = ROOT / "samples" / "demo.mp4"
 SHARED = ROOT.parent / "shared"

@@ -23,7 +23,7 @@ from ferwatch.records import FrameResult
 from ferwatch.render.annotated_video import annotate_video
 from ferwatch.timeline.build import build_timeline
 from ferwatch.timeline.model import Summary, Timeline
-from ferwatch.timeline.smoothing import SMOOTHING
+from ferwatch.timeline.smoothing import SMOOTHING_SECONDS
 from ferwatch.timeline.table import FramesWriter, read_frames_csv
 from ferwatch.utils.version import __version__
 from ferwatch.video.reader import VideoReader
@@ -98,7 +98,7 @@ def analyze(
     exports: Sequence[str] = (),
     annotate: bool = True,
     blur_faces: bool = False,
-    smoothing: float = SMOOTHING,
+    smoothing: float = SMOOTHING_SECONDS,
     weights: Path | None = None,
     face_model: Path | None = None,
     device: str = "auto",

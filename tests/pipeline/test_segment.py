@@ -63,7 +63,7 @@ class DearClassifier:
     def __call__(self, crops: NDArray[np.uint8]) -> NDArray[np.float64]:
         self.going += 1
         self.most = max(self.most, self.going)
-        time.sleep(0.02)
+        time.sleep(0.2)
         self.going -= 1
         return classifier(crops)
 
