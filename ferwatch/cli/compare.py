@@ -73,7 +73,7 @@ def compare(
     from ferwatch.compare.comparison import compare as compare_faces
     from ferwatch.compare.comparison import faces_to_compare, sample_jitter, table
     from ferwatch.compare.figure import write_comparison
-    from ferwatch.faces.search import FaceFinder
+    from ferwatch.faces.mediapipe import MediaPipeDetector
     from ferwatch.pipeline.snapshot import image_snapshot, is_image, video_snapshots
 
     if weights and all_models:
@@ -88,13 +88,13 @@ def compare(
         raise click.UsageError("give a video with two times (--at T1 --at T2), two images, or one image")
 
     classifiers = _classifiers(model, all_models, weights)
-    with FaceFinder(face_model) as finder:
+    with MediaPipeDetector(face_model) as detector:
         if all(stills):
-            snapshots = [image_snapshot(path, finder) for path in inputs]
+            snapshots = [image_snapshot(path, detector) for path in inputs]
         else:
-            snapshots = video_snapshots(inputs[0], times, finder)
+            snapshots = video_snapshots(inputs[0], times, detector)
         pairs = [
-            (sample_jitter(*left, finder), sample_jitter(*right, finder))
+            (sample_jitter(*left, detector), sample_jitter(*right, detector))
             for left, right in faces_to_compare(snapshots, face)
         ]
     comparisons = [

@@ -40,7 +40,7 @@ def look_inside(
     """
     from ferwatch.errors import FerwatchError
     from ferwatch.explain.report import look_inside as look
-    from ferwatch.faces.search import FaceFinder
+    from ferwatch.faces.mediapipe import MediaPipeDetector
     from ferwatch.models.checkpoint import load
     from ferwatch.models.pretrained import shipped_weights
     from ferwatch.pipeline.snapshot import image_snapshot, is_image, video_snapshots
@@ -52,11 +52,11 @@ def look_inside(
     if not still and time is None:
         raise click.UsageError(f"{source} is a video: give the time to look at with --at T")
     checkpoint = load(weights or shipped_weights(model), model)
-    with FaceFinder(face_model) as finder:
+    with MediaPipeDetector(face_model) as detector:
         if time is None:
-            snapshot = image_snapshot(source, finder)
+            snapshot = image_snapshot(source, detector)
         else:
-            (snapshot,) = video_snapshots(source, [time], finder)
+            (snapshot,) = video_snapshots(source, [time], detector)
     if not snapshot.faces:
         raise FerwatchError(f"{snapshot.name}: no face was found; choose another picture or time")
     face = snapshot.faces[0] if face_id is None else snapshot.face(face_id)
