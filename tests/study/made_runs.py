@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ferwatch.records import EMOTIONS, BoundingBox, FaceResult, FrameResult
-from ferwatch.timeline.table import COLUMNS, row_of
+from ferwatch.timeline.table import COLUMNS, rows_of
 
 FPS = 10
 STRENGTH = 0.82
@@ -31,7 +31,7 @@ def make_run(folder: Path, video: str, episodes: Sequence[tuple[int, str, float,
             faces = tuple(
                 FaceResult(face, 0.9, BoundingBox(10, 10, 40, 40), _shows(emotion)) for face, emotion in showing
             )
-            out.writerows(row_of(FrameResult(3 * number, at, faces)))
+            out.writerows(rows_of(FrameResult(3 * number, at, faces)))
     with open(folder / "episodes.csv", "w", encoding="utf-8", newline="") as file:
         out = csv.writer(file, lineterminator="\n")
         names = ("mean_confidence", "peak_time", "peak_confidence")
