@@ -116,7 +116,8 @@ class FaceFinder:
         self._taken = 0
         with closing(prefetch(self._first_looks(frames), FRAMES_AHEAD)) as looked_at:
             for frame, sightings, crops in self._watch(looked_at):
-                faces = tuple(_aligned(frame.image, sighting, crops) for sighting in sightings)
+                aligned = (_aligned(frame.image, sighting, crops) for sighting in sightings)
+                faces = tuple(face.placed(frame.placement) for face in aligned)
                 yield FrameFaces(frame.index, frame.timestamp, faces, frame.duration)
 
     def _first_looks(self, frames: Iterable[Frame]) -> Iterator[FirstLook]:
