@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ferwatch.export.registry import EXPORTS
 from ferwatch.utils.timecode import parse_time
 
 if TYPE_CHECKING:
     from ferwatch.pipeline.analyze import Run
     from ferwatch.video.sampling import Sampling
-
-EXPORTS = ("json", "parquet", "vtt", "srt", "eaf", "tsv", "boris", "html")
 
 
 class Time(click.ParamType):
@@ -40,7 +39,7 @@ HOW = (
     ),
     click.option("--all-frames", is_flag=True, help="Every frame."),
     click.option(
-        "--export", "exports", multiple=True, type=click.Choice(EXPORTS), help="One more file; may be repeated."
+        "--export", "exports", multiple=True, type=click.Choice(list(EXPORTS)), help="One more file; may be repeated."
     ),
     click.option("--no-video", is_flag=True, help="Do not write annotated.mp4."),
     click.option(
@@ -93,7 +92,7 @@ def run(
     """
     from ferwatch.cli.progress import ProgressBars
     from ferwatch.pipeline.analyze import analyze
-    from ferwatch.timeline.smoothing import SMOOTHING
+    from ferwatch.timeline.smoothing import SMOOTHING_SECONDS
 
     sampling = chosen_sampling(sample_fps, every, interval, all_frames)
     with ProgressBars(hidden=quiet) as bars:
@@ -101,7 +100,7 @@ def run(
             video,
             sampling=sampling,
             annotate=not no_video,
-            smoothing=SMOOTHING if smoothing is None else smoothing,
+            smoothing=SMOOTHING_SECONDS if smoothing is None else smoothing,
             progress=bars.update,
             **options,
         )

@@ -10,11 +10,9 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import cv2
-
 from ferwatch.export.registry import write_timeline
-from ferwatch.faces.search import FaceFinder
-from ferwatch.faces.tracker import Tracker
+from ferwatch.faces.mediapipe import MediaPipeDetector
+from ferwatch.faces.tracker import FaceTracker
 from ferwatch.models.checkpoint import Checkpoint, load, shipped_weights
 from ferwatch.models.classifier import Classifier, choose_device
 from ferwatch.pipeline import segment as pipeline
@@ -25,7 +23,7 @@ from ferwatch.records import FrameResult
 from ferwatch.render.annotated_video import annotate_video
 from ferwatch.timeline.build import build_timeline
 from ferwatch.timeline.model import Summary, Timeline
-from ferwatch.timeline.smoothing import SMOOTHING
+from ferwatch.timeline.smoothing import SMOOTHING_SECONDS
 from ferwatch.timeline.table import FramesWriter, read_frames_csv
 from ferwatch.utils.version import __version__
 from ferwatch.video.reader import VideoReader
@@ -84,10 +82,9 @@ def track(
         weights: other weights of this model than the shipped ones.
     Raises VideoError or WeightsError.
     """
-    cv2.setNumThreads(1)  # the stages run side by side; threads within each would only get into each other's way
-    with VideoReader(video, sampling, start, end) as reader, FaceFinder(face_model) as finder:
+    with VideoReader(video, sampling, start, end) as reader, MediaPipeDetector(face_model) as detector:
         classifier = Classifier(load(weights or shipped_weights(model), model), choose_device(device), threads)
-        yield from pipeline.track(reader, finder, Tracker(), classifier, passes_at_once=classifier.passes_at_once)
+        yield from pipeline.track(reader, detector, FaceTracker(), classifier, passes_at_once=classifier.passes_at_once)
 
 
 def analyze(
@@ -101,7 +98,7 @@ def analyze(
     exports: Sequence[str] = (),
     annotate: bool = True,
     blur_faces: bool = False,
-    smoothing: float = SMOOTHING,
+    smoothing: float = SMOOTHING_SECONDS,
     weights: Path | None = None,
     face_model: Path | None = None,
     device: str = "auto",
@@ -128,7 +125,6 @@ def analyze(
     """
     video = Path(video)
     watch = Stopwatch()
-    cv2.setNumThreads(1)  # as in `track`
     folder = RunFolder(Path(out) if out else Path(f"{video.stem}-ferwatch"))
     with VideoReader(video, sampling, start, end) as reader:
         if classifier is None:
@@ -140,8 +136,8 @@ def analyze(
         else:
             folder.prepare(overwrite=overwrite)
         if bookmark.finished is None:
-            with watch.time("analysis"), FaceFinder(face_model) as finder:
-                _write_rows(reader, finder, classifier, folder, bookmark, progress)
+            with watch.time("analysis"), MediaPipeDetector(face_model) as detector:
+                _write_rows(reader, detector, classifier, folder, bookmark, progress)
             bookmark = replace(bookmark, finished=Finished(reader.frames_decoded, tuple(reader.warnings)))
             bookmark.save(folder.resume)
     assert bookmark.finished is not None
@@ -194,21 +190,21 @@ def analyze(
 
 def _write_rows(
     reader: VideoReader,
-    finder: FaceFinder,
+    detector: MediaPipeDetector,
     classifier: Classifier,
     folder: RunFolder,
     begin: Bookmark,
     progress: Progress,
 ) -> None:
     """The partial table, from the bookmark on."""
-    tracker = Tracker.from_state(begin.tracker) if begin.tracker else Tracker()
+    tracker = FaceTracker.from_state(begin.tracker) if begin.tracker else FaceTracker()
     bookmarks = Bookmarks(folder.resume, begin, tracker)
     begin.save(folder.resume)
     reader.skip_before = begin.frame
     total = _frames_ahead(reader)
     with FramesWriter(folder.rows, resume_at=begin.offset) as rows:
         results = pipeline.track(
-            reader, finder, tracker, classifier, bookmarks.before, passes_at_once=classifier.passes_at_once
+            reader, detector, tracker, classifier, bookmarks.before, passes_at_once=classifier.passes_at_once
         )
         for frames, result in enumerate(results, start=begin.frames_written + 1):
             rows.write(result)

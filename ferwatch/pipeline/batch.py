@@ -21,7 +21,7 @@ from ferwatch.pipeline.manifest import Entry, _read, _save
 from ferwatch.pipeline.options import TEN_A_SECOND
 from ferwatch.pipeline.resume import read_bookmark
 from ferwatch.pipeline.run_folder import RunFolder
-from ferwatch.timeline.smoothing import SMOOTHING
+from ferwatch.timeline.smoothing import SMOOTHING_SECONDS
 from ferwatch.utils.files import make_folder
 from ferwatch.video.sampling import Sampling
 
@@ -43,7 +43,7 @@ class Settings:
     exports: tuple[str, ...] = ()
     annotate: bool = True
     blur_faces: bool = False
-    smoothing: float = SMOOTHING
+    smoothing: float = SMOOTHING_SECONDS
     weights: Path | None = None
     face_model: Path | None = None
     device: str = "auto"

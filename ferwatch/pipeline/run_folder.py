@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ferwatch.errors import DataError, OutputError
-from ferwatch.export.registry import ALWAYS, EXPORTS
+from ferwatch.export.registry import run_files
 from ferwatch.models.checkpoint import Checkpoint
 from ferwatch.timeline.model import Timeline
 from ferwatch.timeline.table import FrameTable
@@ -20,8 +20,7 @@ from ferwatch.video.reader import VideoReader
 
 OF_A_RUN = (
     *("frames.partial.csv", "resume.json", "frames.csv", "run.json", "annotated.mp4"),
-    *ALWAYS,
-    *(file for file, _ in EXPORTS.values()),
+    *run_files(),
 )
 """Every file that a run may leave; nothing else in the folder is ever touched."""
 
