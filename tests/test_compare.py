@@ -13,13 +13,13 @@ import torch
 from click.testing import CliRunner
 from PIL import Image
 
+from ferwatch import track
 from ferwatch.cli.main import cli
 from ferwatch.compare.comparison import Side, changes, compare, divergence, faces_to_compare
 from ferwatch.errors import FerwatchError, VideoError
 from ferwatch.faces.search import FaceFinder
 from ferwatch.models.checkpoint import Checkpoint, save
 from ferwatch.models.registry import MODELS
-from ferwatch.pipeline.analyze import track
 from ferwatch.pipeline.snapshot import Moment, image_moment, is_image, video_moments
 from ferwatch.records import EMOTIONS, Face, FaceResult, FrameResult
 

@@ -32,13 +32,19 @@ EXPORTS: dict[str, tuple[str, Writer]] = {
 """Format of --export -> its file name and how it is written. Subtitles are named so that players find them."""
 
 
-def write_timeline(folder: Path, timeline: Timeline, exports: Iterable[str] = ()) -> list[Path]:
+def write_timeline(
+    folder: Path,
+    timeline: Timeline,
+    exports: Iterable[str] = (),
+    progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
+) -> list[Path]:
     """Writes episodes.csv, timeline.png and these exports into a run folder; each appears whole or not at all.
 
     Returns their paths. Raises OutputError where one cannot be written.
     """
     files = {**ALWAYS, **dict(EXPORTS[name] for name in exports)}
-    for name, write in files.items():
+    for number, (name, write) in enumerate(files.items(), 1):
         with atomic_write(folder / name) as temp_path:
             write(temp_path, timeline)
+        progress("timeline", number, len(files))
     return [folder / name for name in files]
