@@ -10,6 +10,7 @@ import weakref
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from functools import lru_cache
+from inspect import GEN_CLOSED, getgeneratorstate
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -247,5 +248,5 @@ def _close_tracks() -> None:
         try:
             results.close()
         except ValueError:  # it is at work in a daemon thread, and ends there at its next result
-            while results.gi_frame is not None and time.monotonic() < deadline:
+            while getgeneratorstate(results) != GEN_CLOSED and time.monotonic() < deadline:
                 time.sleep(0.01)
