@@ -26,8 +26,9 @@ from numpy.typing import NDArray
 
 from ferwatch.errors import WeightsError
 from ferwatch.faces.align import align
-from ferwatch.faces.search import FaceFinder
-from ferwatch.faces.tracker import Tracker
+from ferwatch.faces.mediapipe import MediaPipeDetector
+from ferwatch.faces.stream import FaceStream
+from ferwatch.faces.tracker import FaceTracker
 from ferwatch.models.checkpoint import load, shipped_weights
 from ferwatch.models.classifier import Classifier
 from ferwatch.pipeline.analyze import write_run
@@ -68,8 +69,8 @@ def stages_alone(clip: Path, sampling: Sampling, classifiers: dict[str, Classifi
         for _ in reader:
             pass
         decoded = reader.frames_decoded
-    with VideoReader(clip, sampling) as reader, FaceFinder() as finder, clocks["detect"]:
-        found = list(finder.watch(reader))
+    with VideoReader(clip, sampling) as reader, MediaPipeDetector() as detector, clocks["detect"]:
+        found = list(FaceStream(detector).follow(reader))
     clocks["detect"].cpu -= clocks["decode"].cpu
     faces = {frame.index: frame.faces for frame in found}
     with VideoReader(clip, sampling) as reader:
@@ -79,7 +80,7 @@ def stages_alone(clip: Path, sampling: Sampling, classifiers: dict[str, Classifi
                     align(frame.image, face.landmarks)
     clocks["detect"].cpu -= clocks["align"].cpu
 
-    named = list(Tracker().track(found))
+    named = list(FaceTracker().track(found))
     crops = [face.crop for frame in named for face in frame.faces]
     for name, classifier in classifiers.items():
         passes = [crops[i : i + FACES_A_PASS] for i in range(0, len(crops), FACES_A_PASS)]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ferwatch.export.registry import EXPORTS
-from ferwatch.timeline.smoothing import SMOOTHING
+from ferwatch.timeline.smoothing import SMOOTHING_SECONDS
 from ferwatch.utils.timecode import parse_time
 from ferwatch.video.sampling import Sampling
 
@@ -38,7 +38,7 @@ smoothing_option = click.option(
     "--smoothing",
     type=click.FloatRange(min=0),
     metavar="S",
-    help=f"Seconds; 0 turns it off.  [default: {SMOOTHING:g}]",
+    help=f"Seconds; 0 turns it off.  [default: {SMOOTHING_SECONDS:g}]",
 )
 device_option = click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True

@@ -21,8 +21,8 @@ def timeline(run: Path, smoothing: float | None, exports: tuple[str, ...], out: 
     \b
     ferwatch timeline interview-ferwatch --smoothing 1 --export eaf
     """
-    from ferwatch.pipeline.rebuild import timeline_again
+    from ferwatch.pipeline.rebuild import rebuild
 
-    files = timeline_again(run, smoothing=smoothing, exports=exports, out=out)
+    files = rebuild(run, smoothing=smoothing, exports=exports, out=out)
     if not quiet:
         click.echo(f"in {files[0].parent}: {', '.join(file.name for file in files)}")

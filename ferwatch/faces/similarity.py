@@ -1,4 +1,4 @@
-"""How much two aligned faces look alike."""
+"""Similarity of two aligned faces."""
 
 from __future__ import annotations
 
@@ -10,18 +10,30 @@ from numpy.typing import NDArray
 
 from ferwatch.records import FACE_SIZE
 
+SMOOTHING_SIGMA = 1.5
+"""Pixels of the crop: standard deviation of the Gaussian blur before gradients are taken."""
+BORDER = 4
+"""Pixels at each edge of the crop that the descriptor leaves out: hair and background."""
+GRADIENT_SOFTNESS = 20.0
+"""Gradient at which compression halves its weight, so that one strong edge does not outweigh the rest."""
 
-def likeness(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
-    """How alike two aligned crops (48, 48) are, -1 to 1: the correlation of their slopes, strong ones held down, which
-    light changes little."""
-    return float(_slopes(a.tobytes()) @ _slopes(b.tobytes()))
+
+def similarity(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
+    """Cosine of the gradient descriptors of two aligned (48, 48) crops, -1 to 1; changes of light affect it little."""
+    return float(gradient_descriptor(a) @ gradient_descriptor(b))
 
 
-@lru_cache(maxsize=128)  # a crop is compared with several others
-def _slopes(pixels: bytes) -> NDArray[np.float32]:
+def gradient_descriptor(crop: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Compressed image gradients of an aligned (48, 48) uint8 gray crop, as a vector of length 1."""
+    return _descriptor(crop.tobytes())
+
+
+@lru_cache(maxsize=128)  # Each crop is compared with several others.
+def _descriptor(pixels: bytes) -> NDArray[np.float32]:
     crop = np.frombuffer(pixels, np.uint8).reshape(FACE_SIZE, FACE_SIZE)
-    smooth = cv2.GaussianBlur(crop.astype(np.float32), (0, 0), 1.5)
-    across, down = (cv2.Sobel(smooth, cv2.CV_32F, *order)[4:-4, 4:-4] for order in ((1, 0), (0, 1)))
-    slopes = np.concatenate([across.ravel(), down.ravel()]).astype(np.float32)
-    slopes = slopes / (20 + np.abs(slopes))
-    return slopes / max(float(np.linalg.norm(slopes)), 1e-6)
+    smooth = cv2.GaussianBlur(crop.astype(np.float32), (0, 0), SMOOTHING_SIGMA)
+    inner = slice(BORDER, -BORDER)
+    across, down = (cv2.Sobel(smooth, cv2.CV_32F, *order)[inner, inner] for order in ((1, 0), (0, 1)))
+    gradients = np.concatenate([across.ravel(), down.ravel()]).astype(np.float32)
+    gradients = gradients / (GRADIENT_SOFTNESS + np.abs(gradients))
+    return gradients / max(float(np.linalg.norm(gradients)), 1e-6)

@@ -1,4 +1,4 @@
-"""One face followed over time."""
+"""A track: the detections of one face over time."""
 
 from __future__ import annotations
 
@@ -9,68 +9,78 @@ from typing import Any
 
 import numpy as np
 
-from ferwatch.faces.similarity import likeness
+from ferwatch.faces.similarity import similarity
 from ferwatch.records import FACE_SIZE, BoundingBox, Face
 
 FACE_SCORE = 0.7
-"""The mean score of sightings in a row from which they are a face; other things that resemble one stay below."""
-SCORES = 5
-"""Sightings in that mean, at most."""
-REACH, REACH_PER_SECOND, REACH_AT_MOST = 0.6, 1.0, 2.5
-"""How far from its expected place a face may be found, in sides of its box: at once, more for each second, at most."""
-SIZE_CHANGE = 2.0
-"""The factor by which it may have grown or shrunk."""
-ANOTHER_FACE = 0.25
-"""The likeness below which a face in the expected place is somebody else's. Seconds apart and in changing light, one
-person's was never below 0.32; between people of FER2013 it is 0.18 in the middle."""
+"""Mean score of recent detections from which a track is a face; other things that resemble one stay below."""
+SCORE_WINDOW = 5
+"""Detections in that mean, at most."""
+REACH_SIDES, REACH_SIDES_PER_SECOND, MAX_REACH_SIDES = 0.6, 1.0, 2.5
+"""Largest distance of a face from its predicted position, in sides of its box: at once, added per second, and at
+most."""
+MAX_SIZE_RATIO = 2.0
+"""Factor by which a face may grow or shrink between two detections."""
+VELOCITY_SECONDS = 0.5
+"""Seconds for which a face that is not seen is expected to move on at its last velocity."""
+MIN_SIMILARITY = 0.25
+"""Similarity below which a face in the predicted position is somebody else's. Seconds apart and in changing light, one
+person's was never below 0.32; the median between people of FER2013 is 0.18."""
 
 
 @dataclass(eq=False)
 class Track:
-    """One face, or what may be one, over time."""
+    """Detections over time of one face, or of something that may be one."""
 
     latest: Face
     best: Face
-    since: float
-    seen: float
-    scores: deque[float] = field(default_factory=lambda: deque(maxlen=SCORES))
+    """The detection with the highest score."""
+    first_seen: float
+    """Seconds: time of the first detection."""
+    last_seen: float
+    """Seconds: time of the latest detection."""
+    scores: deque[float] = field(default_factory=lambda: deque(maxlen=SCORE_WINDOW))
     velocity: complex = 0j
     """Pixels a second, x + iy."""
     confirmed: bool = False
+    """Whether it is a face: the mean of its recent scores has reached FACE_SCORE."""
     face_id: int = 0
-    """Given when the first frame that shows it is let go, so that ids are in the order of the rows."""
+    """Identity, from 1; 0 until the first frame that shows the face is released, so that ids follow the rows' order."""
 
     def add(self, face: Face, time: float) -> None:
-        if time > self.seen:
-            step = (_centre(face.bbox) - _centre(self.latest.bbox)) / (time - self.seen)
+        """Append a detection at a time in seconds."""
+        if time > self.last_seen:
+            step = (_centre(face.bbox) - _centre(self.latest.bbox)) / (time - self.last_seen)
             self.velocity = (self.velocity + step) / 2
-        self.latest, self.seen = face, time
+        self.latest, self.last_seen = face, time
         self.best = max(self.best, face, key=lambda f: f.score)
         self.scores.append(face.score)
         self.confirmed = self.confirmed or sum(self.scores) / len(self.scores) >= FACE_SCORE
 
-    def likeness(self, face: Face) -> float:
-        return max(likeness(self.latest.crop, face.crop), likeness(self.best.crop, face.crop))
+    def similarity(self, face: Face) -> float:
+        """Similarity of a face to this track's latest or best detection, whichever is higher; -1 to 1."""
+        return max(similarity(self.latest.crop, face.crop), similarity(self.best.crop, face.crop))
 
-    def mismatch(self, face: Face, time: float) -> float | None:
-        """How badly a face fits as this track's next, from 0 up; None where it cannot be the same."""
-        away = time - self.seen
-        side = max(self.latest.bbox[2], face.bbox[2])
-        expected = _centre(self.latest.bbox) + self.velocity * min(away, 0.5)
-        distance = abs(_centre(face.bbox) - expected) / side
-        if distance > min(REACH + REACH_PER_SECOND * away, REACH_AT_MOST):
+    def association_cost(self, face: Face, time: float) -> float | None:
+        """Cost of continuing this track with a face at a time in seconds, from 0 up; None where it cannot be the
+        same face."""
+        absence = time - self.last_seen
+        side = max(self.latest.bbox.width, face.bbox.width)
+        predicted = _centre(self.latest.bbox) + self.velocity * min(absence, VELOCITY_SECONDS)
+        distance = abs(_centre(face.bbox) - predicted) / side
+        if distance > min(REACH_SIDES + REACH_SIDES_PER_SECOND * absence, MAX_REACH_SIDES):
             return None
-        if side > SIZE_CHANGE * min(self.latest.bbox[2], face.bbox[2]):
+        if side > MAX_SIZE_RATIO * min(self.latest.bbox.width, face.bbox.width):
             return None
-        alike = self.likeness(face)
+        alike = self.similarity(face)
         # Crops of doubtful faces are turned or blurred; they say nothing about who it is.
-        if alike < ANOTHER_FACE and min(self.latest.score, face.score) >= FACE_SCORE:
+        if alike < MIN_SIMILARITY and min(self.latest.score, face.score) >= FACE_SCORE:
             return None
         return distance + (1 - alike) + (not self.confirmed)
 
 
 def _centre(box: BoundingBox) -> complex:
-    return complex(box[0] + box[2] / 2, box[1] + box[3] / 2)
+    return complex(box.x + box.width / 2, box.y + box.height / 2)
 
 
 def _plain_face(face: Face) -> dict[str, Any]:
@@ -88,8 +98,8 @@ def _plain_track(track: Track) -> dict[str, Any]:
     return {
         "latest": _plain_face(track.latest),
         "best": _plain_face(track.best),
-        "since": track.since,
-        "seen": track.seen,
+        "first_seen": track.first_seen,
+        "last_seen": track.last_seen,
         "scores": list(track.scores),
         "velocity": [track.velocity.real, track.velocity.imag],
         "confirmed": track.confirmed,
@@ -101,9 +111,9 @@ def _track(plain: dict[str, Any]) -> Track:
     return Track(
         latest=_face(plain["latest"]),
         best=_face(plain["best"]),
-        since=plain["since"],
-        seen=plain["seen"],
-        scores=deque(plain["scores"], maxlen=SCORES),
+        first_seen=plain["first_seen"],
+        last_seen=plain["last_seen"],
+        scores=deque(plain["scores"], maxlen=SCORE_WINDOW),
         velocity=complex(*plain["velocity"]),
         confirmed=plain["confirmed"],
         face_id=plain["face_id"],

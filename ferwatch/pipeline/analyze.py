@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from ferwatch.export.registry import write_timeline
-from ferwatch.faces.search import FaceFinder
-from ferwatch.faces.tracker import Tracker
+from ferwatch.faces.mediapipe import MediaPipeDetector
+from ferwatch.faces.tracker import FaceTracker
 from ferwatch.models.checkpoint import Checkpoint
 from ferwatch.models.classifier import Classifier
 from ferwatch.pipeline import segment as pipeline
@@ -96,8 +96,8 @@ def write_run(
         else:
             folder.prepare(overwrite=overwrite)
         if bookmark.finished is None:
-            with watch.time("analysis"), FaceFinder(options.face_model) as finder:
-                _write_rows(reader, finder, classifier, folder, bookmark, progress)
+            with watch.time("analysis"), MediaPipeDetector(options.face_model) as detector:
+                _write_rows(reader, detector, classifier, folder, bookmark, progress)
             bookmark = replace(bookmark, finished=Finished(reader.frames_decoded, tuple(reader.warnings)))
             bookmark.save(folder.resume)
     assert bookmark.finished is not None
@@ -112,7 +112,7 @@ def write_run(
     timeline = build_timeline(
         table,
         smoothing=options.smoothing,
-        minimum=options.min_episode,
+        min_episode=options.min_episode,
         source=reader.info.path.name,
         video=media,
         duration=duration,
@@ -162,20 +162,20 @@ def _annotate(
 
 def _write_rows(
     reader: VideoReader,
-    finder: FaceFinder,
+    detector: MediaPipeDetector,
     classifier: Classifier,
     folder: RunFolder,
     begin: Bookmark,
     progress: Progress,
 ) -> None:
     """The partial table, from the bookmark on."""
-    tracker = Tracker.from_state(begin.tracker) if begin.tracker else Tracker()
+    tracker = FaceTracker.from_state(begin.tracker) if begin.tracker else FaceTracker()
     bookmarks = Bookmarks(folder.resume, begin, tracker)
     begin.save(folder.resume)
     reader.skip_before = begin.frame
     with FramesWriter(folder.rows, resume_at=begin.offset) as rows:
         results = pipeline.track(
-            reader, finder, tracker, classifier, bookmarks.before, passes_at_once=classifier.passes_at_once
+            reader, detector, tracker, classifier, bookmarks.before, passes_at_once=classifier.passes_at_once
         )
         for frames, result in enumerate(results, start=begin.frames_written + 1):
             rows.write(result)

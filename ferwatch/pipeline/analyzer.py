@@ -16,8 +16,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from ferwatch.errors import OptionError
-from ferwatch.faces.search import FaceFinder
-from ferwatch.faces.tracker import Tracker
+from ferwatch.faces.mediapipe import MediaPipeDetector
+from ferwatch.faces.search import search_image
+from ferwatch.faces.tracker import FaceTracker
 from ferwatch.models.checkpoint import load
 from ferwatch.models.classifier import Classifier, choose_device
 from ferwatch.models.pretrained import shipped_weights
@@ -50,7 +51,7 @@ class Analyzer:
     def __init__(self, **options: Unpack[AnalysisKeywords]) -> None:
         self.options = change_options(AnalysisOptions(), dict(options))
         self._classifier = load_classifier(self.options)
-        self._image_finder: FaceFinder | None = None
+        self._image_detector: MediaPipeDetector | None = None
         self._lock = threading.Lock()
 
     @classmethod
@@ -67,9 +68,9 @@ class Analyzer:
     def close(self) -> None:
         """Release the face detector that images need; the next image loads it again."""
         with self._lock:
-            if self._image_finder is not None:
-                self._close_finder()
-                self._image_finder = None
+            if self._image_detector is not None:
+                self._image_detector.close()
+                self._image_detector = None
 
     def image(self, image: Image | Path | str) -> FrameResult:
         """What one picture shows: its faces from left to right, with ids from 1.
@@ -80,12 +81,10 @@ class Analyzer:
         """
         picture = read_image(Path(image)) if isinstance(image, Path | str) else check_image(image)
         with self._lock:
-            if self._image_finder is None:
-                self._image_finder = FaceFinder(self.options.face_model)
-                # MediaPipe 1.x has to be closed before Python ends.
-                self._close_finder = weakref.finalize(self, self._image_finder.close)
-            faces = FrameFaces(0, 0.0, tuple(self._image_finder.find(picture)))
-        (result,) = segment.classify(Tracker().track([faces]), self._classifier)
+            if self._image_detector is None:
+                self._image_detector = MediaPipeDetector(self.options.face_model)
+            faces = FrameFaces(0, 0.0, tuple(search_image(picture, self._image_detector)))
+        (result,) = segment.classify(FaceTracker().track([faces]), self._classifier)
         return result
 
     def track(
@@ -138,9 +137,9 @@ class Analyzer:
                     progress("analysing", number, 0)
 
     def _results(self, frames: Iterable[Frame], options: AnalysisOptions) -> Generator[FrameResult, None, None]:
-        with FaceFinder(options.face_model) as finder:
+        with MediaPipeDetector(options.face_model) as detector:
             yield from segment.track(
-                frames, finder, Tracker(), self._classifier, passes_at_once=self._classifier.passes_at_once
+                frames, detector, FaceTracker(), self._classifier, passes_at_once=self._classifier.passes_at_once
             )
 
     def analyze(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ferwatch.errors import DataError, OutputError
-from ferwatch.export.registry import ALWAYS, EXPORTS
+from ferwatch.export.registry import run_files
 from ferwatch.models.checkpoint import Checkpoint
 from ferwatch.timeline.model import Timeline
 from ferwatch.timeline.table import FrameTable
@@ -19,8 +19,7 @@ from ferwatch.video.reader import VideoReader
 
 RUN_FILES = (
     *("frames.partial.csv", "resume.json", "frames.csv", "run.json", "annotated.mp4"),
-    *ALWAYS,
-    *(file for file, _ in EXPORTS.values()),
+    *run_files(),
 )
 """Every file that a run may leave; nothing else in the folder is ever touched."""
 

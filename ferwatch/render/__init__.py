@@ -1,1 +1,1 @@
-"""Drawing: the annotated video and figures."""
+"""Drawing: faces on frames, the annotated video, and the style of explaining figures."""

@@ -1,4 +1,4 @@
-"""annotated.mp4: the source's frames with boxes and labels."""
+"""annotated.mp4: the source's frames with each face's box, label and chart."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import av
 
 from ferwatch.records import Frame
 from ferwatch.render.draw import Sides, blur, draw
-from ferwatch.render.interpolate import Overlay
+from ferwatch.render.interpolate import FaceInterpolator
 from ferwatch.timeline.table import FrameTable
 from ferwatch.utils.prefetch import prefetch
 from ferwatch.video.reader import VideoReader
@@ -27,13 +27,13 @@ def annotate_video(
     blur_faces: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> list[str]:
-    """Writes every source frame between two times, with the table's faces drawn in, and the sound of that range.
+    """Write every source frame between two times, with the table's faces drawn in, and the sound of that range.
 
     Time 0 of the new file is `start`. `progress` is called with the number of frames done since its last call.
     Returns what could not be kept of the source, one line each. Raises VideoError and OutputError.
     """
     with VideoReader(video, start=start, end=end) as reader, annotated_video(out, reader.info, start, end) as writer:
-        # Decoding and drawing in one thread, encoding in the other: about the same work.
+        # Decoding and drawing take about as long as encoding, so each has a thread.
         with closing(prefetch(_drawn(reader, table, blur_faces))) as pictures:
             for picture, timestamp in pictures:
                 writer.write(picture, timestamp)
@@ -43,10 +43,10 @@ def annotate_video(
 
 
 def _drawn(frames: Iterable[Frame], table: FrameTable, blur_faces: bool) -> Iterator[tuple[av.VideoFrame, float]]:
-    """Each frame with the table's faces drawn in, as a picture to encode, and its time in seconds."""
-    overlay, hidden = Overlay(table), Overlay.for_blur(table)
+    """Yield each frame with the table's faces drawn in, as a picture to encode, and its time in seconds."""
+    shown, hidden = FaceInterpolator(table), FaceInterpolator.for_blur(table)
     sides: Sides = {}
     for frame in frames:
         if blur_faces:
             blur(frame.image, (face.bbox for face in hidden.at(frame.timestamp)))
-        yield to_picture(draw(frame.image, overlay.at(frame.timestamp), sides)), frame.timestamp
+        yield to_picture(draw(frame.image, shown.at(frame.timestamp), sides)), frame.timestamp

@@ -1,4 +1,4 @@
-"""The look of explaining pictures: one 16:9 slide with a title, a caption, and what both leave room for."""
+"""The style of explaining figures: 16:9 slides with a title, a caption and the content between them."""
 
 from __future__ import annotations
 
@@ -24,33 +24,34 @@ from ferwatch.utils.files import atomic_write
 
 WIDTH, HEIGHT, DPI = 12.8, 7.2, 120  # inches: 1536x864 pixels
 LEFT, RIGHT, BOTTOM, TOP = 0.045, 0.955, 0.135, 0.865
-"""Where the content lies, in fractions of the slide."""
+"""Edges of the content, in fractions of the slide."""
 INK, FAINT = "#1B1F24", "#5E6470"
 ACCENT = "#D55E00"
 VALUES, SIGNED = "viridis", "RdBu_r"
-"""Colour scales of values from 0 up, and of values on both sides of 0."""
+"""Colour maps for values from 0 up, and for values on both sides of 0."""
 
 Array = NDArray[np.floating]
 
 
 @dataclass(frozen=True)
 class Picture:
-    """One slide, and what to say about it."""
+    """A rendered slide and the text that explains it."""
 
     name: str
     title: str
     explanation: str
-    """Two or three sentences for the page."""
+    """Two or three sentences that stand beside it on the page."""
     png: bytes
+    """The slide as a PNG file."""
 
     def write(self, path: Path) -> None:
-        """Writes it as PNG."""
+        """Write the PNG file. Raises OSError."""
         with atomic_write(path) as temp_path:
             temp_path.write_bytes(self.png)
 
 
 def slide(title: str, caption: str) -> Figure:
-    """An empty slide."""
+    """A new slide with a title, a caption and no content."""
     figure = Figure(figsize=(WIDTH, HEIGHT), facecolor="white")
     FigureCanvasAgg(figure)
     figure.text(LEFT, 0.945, title, fontsize=23, fontweight="bold", color=INK, va="center")
@@ -59,14 +60,14 @@ def slide(title: str, caption: str) -> Figure:
 
 
 def render(figure: Figure) -> bytes:
-    """The slide as PNG."""
+    """The slide as the bytes of a PNG file."""
     png = io.BytesIO()
     figure.savefig(png, format="png", dpi=DPI, metadata={"Software": None})
     return png.getvalue()
 
 
 def place(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:
-    """Bare axes; left, bottom, width and height are fractions of the content's area."""
+    """Axes without frame and ticks; left, bottom, width and height are fractions of the content's area."""
     across, up = RIGHT - LEFT, TOP - BOTTOM
     axes = figure.add_axes((LEFT + left * across, BOTTOM + bottom * up, width * across, height * up))
     axes.set_axis_off()
@@ -74,16 +75,17 @@ def place(figure: Figure, left: float, bottom: float, width: float, height: floa
 
 
 def show(axes: Axes, image: NDArray[Any], cmap: str, low: float, high: float) -> AxesImage:
-    """An enlargement without smoothing; NaN stays white."""
+    """Draw an image enlarged without smoothing, with the colour map from `low` to `high`; NaN stays white."""
     return axes.imshow(image, cmap=cmap, vmin=low, vmax=high, interpolation="nearest")
 
 
 def label(axes: Axes, text: str, size: float = 13) -> None:
+    """Write a title of `size` points above axes."""
     axes.set_title(text, fontsize=size, color=INK, pad=7)
 
 
 def colour_bar(figure: Figure, image: AxesImage, text: str, at: tuple[float, float, float, float]) -> None:
-    """A vertical colour bar at (left, bottom, width, height) in fractions of the content's area."""
+    """Draw a vertical colour bar at (left, bottom, width, height) in fractions of the content's area."""
     axes = place(figure, *at)
     axes.set_axis_on()
     bar = figure.colorbar(image, cax=axes)
@@ -93,13 +95,14 @@ def colour_bar(figure: Figure, image: AxesImage, text: str, at: tuple[float, flo
 
 
 def show_gray(axes: Axes, crop: NDArray[np.uint8], text: str = "") -> None:
+    """Draw a gray image (H, W) uint8."""
     show(axes, crop.astype(np.float32), "gray", 0, 255)
     if text:
         label(axes, text)
 
 
 def show_frame(axes: Axes, image: NDArray[np.uint8], box: BoundingBox, text: str = "") -> None:
-    """A BGR frame with a face's box."""
+    """Draw a frame (H, W, 3) uint8 BGR with a face's box."""
     axes.imshow(image[..., ::-1])
     x, y, w, h = box
     line = max(2.0, 3 * min(1.0, w / image.shape[1] * 3))
@@ -110,7 +113,7 @@ def show_frame(axes: Axes, image: NDArray[np.uint8], box: BoundingBox, text: str
 
 
 def tint(crop: NDArray[np.uint8], values: Array, cmap: str) -> Array:
-    """(48, 48, 3): a face in the colours of a coarse map, 0 to 1, with its own light kept."""
+    """The crop (48, 48) coloured by a coarse map of values 0 to 1, as (48, 48, 3) RGB; its brightness is kept."""
     side = len(crop)
     coarse = cv2.resize(np.asarray(values, np.float32), (side, side), interpolation=cv2.INTER_NEAREST)
     light = (crop.astype(float) - crop.min()) / max(1, int(np.ptp(crop)))
@@ -118,7 +121,7 @@ def tint(crop: NDArray[np.uint8], values: Array, cmap: str) -> Array:
 
 
 def probability_bars(axes: Axes, probabilities: Array, text: str = "", spread: Array | None = None) -> None:
-    """Seven horizontal bars on a scale from 0 to 1, in the order of EMOTIONS; `spread` (7,) is drawn as whiskers."""
+    """Draw seven horizontal bars from 0 to 1, in the order of EMOTIONS; `spread` (7,) is drawn as whiskers."""
     axes.set_axis_on()
     axes.barh(EMOTIONS, np.ones(7), color="#F1F2F4", height=0.72)
     axes.barh(EMOTIONS, probabilities, color=[PALETTE[e] for e in EMOTIONS], height=0.72)
@@ -147,18 +150,18 @@ def probability_bars(axes: Axes, probabilities: Array, text: str = "", spread: A
 
 
 def _on(colour: str) -> str:
-    """Black or white, whichever reads better on a colour."""
+    """The text colour that reads better on a colour: dark or white."""
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     return INK if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else "white"
 
 
 def limit(values: Array) -> float:
-    """The end of a colour scale, below which all but 0.2% of the values stay: one outlier must not dim the rest."""
+    """The upper end of a colour scale: the 99.8th percentile of the absolute values, so that outliers count little."""
     return float(np.nanquantile(np.abs(values), 0.998)) or 1.0
 
 
 def mosaic(images: Array, columns: int, gap: int = 1) -> Array:
-    """(C, h, w[, 3]) -> one picture of rows of `columns` images, NaN between them."""
+    """One picture of `images` (C, h, w) or (C, h, w, 3) in rows of `columns`, with NaN in the gaps between them."""
     count, height, width = images.shape[:3]
     rows = -(-count // columns)
     sheet = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, *images.shape[3:]), np.nan)
@@ -169,7 +172,7 @@ def mosaic(images: Array, columns: int, gap: int = 1) -> Array:
 
 
 def columns_for(count: int, aspect: float) -> int:
-    """Columns that bring `count` squares near to a field `aspect` times as wide as high and leave few places empty."""
+    """The number of columns for `count` squares in a field `aspect` times as wide as high, with few empty cells."""
 
     def cost(columns: int) -> float:
         rows = -(-count // columns)

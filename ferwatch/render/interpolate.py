@@ -1,4 +1,4 @@
-"""Which faces stand where at any time, between the samples of a table too."""
+"""FaceInterpolator: the faces at any time, also between the samples of a table."""
 
 from __future__ import annotations
 
@@ -8,41 +8,46 @@ from ferwatch.records import BoundingBox, FaceResult
 from ferwatch.timeline.table import FrameTable
 
 
-class Overlay:
-    """Looks up a table by time. Between two samples of a face its box and probabilities glide.
+class FaceInterpolator:
+    """Looks up the faces of a table by time; between two samples, box and probabilities are interpolated linearly.
 
-    `bridge`: seconds between two samples over which a face is taken to have been there all along; never less than two
-    sample intervals. `hold`: seconds for which a face stays before the first and after the last sample of such a
-    stretch; never less than half a sample interval.
+    Args:
+        table: the rows of a run.
+        max_gap: seconds between two samples of a face over which it counts as present throughout; never less than two
+            sample intervals.
+        hold: seconds for which a face is shown before the first and after the last sample of such a stretch; never
+            less than half a sample interval.
     """
 
-    def __init__(self, table: FrameTable, bridge: float = 0.5, hold: float = 0.0) -> None:
+    def __init__(self, table: FrameTable, max_gap: float = 0.5, hold: float = 0.0) -> None:
         times = table.sample_times()
         interval = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
-        self._recording = table
-        # Times have three decimals, so that a difference of two may be 1 ms too large.
-        self._bridge = max(2 * interval, bridge) + 0.001
+        self._table = table
+        # Times have three decimals, so a difference of two may be 1 ms too large.
+        self._max_gap = max(2 * interval, max_gap) + 0.001
         self._hold = max(interval / 2, hold) + 0.001
 
     @classmethod
-    def for_blur(cls, table: FrameTable) -> Overlay:
-        """One that would rather hide a face for too long: a second bridged, half a second before and after."""
-        return cls(table, bridge=1.0, hold=0.5)
+    def for_blur(cls, table: FrameTable) -> FaceInterpolator:
+        """The interpolator for hiding faces, which shows a face too long rather than too short: over gaps of up to a
+        second, and half a second before and after."""
+        return cls(table, max_gap=1.0, hold=0.5)
 
     def at(self, timestamp: float) -> list[FaceResult]:
         """The faces at a time in seconds, in the order of their ids."""
-        rows = self._recording
-        reach = max(self._bridge, self._hold)
-        first, split, last = np.searchsorted(rows.timestamp, (timestamp - reach, timestamp + 1e-9, timestamp + reach))
-        # The nearest row of each face on either side: the last one written wins.
-        before = dict(zip(rows.face_id[first:split].tolist(), range(first, split), strict=True))
-        after = dict(zip(rows.face_id[split:last][::-1].tolist(), range(last - 1, split - 1, -1), strict=True))
+        table = self._table
+        reach = max(self._max_gap, self._hold)
+        first, split, last = np.searchsorted(table.timestamp, (timestamp - reach, timestamp + 1e-9, timestamp + reach))
+        # The nearest row of each face on either side: a later entry of the same id replaces an earlier one.
+        before = dict(zip(table.face_id[first:split].tolist(), range(first, split), strict=True))
+        after = dict(zip(table.face_id[split:last][::-1].tolist(), range(last - 1, split - 1, -1), strict=True))
         faces = (self._face(i, before.get(i), after.get(i), timestamp) for i in sorted({*before, *after} - {0}))
         return [face for face in faces if face is not None]
 
     def _face(self, face_id: int, before: int | None, after: int | None, timestamp: float) -> FaceResult | None:
-        times = self._recording.timestamp
-        if before is not None and after is not None and times[after] - times[before] <= self._bridge:
+        """One face at a time, from its nearest rows on either side; None where it is not shown."""
+        times = self._table.timestamp
+        if before is not None and after is not None and times[after] - times[before] <= self._max_gap:
             return self._mix(face_id, before, after, (timestamp - times[before]) / (times[after] - times[before]))
         if before is not None and timestamp - times[before] <= self._hold:
             return self._mix(face_id, before, before, 0.0)
@@ -50,10 +55,11 @@ class Overlay:
             return self._mix(face_id, after, after, 0.0)
         return None
 
-    def _mix(self, face_id: int, one: int, other: int, share: float) -> FaceResult:
-        rows = self._recording
+    def _mix(self, face_id: int, first: int, second: int, weight: float) -> FaceResult:
+        """The weighted mean of two rows; a `weight` of 1 gives the second."""
+        table = self._table
         score, box, probabilities = (
-            ((1 - share) * column[one] + share * column[other]).tolist()
-            for column in (rows.score, rows.bbox, rows.probabilities)
+            ((1 - weight) * column[first] + weight * column[second]).tolist()
+            for column in (table.score, table.bbox, table.probabilities)
         )
         return FaceResult(face_id, score, BoundingBox(*box), tuple(probabilities))

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
-from ferwatch.faces.similarity import likeness
-from ferwatch.faces.tracker import Tracker
+from ferwatch.faces.similarity import similarity
+from ferwatch.faces.tracker import FaceTracker
 from ferwatch.records import BoundingBox, Face, FrameFaces
 
 
@@ -33,12 +33,12 @@ def video(rate: float, *shown: list[Face]) -> list[FrameFaces]:
 
 
 def ids(found: list[FrameFaces]) -> list[list[int]]:
-    return [[f.face_id for f in frame.faces] for frame in Tracker().track(found)]
+    return [[f.face_id for f in frame.faces] for frame in FaceTracker().track(found)]
 
 
 def test_people_are_told_apart() -> None:
-    assert likeness(ANN, ANN) > 0.99
-    assert abs(likeness(ANN, BEN)) < 0.3
+    assert similarity(ANN, ANN) > 0.99
+    assert abs(similarity(ANN, BEN)) < 0.3
 
 
 @pytest.mark.parametrize("rate", [30, 10, 0.5])
@@ -56,7 +56,7 @@ def test_one_of_two_leaves_and_is_back_within_a_second(rate: float) -> None:
 
 def test_two_who_change_places_keep_their_ids() -> None:
     found = video(25, *([face(ANN, 100 + 6 * i), face(BEN, 400 - 6 * i)] for i in range(50)))
-    for frame in Tracker().track(found):
+    for frame in FaceTracker().track(found):
         assert {f.face_id: f.crop is ANN for f in frame.faces} == {1: True, 2: False}
 
 
@@ -94,7 +94,7 @@ def test_what_stays_poor_is_no_face_and_holds_nothing_up_for_long() -> None:
             taken.append(frame.index)
             yield frame
 
-    for frame in Tracker().track(frames()):
+    for frame in FaceTracker().track(frames()):
         assert not frame.faces
         assert taken[-1] - frame.index <= 16  # half a second and a frame
 
@@ -133,13 +133,13 @@ def test_a_state_taken_anywhere_goes_on_the_same() -> None:
             for frame in frames
         ]
 
-    whole = rows(list(Tracker().track(found)))
+    whole = rows(list(FaceTracker().track(found)))
     waited = 0
     for stop in range(0, 120, 7):
-        tracker = Tracker()
+        tracker = FaceTracker()
         before = list(itertools.islice(tracker.track(found), stop + 1))
         state = json.loads(json.dumps(tracker.state(), allow_nan=False))
         waited += len(state["waiting"])
-        after = list(Tracker.from_state(state).track(found[state["taken"] + 1 :]))
+        after = list(FaceTracker.from_state(state).track(found[state["taken"] + 1 :]))
         assert rows(before + after) == whole
     assert waited > 0

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -14,10 +13,8 @@ from ferwatch.errors import OutputError, VideoError
 from ferwatch.render.annotated_video import annotate_video
 from ferwatch.render.draw import bgr
 from ferwatch.timeline.table import FrameTable
-from ferwatch.video.reader import VideoReader
 
-SHARED = Path(__file__).parents[2] / "shared" / "videos"
-CHROMIUM = Path(os.environ.get("FERWATCH_CHROMIUM", "/usr/bin/chromium"))
+SHARED = Path(__file__).parents[3] / "shared" / "videos"
 THIRTY = [i / 30 for i in range(60)]
 BOX = (100.0, 90.0, 40.0, 40.0)
 
@@ -264,41 +261,3 @@ def test_times_that_run_backwards_are_still_written_in_order(tmp_path):
     times = presentation_times(tmp_path / "annotated.mp4")
     assert len(times) == 40
     assert all(a < b for a, b in pairwise(times))
-
-
-@pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Chromium; name it in FERWATCH_CHROMIUM")
-def test_a_browser_plays_it_and_shows_the_box(tmp_path):
-    playwright = pytest.importorskip("playwright.sync_api")
-    source = SHARED / "single_face.mp4"
-    if not source.exists():
-        pytest.skip("the shared clips are not on this machine")
-    box = (204.0, 114.0, 174.0, 174.0)
-    annotate_video(source, face_at(box), tmp_path / "annotated.mp4")
-    page_file = tmp_path / "page.html"
-    page_file.write_text("<body style='margin:0'><video src='annotated.mp4' muted preload='auto'></video>")
-    flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    flags += "--disable-component-update --disable-sync"
-    with playwright.sync_playwright() as api:
-        browser = api.chromium.launch(executable_path=str(CHROMIUM), args=flags.split())
-        page = browser.new_page(viewport={"width": 640, "height": 360})
-        page.goto(page_file.as_uri())
-        page.wait_for_function("document.querySelector('video').readyState == 4")
-        duration = page.evaluate("document.querySelector('video').duration")
-        assert duration == pytest.approx(2.42, abs=0.05)
-        page.evaluate("v = document.querySelector('video'); v.currentTime = v.duration / 2")
-        page.wait_for_function("!v.seeking && v.readyState == 4")
-        assert page.evaluate("v.currentTime") == pytest.approx(duration / 2, abs=0.001)
-        shot = page.screenshot(path=tmp_path / "shot.png")
-        page.evaluate("v.play()")
-        page.wait_for_function("v.ended")
-        browser.close()
-    assert shot
-    import cv2
-
-    image = cv2.imread(str(tmp_path / "shot.png")).astype(int)
-    for edge in (image[115, 220:360], image[286, 220:360], image[130:270, 205], image[130:270, 376]):
-        assert np.abs(np.median(edge, axis=0) - bgr("happy")).mean() < 40
-    with VideoReader(source) as reader:
-        middle = [frame.image for frame in reader if frame.timestamp <= duration / 2][-1].astype(int)
-    face = (slice(130, 270), slice(220, 360))
-    assert np.abs(image[face] - middle[face]).mean() < 6, "the very frame of the source"

@@ -8,12 +8,10 @@ import pytest
 
 from ferwatch.records import EMOTIONS, FaceResult
 from ferwatch.render.draw import bgr, blur, draw
-from ferwatch.render.interpolate import Overlay
 from ferwatch.render.palette import PALETTE
-from ferwatch.timeline.table import FrameTable
 from ferwatch.video.reader import VideoReader
 
-SHARED = Path(__file__).parents[2] / "shared" / "videos"
+SHARED = Path(__file__).parents[3] / "shared" / "videos"
 HAPPY = (0.01, 0.005, 0.015, 0.93, 0.01, 0.01, 0.02)
 GREY = 120
 
@@ -175,51 +173,3 @@ def test_blur_keeps_no_detail_and_touches_nothing_else():
     assert hidden[60:140, 60:140].std() < 8, "noise, which is all detail, becomes flat"
     assert (hidden[:, :20] == image[:, :20]).all()
     assert (hidden[:5] == image[:5]).all()
-
-
-def table(*rows: tuple[float, int, float]) -> FrameTable:
-    """Rows of (time, face_id, x); face_id 0 is a sample without a face."""
-    time, ids, x = (np.array(column) for column in zip(*rows, strict=True))
-    box = np.stack([x, x * 0 + 10, x * 0 + 50, x * 0 + 50], axis=1)
-    probabilities = np.tile(HAPPY, (len(rows), 1))
-    return FrameTable(np.unique(time, return_inverse=True)[1], time, ids.astype(int), x * 0 + 1, box, probabilities)
-
-
-def test_boxes_glide_between_samples():
-    overlay = Overlay(table((0.0, 1, 100.0), (0.1, 1, 200.0), (0.2, 1, 200.0)))
-    assert [round(overlay.at(t)[0].bbox[0]) for t in (0.0, 0.025, 0.05, 0.1, 0.15)] == [100, 125, 150, 200, 200]
-    assert sum(overlay.at(0.033)[0].probabilities) == pytest.approx(1)
-
-
-def test_a_face_ends_half_a_sample_after_its_last_and_begins_half_before_its_first():
-    samples = [(i / 10, 1 if 10 <= i <= 20 else 0, 100.0) for i in range(40)]
-    overlay = Overlay(table(*samples))
-    seen = [t / 1000 for t in range(4000) if overlay.at(t / 1000)]
-    assert seen[0] == pytest.approx(0.95, abs=0.002)
-    assert seen[-1] == pytest.approx(2.05, abs=0.002)
-
-
-def test_a_long_gap_stays_a_gap_a_short_one_is_bridged():
-    overlay = Overlay(
-        table((0.0, 1, 0.0), (0.1, 1, 0.0), (0.2, 0, 0.0), (0.3, 1, 40.0), (0.4, 1, 0), (1.4, 1, 0), (1.5, 1, 0))
-    )
-    assert overlay.at(0.2)[0].bbox[0] == pytest.approx(20)
-    assert overlay.at(0.9) == []
-
-
-def test_faces_come_by_id_and_do_not_mix():
-    overlay = Overlay(table((0.0, 2, 300.0), (0.0, 1, 100.0), (0.1, 1, 110.0), (0.1, 2, 310.0)))
-    assert [(f.face_id, round(f.bbox[0])) for f in overlay.at(0.05)] == [(1, 105), (2, 305)]
-
-
-def test_blur_bridges_a_second_and_has_a_margin_in_time():
-    samples = [(i / 10, 0 if 10 <= i <= 16 or i > 30 else 1, 100.0) for i in range(60)]
-    hidden = Overlay.for_blur(table(*samples))
-    assert all(hidden.at(t / 100) for t in range(0, 350)), "no flicker in the gap, half a second more at the end"
-    assert not hidden.at(3.6)
-
-
-def test_an_empty_recording_shows_nothing():
-    nothing = table((0.0, 0, 0.0))
-    assert Overlay(nothing).at(0.0) == []
-    assert Overlay(nothing.where(nothing.face_id > 0)).at(1.0) == []
