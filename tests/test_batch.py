@@ -21,7 +21,7 @@ from ferwatch.export.combined import write_all_frames
 from ferwatch.pipeline import batch as batch_module
 from ferwatch.pipeline.batch import Job, Outcome, Settings, find_videos
 from ferwatch.pipeline.executors import local, on_ray
-from ferwatch.timeline.table import COLUMNS
+from ferwatch.timeline.schema import COLUMNS
 
 QUICK = ("--no-video", "--sample-fps", "4")
 

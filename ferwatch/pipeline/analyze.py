@@ -160,6 +160,9 @@ def analyze(
         video=media,
         duration=duration,
         fps=reader.info.fps,
+        start=start,
+        end=end,
+        has_annotated_video=annotate,
     )
     files = [folder.rows]
     with watch.time("timeline"):
