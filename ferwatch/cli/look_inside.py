@@ -6,9 +6,7 @@ from pathlib import Path
 
 import click
 
-from ferwatch.cli.run import Time
-
-FILE = click.Path(path_type=Path)
+from ferwatch.cli.options import FILE, Time
 
 
 @click.command("look-inside")
@@ -40,23 +38,25 @@ def look_inside(
     """
     from ferwatch.errors import FerwatchError
     from ferwatch.explain.report import look_inside as look
-    from ferwatch.faces.search import FaceFinder
+    from ferwatch.faces.mediapipe import MediaPipeDetector
     from ferwatch.models.checkpoint import load
     from ferwatch.models.pretrained import shipped_weights
     from ferwatch.pipeline.snapshot import image_snapshot, is_image, video_snapshots
     from ferwatch.records import EMOTIONS
+    from ferwatch.utils.threads import use_single_threaded_libraries
 
+    use_single_threaded_libraries()
     still = is_image(source)
     if still and time is not None:
         raise click.UsageError(f"{source} is an image: leave out --at")
     if not still and time is None:
         raise click.UsageError(f"{source} is a video: give the time to look at with --at T")
     checkpoint = load(weights or shipped_weights(model), model)
-    with FaceFinder(face_model) as finder:
+    with MediaPipeDetector(face_model) as detector:
         if time is None:
-            snapshot = image_snapshot(source, finder)
+            snapshot = image_snapshot(source, detector)
         else:
-            (snapshot,) = video_snapshots(source, [time], finder)
+            (snapshot,) = video_snapshots(source, [time], detector)
     if not snapshot.faces:
         raise FerwatchError(f"{snapshot.name}: no face was found; choose another picture or time")
     face = snapshot.faces[0] if face_id is None else snapshot.face(face_id)

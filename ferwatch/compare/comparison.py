@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from ferwatch.errors import FerwatchError
 from ferwatch.evaluation.metrics import jensen_shannon
-from ferwatch.faces.align import align, similarity
-from ferwatch.faces.search import FaceFinder
+from ferwatch.faces.align import align, similarity_transform
+from ferwatch.faces.detection import FaceDetector
+from ferwatch.faces.search import search_image
 from ferwatch.pipeline.snapshot import Snapshot
 from ferwatch.records import EMOTIONS, Face, FaceResult, FrameResult
 from ferwatch.video.sampling import ROUNDING
@@ -111,16 +112,18 @@ def faces_to_compare(snapshots: list[Snapshot], face_id: int | None = None) -> l
     return [tuple((snapshot, snapshot.face(number)) for snapshot in snapshots) for number in common]
 
 
-def sample_jitter(snapshot: Snapshot, face: Face, finder: FaceFinder) -> Side:
+def sample_jitter(snapshot: Snapshot, face: Face, detector: FaceDetector) -> Side:
     """Return a face with the crops from which the model's jitter is measured.
 
     The crops are those of the same face in neighbouring frames. An image has none, and neither has a video whose
     frames are far apart: there the crop is shifted by one of its pixels in each of eight directions.
     """
-    crops = [near.crop for frame in snapshot.neighbours if (near := _same_face(face, finder.find(frame.image)))]
+    crops = [
+        near.crop for frame in snapshot.neighbours if (near := _same_face(face, search_image(frame.image, detector)))
+    ]
     if len(crops) >= 2:
         return Side(snapshot, face, np.stack([face.crop, *crops]), "neighbouring frames")
-    crop_pixel = np.float32(1 / np.hypot(*similarity(face.landmarks)[:, 0]))  # in pixels of the picture
+    crop_pixel = np.float32(1 / np.hypot(*similarity_transform(face.landmarks)[:, 0]))  # in pixels of the picture
     shifts = [np.array((x, y), np.float32) for y in (-1, 0, 1) for x in (-1, 0, 1)]
     shifted = [align(snapshot.image, face.landmarks + shift * crop_pixel) for shift in shifts]
     return Side(snapshot, face, np.stack(shifted), "crops shifted by a pixel")

@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ferwatch.errors import DataError, FerwatchError, VideoError
-from ferwatch.faces.search import FaceFinder
+from ferwatch.faces.detection import FaceDetector
+from ferwatch.faces.search import search_image
+from ferwatch.faces.stream import FaceStream
 from ferwatch.faces.tracker import DECISION_SECONDS, FaceTracker
 from ferwatch.pipeline.options import TEN_A_SECOND
 from ferwatch.records import Face, Frame, FrameFaces
@@ -55,7 +57,7 @@ def is_image(path: Path) -> bool:
     return path.is_file() and cv2.haveImageReader(str(path))
 
 
-def image_snapshot(path: Path, finder: FaceFinder) -> Snapshot:
+def image_snapshot(path: Path, detector: FaceDetector) -> Snapshot:
     """Return an image file and its faces, numbered from left to right.
 
     The faces are those that a run finds in a video that shows only this picture. Raises DataError where the file is
@@ -65,11 +67,11 @@ def image_snapshot(path: Path, finder: FaceFinder) -> Snapshot:
     if decoded is None:
         raise DataError(f"{path} cannot be read as an image: it is damaged")
     image = np.asarray(decoded, np.uint8)
-    (tracked,) = FaceTracker().track([FrameFaces(0, 0.0, tuple(finder.find(image)))])
+    (tracked,) = FaceTracker().track([FrameFaces(0, 0.0, tuple(search_image(image, detector)))])
     return Snapshot(path.name, image, list(tracked.faces))
 
 
-def video_snapshots(path: Path, times: Sequence[float], finder: FaceFinder) -> list[Snapshot]:
+def video_snapshots(path: Path, times: Sequence[float], detector: FaceDetector) -> list[Snapshot]:
     """Return a video's snapshot at each of the given times, in the order given.
 
     The video is followed from its start at ten samples a second, as a run does, so that boxes, crops and face ids are
@@ -83,7 +85,8 @@ def video_snapshots(path: Path, times: Sequence[float], finder: FaceFinder) -> l
     requests = [_Request(time) for time in times]
     with VideoReader(path, end=max(times) + 2 * DECISION_SECONDS) as reader:
         samples = _keep_requested(reader, requests)
-        faces_by_index = {tracked.index: list(tracked.faces) for tracked in FaceTracker().track(finder.watch(samples))}
+        candidates = FaceStream(detector).follow(samples)
+        faces_by_index = {tracked.index: list(tracked.faces) for tracked in FaceTracker().track(candidates)}
         frame_seconds = 1 / reader.info.fps
     return [_snapshot(path, request, faces_by_index, frame_seconds) for request in requests]
 

@@ -8,8 +8,8 @@ import pytest
 from conftest import needs_weights
 
 from ferwatch.errors import VideoError
-from ferwatch.faces.search import FaceFinder
-from ferwatch.pipeline.analyze import track
+from ferwatch.faces.mediapipe import MediaPipeDetector
+from ferwatch.pipeline.analyzer import track
 from ferwatch.pipeline.snapshot import image_snapshot, is_image, video_snapshots
 from ferwatch.video.reader import VideoReader
 
@@ -18,8 +18,8 @@ from ferwatch.video.reader import VideoReader
 def test_snapshots_of_a_video_agree_with_its_run(clip: Callable[[str], Path]) -> None:
     video = clip("single_face.mp4")
     run = list(track(video))
-    with FaceFinder() as finder:
-        early, late = video_snapshots(video, [0.16, run[12].timestamp], finder)
+    with MediaPipeDetector() as detector:
+        early, late = video_snapshots(video, [0.16, run[12].timestamp], detector)
         assert [early.timestamp, late.timestamp] == [
             run[2].timestamp,
             run[12].timestamp,
@@ -28,7 +28,7 @@ def test_snapshots_of_a_video_agree_with_its_run(clip: Callable[[str], Path]) ->
         for shot, result in ((early, run[2]), (late, run[12])):
             assert [(f.face_id, f.bbox) for f in shot.faces] == [(f.face_id, f.bbox) for f in result.faces]
         with pytest.raises(VideoError, match=r"ends at 0:02\.\d+: there is no frame at 0:09\.000"):
-            video_snapshots(video, [0.1, 9.0], finder)
+            video_snapshots(video, [0.1, 9.0], detector)
 
 
 def test_what_is_an_image(clip: Callable[[str], Path], tmp_path: Path) -> None:
@@ -38,5 +38,5 @@ def test_what_is_an_image(clip: Callable[[str], Path], tmp_path: Path) -> None:
     assert is_image(tmp_path / "über 1.jpg")
     assert not is_image(video)
     assert not is_image(tmp_path / "missing.jpg")
-    with FaceFinder() as finder:
-        assert [f.face_id for f in image_snapshot(tmp_path / "über 1.jpg", finder).faces] == [1]
+    with MediaPipeDetector() as detector:
+        assert [f.face_id for f in image_snapshot(tmp_path / "über 1.jpg", detector).faces] == [1]
