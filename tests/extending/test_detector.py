@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import cv2
 import numpy as np
 from conftest import DEMO
-from numpy.typing import NDArray
 
-from ferwatch.faces.detection import Detection, Thresholds
+from ferwatch.faces.detection import Thresholds
 from ferwatch.faces.search import search_image
-from ferwatch.records import BoundingBox
+from ferwatch.records import BoundingBox, Detection
 from ferwatch.video.source import open_source
 
 LANDMARKS = np.array([(0.3, 0.38), (0.7, 0.38), (0.5, 0.6), (0.5, 0.8), (0.1, 0.45), (0.9, 0.45)], np.float32)
@@ -25,7 +22,7 @@ class HaarDetector:
     def __init__(self) -> None:
         self.cascade = cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface_default.xml")
 
-    def detect(self, image: NDArray[Any]) -> list[Detection]:
+    def detect(self, image: np.ndarray) -> list[Detection]:
         boxes = self.cascade.detectMultiScale(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), minNeighbors=8)
         return [
             Detection(BoundingBox(x, y, side, side), LANDMARKS * side + (x, y), 1.0, side / max(image.shape))
