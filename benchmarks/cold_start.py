@@ -28,8 +28,8 @@ IMPORTS = (
     "mediapipe",
     "torch",
     "ferwatch.cli.main",
-    "ferwatch.faces.search",
-    "ferwatch.pipeline.analyze",
+    "ferwatch.faces.stream",
+    "ferwatch.pipeline.analyzer",
 )
 
 

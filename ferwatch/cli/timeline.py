@@ -6,16 +6,14 @@ from pathlib import Path
 
 import click
 
-from ferwatch.cli.run import EXPORTS
+from ferwatch.cli.options import FILE, export_option, smoothing_option
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
-@click.option("--smoothing", type=click.FloatRange(min=0), metavar="S", help="Seconds; 0 turns it off.  [default: 0.2]")
-@click.option("--export", "exports", multiple=True, type=click.Choice(EXPORTS), help="One more file; may be repeated.")
-@click.option(
-    "--out", type=click.Path(path_type=Path), metavar="DIR", help="Where to write.  [default: beside the rows]"
-)
+@click.argument("run", type=FILE)
+@smoothing_option
+@export_option
+@click.option("--out", type=FILE, metavar="DIR", help="Where to write.  [default: beside the rows]")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 def timeline(run: Path, smoothing: float | None, exports: tuple[str, ...], out: Path | None, quiet: bool) -> None:
     """Makes the timeline of RUN, a run folder or a frames.csv, again, without running the video.
@@ -23,8 +21,8 @@ def timeline(run: Path, smoothing: float | None, exports: tuple[str, ...], out: 
     \b
     ferwatch timeline interview-ferwatch --smoothing 1 --export eaf
     """
-    from ferwatch.pipeline.rebuild import timeline_again
+    from ferwatch.pipeline.rebuild import rebuild
 
-    files = timeline_again(run, smoothing=smoothing, exports=exports, out=out)
+    files = rebuild(run, smoothing=smoothing, exports=exports, out=out)
     if not quiet:
         click.echo(f"in {files[0].parent}: {', '.join(file.name for file in files)}")

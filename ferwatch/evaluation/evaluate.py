@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.distance import jensenshannon
 
 from ferwatch.evaluation.fer2013 import VOTE_OF_EMOTION, Faces
-from ferwatch.evaluation.metrics import Scores, score
+from ferwatch.evaluation.metrics import Scores, jensen_shannon, score
 from ferwatch.models.classifier import Classifier
 from ferwatch.records import EMOTIONS
 
@@ -104,7 +103,7 @@ def compare_with_crowd(probabilities: NDArray[np.float64], votes: NDArray[np.flo
     return Crowd(
         n=int(has_majority.sum()),
         agreement=float((probabilities.argmax(axis=1) == majority)[has_majority].mean()),
-        divergence=float((jensenshannon(probabilities[voted], shares, base=2, axis=1) ** 2).mean()),
+        divergence=float(jensen_shannon(probabilities[voted], shares).mean()),
     )
 
 

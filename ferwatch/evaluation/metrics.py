@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
+from scipy.spatial.distance import jensenshannon
 from scipy.special import log_softmax, softmax
 
 from ferwatch.records import EMOTIONS
@@ -70,6 +71,14 @@ def calibration_error(probabilities: NDArray[np.float64], labels: NDArray[np.int
     """Mean distance between confidence and accuracy over the bins, weighted by their counts."""
     counts, confidence, accuracy = reliability(probabilities, labels)
     return float(np.nansum(counts * np.abs(confidence - accuracy)) / counts.sum())
+
+
+def jensen_shannon(p: NDArray[np.float64], q: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the Jensen-Shannon divergence in bits of (..., K) distributions, from 0 (identical) to 1 (disjoint).
+
+    Lin 1991, https://doi.org/10.1109/18.61115.
+    """
+    return np.asarray(jensenshannon(p, q, base=2, axis=-1) ** 2)
 
 
 def fit_temperature(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> float:

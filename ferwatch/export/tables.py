@@ -1,9 +1,10 @@
-"""Rows and episodes as tables: frames.csv while a run goes on, episodes.csv, JSON and Parquet afterwards."""
+"""Rows and episodes as tables: episodes.csv, JSON and Parquet."""
 
 from __future__ import annotations
 
 import csv
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -15,27 +16,29 @@ from numpy.typing import NDArray
 from ferwatch.errors import OutputError
 from ferwatch.records import EMOTIONS
 from ferwatch.timeline.model import Timeline
-from ferwatch.timeline.table import COLUMNS
+from ferwatch.timeline.schema import SCHEMA, Column
+from ferwatch.timeline.table import FrameTable
 from ferwatch.utils.version import __version__
 
 EPISODE_COLUMNS = (
     *("face_id", "emotion", "start", "end", "duration", "mean_confidence", "peak_time", "peak_confidence"),
+    "mean_valence",
 )
 
 
 def write_episodes_csv(path: Path, timeline: Timeline) -> None:
-    """Writes one line per episode, by face and start."""
+    """Write one line per episode, by face and start."""
     with open(path, "w", encoding="utf-8", newline="") as f:
         lines = csv.writer(f, lineterminator="\n")
         lines.writerow(EPISODE_COLUMNS)
         for e in timeline.episodes:
-            times = (f"{t:.3f}" for t in (e.start, e.end, e.duration))
-            peak = (f"{e.mean_confidence:.4f}", f"{e.peak_time:.3f}", f"{e.peak_confidence:.4f}")
-            lines.writerow([e.face_id, e.emotion, *times, *peak])
+            start, end, duration, peak_time = (f"{t:.3f}" for t in (e.start, e.end, e.duration, e.peak_time))
+            mean, peak, valence = (f"{p:.4f}" for p in (e.mean_confidence, e.peak_confidence, e.mean_valence))
+            lines.writerow([e.face_id, e.emotion, start, end, duration, mean, peak_time, peak, valence])
 
 
 def write_json(path: Path, timeline: Timeline) -> None:
-    """Writes all of the run: summary, episodes, and one line per sampled frame."""
+    """Write all of the run: summary, episodes, and one line per sampled frame."""
     head = {
         "ferwatch": __version__,
         "video": {"file": timeline.video, "duration": timeline.duration, "fps": timeline.fps},
@@ -57,19 +60,24 @@ def write_json(path: Path, timeline: Timeline) -> None:
         f.write("\n ]\n}\n")
 
 
+# Boxes and probabilities are lists in JSON; what follows from the probabilities is left out.
+_JSON_OF_FACE = {
+    {"bbox": "box"}.get(column.field, column.name if column.position is None else column.field): column.field
+    for column in SCHEMA
+    if not column.derived and not column.per_frame
+}
+
+
 def _frames(timeline: Timeline) -> Iterator[dict[str, Any]]:
-    table = timeline.table
-    starts = np.unique(table.frame, return_index=True)[1].tolist()
+    table, valence = timeline.table, timeline.table.valence
+    starts = table.first_rows().tolist()
     for start, end in zip(starts, [*starts[1:], len(table)], strict=True):
         yield {
-            "frame": int(table.frame[start]),
-            "timestamp": float(table.timestamp[start]),
+            **{column.name: _plain(column.values(table)[start]) for column in SCHEMA if column.per_frame},
             "faces": [
                 {
-                    "face_id": int(table.face_id[row]),
-                    "detection_score": float(table.score[row]),
-                    "box": table.bbox[row].tolist(),
-                    "probabilities": table.probabilities[row].tolist(),
+                    **{key: getattr(table, name)[row].tolist() for key, name in _JSON_OF_FACE.items()},
+                    "valence": float(valence[row]),
                     "smoothed": timeline.smoothed[row].round(4).tolist(),
                 }
                 for row in range(start, end)
@@ -78,32 +86,29 @@ def _frames(timeline: Timeline) -> Iterator[dict[str, Any]]:
         }
 
 
+def _plain(value: Any) -> Any:
+    """A value of a table as JSON holds it: None for NaN."""
+    return None if math.isnan(value) else value.item()
+
+
 def write_parquet(path: Path, timeline: Timeline) -> None:
-    """Writes the rows of frames.csv, each with its smoothed probabilities and its episode.
+    """Write the rows of frames.csv, each with its smoothed probabilities and its episode.
 
     Raises OutputError where pyarrow is not installed or does not load.
     """
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
-    except ImportError as cause:
-        raise OutputError(f"--export parquet needs pyarrow ({cause}): pip install 'ferwatch[parquet]'") from None
+    except ImportError as error:
+        raise OutputError(f"--export parquet needs pyarrow ({error}): pip install 'ferwatch[parquet]'") from None
     table = timeline.table
-    none = table.face_id == 0
+    none = ~table.success
     episode = _episode_of_rows(timeline)
     outside = episode == 0
-    top = np.where(none, 0, np.nan_to_num(table.probabilities).argmax(axis=1))
     columns: dict[str, Any] = {
-        "frame": pa.array(table.frame),
-        "timestamp": pa.array(table.timestamp),
-        "face_id": pa.array(table.face_id, mask=none),
-        "success": pa.array(~none),
-        "detection_score": pa.array(table.score, mask=none),
-        **{name: pa.array(table.bbox[:, i], mask=none) for i, name in enumerate(COLUMNS[5:9])},
-        "emotion": pa.array(np.array(EMOTIONS)[top], mask=none),
-        "confidence": pa.array(table.probabilities.max(axis=1), mask=none),
-        **{name: pa.array(table.probabilities[:, i], mask=none) for i, name in enumerate(EMOTIONS)},
+        **{column.name: pa.array(column.values(table), mask=_is_null(column, table)) for column in SCHEMA},
         **{f"smoothed_{name}": pa.array(timeline.smoothed[:, i], mask=none) for i, name in enumerate(EMOTIONS)},
+        "smoothed_valence": pa.array(timeline.valence, mask=none),
         "episode": pa.array(episode, mask=outside),
     }
     numbers = [0, *range(1, len(timeline.episodes) + 1)]
@@ -114,6 +119,12 @@ def write_parquet(path: Path, timeline: Timeline) -> None:
     ):
         columns[name] = pa.array(np.array(values)[np.array(numbers)[episode]], mask=outside)
     pq.write_table(pa.table(columns), path)
+
+
+def _is_null(column: Column, table: FrameTable) -> NDArray[np.bool_]:
+    """(R,) where frames.csv leaves the column empty."""
+    empty = ~table.success & column.is_null_without_face
+    return empty | np.isnan(column.values(table)) if column.optional else empty
 
 
 def _episode_of_rows(timeline: Timeline) -> NDArray[np.int64]:
