@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -18,7 +17,7 @@ from ferwatch.utils.files import atomic_write, make_folder
 from ferwatch.utils.version import __version__
 from ferwatch.video.reader import VideoReader
 
-OF_A_RUN = (
+RUN_FILES = (
     *("frames.partial.csv", "resume.json", "frames.csv", "run.json", "annotated.mp4"),
     *run_files(),
 )
@@ -43,7 +42,7 @@ class RunFolder:
         try:
             if self.path.exists() and not self.path.is_dir():
                 raise OutputError(f"{self.path} is a file; name another folder with --out")
-            there = [self.path / name for name in OF_A_RUN if (self.path / name).exists()]
+            there = [self.path / name for name in RUN_FILES if (self.path / name).exists()]
         except OSError as cause:
             raise OutputError(f"cannot use the folder {self.path}: {cause.strerror}; name another with --out") from None
         if there and not overwrite:
@@ -97,12 +96,13 @@ def run_facts(
     smoothing: float,
     seconds: Mapping[str, float],
     warnings: Sequence[str],
+    command: Sequence[str],
 ) -> dict[str, Any]:
     """What run.json says: enough to know what was run on what, how it went, and to build the timeline again."""
     info = reader.info
     return {
         "ferwatch": __version__,
-        "command": sys.argv,
+        "command": list(command),
         "settings": dict(settings),
         "model": {
             "name": checkpoint.model,
