@@ -69,10 +69,10 @@ class Sound:
                 packet = next(packets)
             except (StopIteration, av.FFmpegError, IndexError):
                 break  # what cannot be demuxed any more, VideoReader has reported
-            clock = self._clocks[packet.stream_index]
-            clock.advance(packet)
             if packet.pts is None or packet.time_base is None:
                 continue
+            clock = self._clocks[packet.stream_index]
+            clock.advance(packet)
             # A range that starts at 0 also takes what precedes it: AAC decoders need their priming packet.
             time = float(packet.pts * packet.time_base - self._zero)
             if clock.jumps and time <= latest[packet.stream_index]:

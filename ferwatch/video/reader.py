@@ -15,16 +15,9 @@ from ferwatch.errors import VideoError
 from ferwatch.records import Frame
 from ferwatch.video.clock import PacketClock, PictureClock, container_start, shown_until
 from ferwatch.video.container import choose_stream, open_container, threads_for
-from ferwatch.video.picture import (
-    PictureConverter,
-    PixelAspect,
-    placement,
-    upright_size,
-)
+from ferwatch.video.describe import describe
+from ferwatch.video.picture import PictureConverter, PixelAspect, placement, upright_size
 from ferwatch.video.sampling import Sampler, Sampling, TimedPicture
-
-GRAY_PROBES = 8
-"""Places of a video at which its gray values are looked at."""
 
 
 class VideoReader:
