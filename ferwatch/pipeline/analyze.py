@@ -117,6 +117,9 @@ def write_run(
         video=media,
         duration=duration,
         fps=reader.info.fps,
+        start=options.start,
+        end=options.end,
+        has_annotated_video=options.annotate,
     )
     files = [folder.rows]
     with watch.time("timeline"):
