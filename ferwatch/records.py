@@ -117,6 +117,9 @@ class FrameFaces:
     faces: tuple[Face, ...]
     duration: float | None = None
     """As in Frame."""
+    brightness: NDArray[np.uint8] | None = None
+    """(9, 16) mean brightness of the cells of a grid over the picture, by which the tracker tells cuts; None: unknown,
+    and no cut is assumed."""
 
 
 @dataclass(frozen=True, slots=True)
