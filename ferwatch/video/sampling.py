@@ -54,7 +54,7 @@ class TimedPicture(Generic[Picture]):
     """Seconds."""
     length: float
     """Seconds for which the container says that it is shown; replaced by the time to the next picture where there is
-    one, and in a sample by the time to the next sample."""
+    one."""
     picture: Picture
 
 
@@ -71,31 +71,19 @@ class Sampler:
         """Pictures in the range so far, sampled or not."""
 
     def select(self, pictures: Iterable[TimedPicture[Picture]]) -> Iterator[TimedPicture[Picture]]:
-        """Yield the samples. The length of each is the time until the next sample is shown.
-
-        The last one stands until the last picture of the video is gone, or until the end of the range. So the lengths
-        of all samples cover the time from the first one on without gaps.
-        """
-        sample: TimedPicture[Picture] | None = None
-        until = 0.0
+        """Yield the samples. The length of each is the time for which its own picture is shown, within the range."""
         taken = -1
         for picture in with_lengths(pictures):
             if picture.timestamp + ROUNDING < self.start:
                 continue
             if self.end is not None and picture.timestamp + ROUNDING >= self.end:
                 break
-            until = picture.timestamp + picture.length
             cell = self.sampling.cell(self.frames_in_range, max(picture.timestamp - self.start, 0.0))
             self.frames_in_range += 1
             if cell > taken or self.sampling.is_long(picture.length):
                 taken = cell
-                if sample is not None:
-                    yield replace(sample, length=picture.timestamp - sample.timestamp)
-                sample = picture
-        if sample is not None:
-            if self.end is not None:
-                until = min(until, self.end)
-            yield replace(sample, length=max(until - sample.timestamp, 0.0))
+                left = math.inf if self.end is None else max(self.end - picture.timestamp, 0.0)
+                yield replace(picture, length=min(picture.length, left))
 
 
 def with_lengths(pictures: Iterable[TimedPicture[Picture]]) -> Iterator[TimedPicture[Picture]]:
