@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ferwatch.export.registry import EXPORTS
+from ferwatch.timeline.build import MIN_EPISODE_SECONDS
 from ferwatch.timeline.smoothing import SMOOTHING_SECONDS
 from ferwatch.utils.timecode import parse_time
 from ferwatch.video.sampling import Sampling
@@ -40,6 +41,12 @@ smoothing_option = click.option(
     metavar="S",
     help=f"Seconds; 0 turns it off.  [default: {SMOOTHING_SECONDS:g}]",
 )
+min_episode_option = click.option(
+    "--min-episode",
+    type=click.FloatRange(min=0),
+    metavar="S",
+    help=f"Seconds: the shortest episode.  [default: {MIN_EPISODE_SECONDS:g}]",
+)
 device_option = click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True
 )
@@ -54,9 +61,29 @@ ANALYSIS_OPTIONS = (
         "--interval", type=click.FloatRange(min=0, min_open=True), metavar="S", help="One sample every S seconds."
     ),
     click.option("--all-frames", is_flag=True, help="Every frame."),
+    click.option(
+        "--decoder",
+        type=click.Choice(["ffmpeg", "opencv"]),
+        default="ffmpeg",
+        show_default=True,
+        help="ffmpeg shows pictures as players do; opencv is for plain videos.",
+    ),
+    click.option(
+        "--stream",
+        type=click.IntRange(min=0),
+        metavar="N",
+        help="Index of the video stream.  [default: the one that players show]",
+    ),
+    click.option(
+        "--fps",
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="RATE",
+        help="Frames a second of a raw stream without times.",
+    ),
     export_option,
     click.option("--no-video", is_flag=True, help="Do not write annotated.mp4."),
     smoothing_option,
+    min_episode_option,
     click.option("--blur-faces", is_flag=True, help="Make faces unrecognisable in annotated.mp4."),
     click.option("--weights", type=FILE, metavar="FILE", help="Other weights of this model."),
     click.option("--face-model", type=FILE, metavar="FILE", help="Another MediaPipe face model."),

@@ -15,10 +15,10 @@ from ferwatch.timeline.model import Timeline
 from ferwatch.timeline.table import FrameTable
 from ferwatch.utils.files import atomic_write, make_folder
 from ferwatch.utils.version import __version__
-from ferwatch.video.reader import VideoReader
+from ferwatch.video.file_source import FileSource
 
 RUN_FILES = (
-    *("frames.partial.csv", "resume.json", "frames.csv", "run.json", "annotated.mp4"),
+    *("frames.partial.csv", "resume.json", "frames.csv", "frames.measured.csv", "run.json", "annotated.mp4"),
     *run_files(),
 )
 """Every file that a run may leave; nothing else in the folder is ever touched."""
@@ -87,13 +87,12 @@ class RunFolder:
 
 def run_facts(
     *,
-    reader: VideoReader,
+    reader: FileSource,
     frames_decoded: int,
     checkpoint: Checkpoint,
     settings: Mapping[str, Any],
     table: FrameTable,
     timeline: Timeline,
-    smoothing: float,
     seconds: Mapping[str, float],
     warnings: Sequence[str],
     command: Sequence[str],
@@ -118,11 +117,20 @@ def run_facts(
             "frames_decoded": frames_decoded,
             "duration": info.duration,
             "rotation": info.rotation,
+            "mirrored": info.mirrored,
+            "pixel_aspect": round(info.pixel_aspect, 6),
+            "dynamic_range": info.dynamic_range,
+            "stream": info.stream,
             "codec": info.codec,
             "timestamp_source": info.timestamp_source,
         },
         "sampling": {**asdict(reader.sampling), "start": reader.start, "end": reader.end},
-        "timeline": {"media": timeline.video, "duration": timeline.duration, "smoothing": smoothing},
+        "timeline": {
+            "media": timeline.video,
+            "duration": timeline.duration,
+            "smoothing": timeline.smoothing,
+            "min_episode": timeline.min_episode,
+        },
         "counts": {
             "frames_sampled": timeline.summary.sampled_frames,
             "frames_with_faces": timeline.summary.frames_with_faces,
