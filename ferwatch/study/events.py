@@ -9,7 +9,7 @@ import numpy as np
 from ferwatch.records import EMOTIONS
 from ferwatch.study.participants import Row
 from ferwatch.study.plan import PlannedEvent
-from ferwatch.study.recordings import Array, StudyRecording, valence
+from ferwatch.study.recordings import Array, StudyRecording
 from ferwatch.timeline.table import FrameTable
 
 BEFORE_SECONDS = 2.0
@@ -30,7 +30,7 @@ def event_rows(
     mean of the two seconds before the event. A bin without rows has none; without rows before there is no change.
     """
     seen = table.select(table.success)
-    values = np.column_stack([seen.probabilities, valence(seen.probabilities)])
+    values = np.column_stack([seen.probabilities, seen.valence])
     rows: list[Row] = []
     for event in events:
         # Milliseconds, which is what the table resolves: a row at the edge of a bin belongs to the later one.

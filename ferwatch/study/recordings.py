@@ -11,14 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ferwatch.errors import DataError
-from ferwatch.records import EMOTIONS, Episode
+from ferwatch.records import Episode
 from ferwatch.study.plan import PlannedRecording
 from ferwatch.study.runs import FinishedRun
 from ferwatch.timeline.model import LABELS
 from ferwatch.timeline.table import FrameTable
-
-NEGATIVE = [EMOTIONS.index(emotion) for emotion in ("angry", "disgust", "fear", "sad")]
-HAPPY = EMOTIONS.index("happy")
 
 Array = NDArray[np.float64]
 
@@ -138,11 +135,6 @@ def read_recording(plan: PlannedRecording, run: FinishedRun, out: Path) -> tuple
     return recording, own
 
 
-def valence(probabilities: Array) -> Array:
-    """(...,) happy less the strongest of angry, disgust, fear and sad: FaceReader's valence, -1 to 1."""
-    return np.asarray(probabilities[..., HAPPY] - probabilities[..., NEGATIVE].max(axis=-1))
-
-
 def _totals(table: FrameTable, episodes: Sequence[Episode], start: float) -> Totals:
     seen = table.select(table.success)
     labelled = np.bincount(seen.probabilities.argmax(axis=1) if len(seen) else [], minlength=len(LABELS))
@@ -156,16 +148,17 @@ def _totals(table: FrameTable, episodes: Sequence[Episode], start: float) -> Tot
         seconds[i] += duration
         confidence[i] += duration * episode.mean_confidence
         first[i] = min(first[i], episode.start - start)
-    between = np.diff(table.timestamp)
-    interval = float(np.median(between)) if len(between) else 0.0
+    until_next = table.until_next()
+    usual = np.median(until_next[:-1]) if len(table) > 1 else table.shown()[-1]
+    until_next[-1] = usual  # nothing is sampled after the last one
     return Totals(
         recordings=1,
         frames=len(table),
         rows=len(seen),
-        seconds=interval * len(seen),
+        seconds=float(until_next[table.success].sum()),
         labelled_rows=labelled.astype(np.float64),
         probability=np.append(seen.probabilities.sum(axis=0), np.nan),
-        valence=float(valence(seen.probabilities).sum()) if len(seen) else 0.0,
+        valence=float(seen.valence.sum()),
         episodes=numbers,
         episode_seconds=seconds,
         confidence=confidence,

@@ -13,7 +13,8 @@ from typing import Any
 from ferwatch.errors import OutputError
 from ferwatch.study.participants import Row
 from ferwatch.study.recordings import StudyRecording
-from ferwatch.timeline.table import SCHEMA, Column, FrameTable
+from ferwatch.timeline.schema import SCHEMA, Column
+from ferwatch.timeline.table import FrameTable
 from ferwatch.utils.files import atomic_write
 
 DECIMALS = 6
@@ -144,9 +145,7 @@ def check_names(conditions: Sequence[str]) -> None:
 
 def _texts(column: Column, table: FrameTable, seen: Sequence[bool]) -> list[str]:
     values = column.values(table).tolist()
-    if not column.is_null_without_face:
-        return [format(value, column.format) for value in values]
-    return [format(value, column.format) if there else "" for value, there in zip(values, seen, strict=True)]
+    return [column.text_of(value, there) for value, there in zip(values, seen, strict=True)]
 
 
 def _arrow_type(column: Column) -> Any:
