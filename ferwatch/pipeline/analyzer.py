@@ -25,8 +25,9 @@ from ferwatch.models.pretrained import shipped_weights
 from ferwatch.pipeline import segment
 from ferwatch.pipeline.analyze import Progress, Run, no_progress, open_reader, write_run
 from ferwatch.pipeline.options import OF_LOADING, AnalysisOptions, change_options
-from ferwatch.pipeline.pictures import Image, Pictures, check_image, frames_of, read_image
+from ferwatch.pipeline.pictures import Pictures, frames_of, read_image
 from ferwatch.records import Frame, FrameFaces, FrameResult
+from ferwatch.video.arrays import Image, check_image
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
