@@ -7,25 +7,31 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ferwatch.errors import VideoError
 from ferwatch.export.registry import write_timeline
 from ferwatch.faces.mediapipe import MediaPipeDetector
 from ferwatch.faces.tracker import FaceTracker
 from ferwatch.models.checkpoint import Checkpoint
 from ferwatch.models.classifier import Classifier
 from ferwatch.pipeline import segment as pipeline
+from ferwatch.pipeline.lock import FolderLock
 from ferwatch.pipeline.options import AnalysisOptions
 from ferwatch.pipeline.resume import Bookmark, Bookmarks, Finished, read_bookmark
 from ferwatch.pipeline.run_folder import RunFolder, run_facts
+from ferwatch.pipeline.settings import settings_of_outputs, settings_of_rows
 from ferwatch.render.annotated_video import annotate_video
 from ferwatch.timeline.build import build_timeline
 from ferwatch.timeline.model import Summary, Timeline
 from ferwatch.timeline.table import FramesWriter, FrameTable, read_frames_csv
-from ferwatch.utils.version import __version__
+from ferwatch.utils.timecode import format_time
+from ferwatch.video.container import VideoInfo
+from ferwatch.video.opencv import OpenCVReader
 from ferwatch.video.reader import VideoReader
+from ferwatch.video.source import FrameSource, open_source
 
 Progress = Callable[[str, int, int], None]
 """Called with the stage, how much of it is done, and about how much there is; 0: unknown."""
@@ -65,9 +71,37 @@ def no_progress(stage: str, done: int, total: int) -> None:
     """Ignore progress."""
 
 
-def open_reader(video: Path, options: AnalysisOptions) -> VideoReader:
+def open_reader(video: Path, options: AnalysisOptions) -> VideoReader | OpenCVReader:
     """The frames of a video that the options ask for. Raises VideoError."""
-    return VideoReader(video, options.sampling, options.start, options.end)
+    return open_source(
+        video,
+        decoder=options.decoder,
+        sampling=options.sampling,
+        start=options.start,
+        end=options.end,
+        stream=options.stream,
+        fps=options.fps,
+    )
+
+
+def frames_expected(source: FrameSource, options: AnalysisOptions) -> int:
+    """About how many frames the range holds, for progress alone; 0: unknown."""
+    info = source.info
+    if info.duration is None:
+        return info.frames_declared or 0
+    end = info.duration if options.end is None else min(options.end, info.duration)
+    return max(1, round((end - options.start) * info.fps))
+
+
+def nothing_in_range(video: Path, source: FrameSource, options: AnalysisOptions) -> VideoError:
+    """The error for a range without a single picture."""
+    duration = source.info.duration
+    if duration is not None and options.start >= duration:
+        return VideoError(
+            f"{video} ends at {format_time(duration)}: there is nothing to analyse from {format_time(options.start)} on"
+        )
+    end = "the end" if options.end is None else format_time(options.end)
+    return VideoError(f"{video} has no picture between {format_time(options.start)} and {end}")
 
 
 def write_run(
@@ -88,35 +122,54 @@ def write_run(
     """
     watch = Stopwatch()
     folder = RunFolder(out or Path(f"{video.stem}-ferwatch"))
-    with open_reader(video, options) as reader:
+    with open_reader(video, options) as reader, FolderLock(folder.path, video.name):
         settings = settings_of_rows(video, classifier.checkpoint, options)
         bookmark = Bookmark(settings)
+        warnings = []
         if resume:
             bookmark = read_bookmark(folder.resume, bookmark.settings)
-        else:
-            folder.prepare(overwrite=overwrite)
+        elif replaced := folder.prepare(video, overwrite=overwrite):
+            warnings.append(f"{folder.path} held a run of another video, {replaced}, which was replaced")
         if bookmark.finished is None:
             with watch.time("analysis"), MediaPipeDetector(options.face_model) as detector:
-                _write_rows(reader, detector, classifier, folder, bookmark, progress)
+                _write_rows(reader, detector, classifier, folder, bookmark, options, progress)
+            if not reader.frames_decoded:
+                folder.discard()
+                raise nothing_in_range(video, reader, options)
             bookmark = replace(bookmark, finished=Finished(reader.frames_decoded, tuple(reader.warnings)))
             bookmark.save(folder.resume)
-    assert bookmark.finished is not None
-    frames_decoded, warnings = bookmark.finished.frames_decoded, list(bookmark.finished.warnings)
-    folder.complete_rows()
+        assert bookmark.finished is not None
+        warnings += bookmark.finished.warnings
+        folder.complete_rows()
+        return _write_outputs(
+            video, folder, reader.info, bookmark.finished.frames_decoded, options, classifier.checkpoint, settings,
+            watch, warnings, progress, command,
+        )  # fmt: skip
 
+
+def _write_outputs(
+    video: Path,
+    folder: RunFolder,
+    info: VideoInfo,
+    frames_decoded: int,
+    options: AnalysisOptions,
+    checkpoint: Checkpoint,
+    settings: dict[str, Any],
+    watch: Stopwatch,
+    warnings: list[str],
+    progress: Progress,
+    command: Sequence[str],
+) -> Run:
+    """Writes what follows from frames.csv: the timeline, the exports, the annotated video, and run.json at the end."""
     table = read_frames_csv(folder.rows)
-    duration = reader.info.duration or (float(table.timestamp[-1]) if len(table) else 0.0)
-    # What players open beside the timeline has to have its times: of the annotated video, time 0 is `start`.
-    plays_alike = options.annotate and options.start == 0
-    media = "annotated.mp4" if plays_alike else os.path.relpath(video.absolute(), folder.path.absolute())
     timeline = build_timeline(
         table,
         smoothing=options.smoothing,
         min_episode=options.min_episode,
-        source=reader.info.path.name,
-        video=media,
-        duration=duration,
-        fps=reader.info.fps,
+        source=info.path.name,
+        video=_linked_video(video, folder.path, options),
+        duration=info.duration or (float(table.timestamp[-1]) if len(table) else 0.0),
+        fps=info.fps,
     )
     files = [folder.rows]
     with watch.time("timeline"):
@@ -126,13 +179,12 @@ def write_run(
             files.append(folder.path / "annotated.mp4")
             warnings += _annotate(video, table, files[-1], options, frames_decoded, progress)
     facts = run_facts(
-        reader=reader,
+        info=info,
+        options=options,
         frames_decoded=frames_decoded,
-        checkpoint=classifier.checkpoint,
+        checkpoint=checkpoint,
         settings={**settings, **settings_of_outputs(options)},
-        table=table,
         timeline=timeline,
-        smoothing=options.smoothing,
         seconds=watch.seconds,
         warnings=warnings,
         command=command,
@@ -142,6 +194,24 @@ def write_run(
     for warning in warnings:
         LOG.warning("%s: %s", video, warning)
     return Run(folder.path, tuple(files), timeline, tuple(warnings))
+
+
+def _linked_video(video: Path, folder: Path, options: AnalysisOptions) -> str:
+    """The video that players and coding tools open beside the timeline, relative to the run folder; "": none.
+
+    Where faces are blurred it is never the original. Else that is linked where annotated.mp4 has other times than the
+    timeline. A video on another branch of the disk is named alone: the way to it would be its absolute path.
+    """
+    if options.annotate and (options.start == 0 or options.blur_faces):
+        return "annotated.mp4"
+    if options.blur_faces:
+        return ""
+    try:
+        way = Path(os.path.relpath(video.absolute(), folder.absolute()))
+    except ValueError:  # another drive of Windows
+        return video.name
+    climbs_to_the_root = way.parts.count("..") >= len(folder.absolute().parts) - 1
+    return video.name if climbs_to_the_root else way.as_posix()
 
 
 def _annotate(
@@ -161,11 +231,12 @@ def _annotate(
 
 
 def _write_rows(
-    reader: VideoReader,
+    reader: VideoReader | OpenCVReader,
     detector: MediaPipeDetector,
     classifier: Classifier,
     folder: RunFolder,
     begin: Bookmark,
+    options: AnalysisOptions,
     progress: Progress,
 ) -> None:
     """The partial table, from the bookmark on."""
@@ -173,6 +244,7 @@ def _write_rows(
     bookmarks = Bookmarks(folder.resume, begin, tracker)
     begin.save(folder.resume)
     reader.skip_before = begin.frame
+    total = frames_expected(reader, options)
     with FramesWriter(folder.rows, resume_at=begin.offset) as rows:
         results = pipeline.track(
             reader, detector, tracker, classifier, bookmarks.before, passes_at_once=classifier.passes_at_once
@@ -180,29 +252,4 @@ def _write_rows(
         for frames, result in enumerate(results, start=begin.frames_written + 1):
             rows.write(result)
             bookmarks.written(frames, rows.offset)
-            progress("analysing", reader.frames_decoded, reader.frames_expected)
-
-
-def settings_of_rows(video: Path, checkpoint: Checkpoint, options: AnalysisOptions) -> dict[str, Any]:
-    """What the rows depend on; a run is only resumed with the same. Raises OSError where the video is missing."""
-    file = video.stat()
-    return {
-        "version": __version__,
-        "video": [str(video.absolute()), file.st_size, file.st_mtime_ns],
-        "model": checkpoint.model,
-        "weights": checkpoint.checksum,
-        "face model": str(options.face_model),
-        "sampling": asdict(options.sampling),
-        "start": options.start,
-        "end": options.end,
-    }
-
-
-def settings_of_outputs(options: AnalysisOptions) -> dict[str, Any]:
-    """What the other files of a run folder depend on, besides its rows."""
-    return {
-        "exports": sorted(set(options.exports)),
-        "annotated video": options.annotate,
-        "blurred faces": options.annotate and options.blur_faces,
-        "smoothing": options.smoothing,
-    }
+            progress("analysing", reader.frames_decoded, total)

@@ -13,7 +13,7 @@ from functools import lru_cache
 from inspect import GEN_CLOSED, getgeneratorstate
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from ferwatch.errors import OptionError
 from ferwatch.faces.mediapipe import MediaPipeDetector
@@ -23,10 +23,19 @@ from ferwatch.models.checkpoint import load
 from ferwatch.models.classifier import Classifier, choose_device
 from ferwatch.models.pretrained import shipped_weights
 from ferwatch.pipeline import segment
-from ferwatch.pipeline.analyze import Progress, Run, no_progress, open_reader, write_run
+from ferwatch.pipeline.analyze import (
+    Progress,
+    Run,
+    frames_expected,
+    no_progress,
+    nothing_in_range,
+    open_reader,
+    write_run,
+)
 from ferwatch.pipeline.options import OF_LOADING, AnalysisOptions, change_options
-from ferwatch.pipeline.pictures import Image, Pictures, check_image, frames_of, read_image
+from ferwatch.pipeline.pictures import check_image, read_image
 from ferwatch.records import Frame, FrameFaces, FrameResult
+from ferwatch.video.source import ArraySource, FrameSource, Image
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -34,6 +43,9 @@ if TYPE_CHECKING:
     from ferwatch.pipeline.options import AnalysisKeywords
 
 LOG = logging.getLogger("ferwatch")
+DEFAULT_FPS = 25.0
+"""Images a second where they come without times."""
+Pictures: TypeAlias = FrameSource | Iterable[tuple[float, Image]] | Iterable[Image]
 
 
 class Analyzer:
@@ -100,8 +112,8 @@ class Analyzer:
         as after a `break`.
 
         Args:
-            video: a file, or pictures: a FrameSource, or any iterable of Frames, of (timestamp in seconds, image), or
-                of images (H, W, 3) uint8 BGR. Every picture is analysed: sampling, start and end are for files.
+            video: a file, a FrameSource, or any iterable of (timestamp in seconds, image) or of images, (H, W, 3) uint8
+                BGR. Every image is analysed unless `sampling` differs from the default; start and end are for files.
             progress: called in the calling thread with "analysing", the frames decoded and about how many there are;
                 0: unknown. An exception that it raises ends the analysis and reaches the caller.
             changes: options that differ from the Analyzer's for this video.
@@ -114,27 +126,34 @@ class Analyzer:
     def _track(
         self, video: Path | str | Pictures, progress: Progress, options: AnalysisOptions
     ) -> Generator[FrameResult, None, None]:
-        if isinstance(video, Path | str):
-            with open_reader(Path(video), options) as reader:
-                with closing(self._results(reader, options)) as results:
-                    for result in results:
-                        if _PYTHON_ENDS.is_set():
-                            return
-                        yield result
-                        progress("analysing", reader.frames_decoded, reader.frames_expected)
-                for warning in reader.warnings:
-                    LOG.warning("%s: %s", video, warning)
-        else:
-            standard = AnalysisOptions()
-            for name in ("sampling", "start", "end", "decoder", "stream"):
-                if getattr(options, name) != getattr(standard, name):
-                    raise OptionError(f"{name} is for video files; of pictures every one is analysed")
-            with closing(self._results(frames_of(video, options.fps), options)) as results:
-                for number, result in enumerate(results, 1):
+        with self._open(video, options) as source:
+            total = frames_expected(source, options)
+            seen = 0
+            with closing(self._results(source, options)) as results:
+                for seen, result in enumerate(results, 1):  # noqa: B007
                     if _PYTHON_ENDS.is_set():
                         return
                     yield result
-                    progress("analysing", number, 0)
+                    progress("analysing", source.frames_decoded, total)
+            if not seen:
+                raise nothing_in_range(source.info.path, source, options)
+            for warning in source.warnings:
+                LOG.warning("%s: %s", source.info.path, warning)
+
+    def _open(self, video: Path | str | Pictures, options: AnalysisOptions) -> FrameSource:
+        if isinstance(video, Path | str):
+            return open_reader(Path(video), options)
+        standard = AnalysisOptions()
+        for name in ("start", "end", "decoder", "stream"):
+            if getattr(options, name) != getattr(standard, name):
+                raise OptionError(f"{name} is for video files")
+        if isinstance(video, FrameSource):
+            return video
+        sampling = None if options.sampling == standard.sampling else options.sampling
+        source = ArraySource(video, sampling=sampling, fps=options.fps or DEFAULT_FPS)
+        if source.info.timestamp_source == "index/fps" and options.fps is None:
+            LOG.warning("images without times: %g a second is assumed; give fps, or times with them", DEFAULT_FPS)
+        return source
 
     def _results(self, frames: Iterable[Frame], options: AnalysisOptions) -> Generator[FrameResult, None, None]:
         with MediaPipeDetector(options.face_model) as detector:

@@ -16,12 +16,13 @@ from ferwatch.errors import DataError, FerwatchError, OutputError
 from ferwatch.export.combined import write_all_frames
 from ferwatch.models.checkpoint import Checkpoint
 from ferwatch.models.classifier import Classifier
-from ferwatch.pipeline.analyze import settings_of_outputs, settings_of_rows, write_run
+from ferwatch.pipeline.analyze import write_run
 from ferwatch.pipeline.analyzer import load_classifier
 from ferwatch.pipeline.manifest import ManifestEntry, read_manifest, save_manifest
 from ferwatch.pipeline.options import AnalysisOptions
 from ferwatch.pipeline.resume import read_bookmark
 from ferwatch.pipeline.run_folder import RunFolder
+from ferwatch.pipeline.settings import settings_of_outputs, settings_of_rows
 from ferwatch.utils.files import make_folder
 from ferwatch.utils.threads import use_single_threaded_libraries
 

@@ -13,6 +13,7 @@ from typing import Any
 from ferwatch.errors import OutputError
 from ferwatch.faces.stream import FULL_SEARCH_SECONDS
 from ferwatch.faces.tracker import FaceTracker
+from ferwatch.pipeline.settings import find_difference
 from ferwatch.records import FrameFaces
 from ferwatch.utils.files import atomic_write
 
@@ -62,13 +63,8 @@ def read_bookmark(path: Path, settings: Mapping[str, Any]) -> Bookmark:
         raise OutputError(f"{path.parent} holds no interrupted run to resume; leave out --resume") from None
     except (OSError, ValueError, TypeError, KeyError) as cause:
         raise OutputError(f"{path} cannot be read ({cause}); start again with --overwrite") from None
-    for name, value in settings.items():
-        if bookmark.settings.get(name) != value:
-            before = bookmark.settings.get(name)
-            raise OutputError(
-                f"cannot resume {path.parent}: its {name} was {before}, now it is {value}; "
-                "give the same options, or --overwrite"
-            )
+    if difference := find_difference(bookmark.settings, settings):
+        raise OutputError(f"cannot resume {path.parent}: {difference}; give the same options, or --overwrite")
     return bookmark
 
 

@@ -157,4 +157,4 @@ class ArraySource:
             if not latest <= time < float("inf"):
                 raise VideoError(f"frame {index} has the time {time}, after one of {latest}: times must not decrease")
             latest = time
-            yield TimedPicture(index, time, 1 / self._fps, image)
+            yield TimedPicture(index, time, 1 / self._fps, image.copy())  # the caller may use its array again
