@@ -24,6 +24,20 @@ class BoundingBox(NamedTuple):
     height: float
 
 
+NEGATIVE_EMOTIONS = ("angry", "disgust", "fear", "sad")
+
+
+def valence_of(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(...,) valence of (..., 7) probabilities: happy less the largest of angry, disgust, fear and sad, -1 to 1.
+
+    This is FaceReader's definition (Noldus, FaceReader Methodology Note): the intensity of happy minus that of the
+    strongest negative expression.
+    """
+    negative = [EMOTIONS.index(name) for name in NEGATIVE_EMOTIONS]
+    valence = probabilities[..., EMOTIONS.index("happy")] - probabilities[..., negative].max(axis=-1)
+    return np.round(valence, 4) + 0.0  # no -0.0
+
+
 class Placement(NamedTuple):
     """Where a picture of another size than the video's frame lies in that frame: centred, as large as fits."""
 
@@ -126,6 +140,11 @@ class FaceResult:
         """The probability of `emotion`."""
         return max(self.probabilities)
 
+    @property
+    def valence(self) -> float:
+        """Happy less the strongest negative emotion, -1 to 1; see `valence_of`."""
+        return float(valence_of(np.array(self.probabilities)))
+
 
 @dataclass(frozen=True, slots=True)
 class FrameResult:
@@ -150,6 +169,8 @@ class Episode:
     mean_confidence: float
     peak_time: float
     peak_confidence: float
+    mean_valence: float = 0.0
+    """Mean over time of the valence of its rows, -1 to 1."""
 
     @property
     def duration(self) -> float:

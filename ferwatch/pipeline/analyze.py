@@ -170,6 +170,9 @@ def _write_outputs(
         video=_linked_video(video, folder.path, options),
         duration=info.duration or (float(table.timestamp[-1]) if len(table) else 0.0),
         fps=info.fps,
+        start=options.start,
+        end=options.end,
+        has_annotated_video=options.annotate,
     )
     files = [folder.rows]
     with watch.time("timeline"):

@@ -23,7 +23,12 @@ class Segment:
 
 
 def segment(
-    edges: NDArray[np.int64], probabilities: NDArray[np.float64], penalty: float, minimum: int, interval: int
+    edges: NDArray[np.int64],
+    probabilities: NDArray[np.float64],
+    penalty: float,
+    minimum: int,
+    interval: int,
+    shown: NDArray[np.int64],
 ) -> list[Segment]:
     """The segments with the largest sum of (probability of the label x time) - penalty x changes.
 
@@ -36,11 +41,12 @@ def segment(
         penalty: milliseconds of certainty that a change has to gain, besides half a sample.
         minimum: milliseconds, the shortest segment.
         interval: milliseconds, the usual time between samples.
+        shown: (n,) milliseconds for which each sample's picture is known to be shown; 0 where it is not known.
     """
     n, labels = probabilities.shape
     penalty += interval / 2
-    # A sample beside missing ones stands for a longer time, but not for all of it.
-    trusted = np.minimum(np.diff(edges), 2 * interval)
+    # A sample beside missing ones stands for more time, but not for all of it, unless its picture is shown so long.
+    trusted = np.minimum(np.diff(edges), np.maximum(2 * interval, shown))
     # gained[i, k]: the sum of label k over the samples before i.
     gained = np.vstack([np.zeros(labels), np.cumsum(probabilities * trusted[:, None], axis=0)])
 

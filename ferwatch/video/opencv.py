@@ -19,8 +19,8 @@ from ferwatch.errors import VideoError
 from ferwatch.records import Frame
 from ferwatch.video.clock import PacketClock, container_start, shown_until
 from ferwatch.video.container import choose_stream, open_container, picture_streams
+from ferwatch.video.describe import describe
 from ferwatch.video.picture import Orientation, PixelAspect
-from ferwatch.video.reader import describe
 from ferwatch.video.sampling import Sampler, Sampling, TimedPicture
 
 REMEDY = "leave out --decoder opencv"
@@ -30,14 +30,14 @@ class OpenCVReader:
     """The sampled frames of a plain video file between two times, once. A FrameSource.
 
     OpenCV gives the pictures, and turns, mirrors and pixel shapes are applied to them; it does not tell their exact
-    times, which are read from the file's packets. Pictures whose size changes are scaled to the first size by OpenCV.
+    times, which are read from the file's packets.
 
     Args:
         start, end: seconds; None: to the end.
         stream: index of the picture stream among the file's streams: OpenCV reads the first one alone.
         fps: frames per second of a file that carries no times.
     Raises VideoError where the file cannot be read, or where OpenCV cannot show it as players do: another stream than
-    the first, interlaced pictures, high dynamic range, gray of 16 bits.
+    the first, interlaced pictures, a size that changes, high dynamic range, gray of 16 bits.
     """
 
     def __init__(
@@ -150,6 +150,8 @@ class OpenCVReader:
             cause = f"does not tone-map {self.info.dynamic_range} video"
         elif first.interlaced_frame:
             cause = "does not deinterlace"
+        elif self.info.changes_size:
+            cause = "does not follow a size that changes"
         elif self.info.gray_bits is not None:
             cause = "does not scale gray of 16 bits"
         if cause:

@@ -9,20 +9,15 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
-from av.container import InputContainer
 from av.video.frame import VideoFrame
-from av.video.stream import VideoStream
 
 from ferwatch.errors import VideoError
 from ferwatch.records import Frame
-from ferwatch.video import hdr
-from ferwatch.video.clock import PacketClock, PictureClock, container_start, has_times, rate_without_times, shown_until
-from ferwatch.video.container import VideoInfo, choose_stream, open_container, threads_for
-from ferwatch.video.picture import Orientation, PictureConverter, PixelAspect, gray_bits, placement, upright_size
+from ferwatch.video.clock import PacketClock, PictureClock, container_start, shown_until
+from ferwatch.video.container import choose_stream, open_container, threads_for
+from ferwatch.video.describe import describe
+from ferwatch.video.picture import PictureConverter, PixelAspect, placement, upright_size
 from ferwatch.video.sampling import Sampler, Sampling, TimedPicture
-
-GRAY_PROBES = 8
-"""Places of a video at which its gray values are looked at."""
 
 
 class VideoReader:
@@ -115,17 +110,19 @@ class VideoReader:
         info = self.info
         clock = PictureClock(container_start(self._container), info.fps, timed=info.timestamp_source == "container")
         last = None
-        sizes = {(info.width, info.height)}
+        sizes = set[tuple[int, int]]()
         for index, picture in enumerate(self._all_pictures()):
             if last is not None:
                 yield last
             aspect = self._aspect.current()
             last = TimedPicture(index, clock.time(index, picture), clock.length(picture), (picture, aspect))
-            if (size := upright_size(picture, aspect)) not in sizes:
-                sizes.add(size)
+            size = upright_size(picture, aspect)
+            is_first, is_new = not sizes, size not in sizes
+            sizes.add(size)
+            if is_new and not is_first:
                 self.warnings.append(
                     f"the size of its picture changes at {last.timestamp:.3f} s, to {size[0]}x{size[1]}; boxes are in "
-                    f"pixels of {info.width}x{info.height}, with this picture centred in it"
+                    f"pixels of {info.width}x{info.height}, in which every picture is centred"
                 )
         if last is not None:
             until = shown_until(self.path, self._container, self._stream, info)
@@ -214,67 +211,3 @@ class VideoReader:
             self.warnings.append(f"damaged packets: {self._broken}; {decoded} frames decode")
         if not declared and duration and end + 1 < duration and self.info.timestamp_source == "container":
             self.warnings.append(f"its pictures end at {end:.1f} s of {duration:.1f} s declared")
-
-
-def describe(
-    container: InputContainer,
-    stream: VideoStream,
-    first: VideoFrame,
-    path: Path,
-    aspect: PixelAspect,
-    fps: float | None = None,
-) -> tuple[VideoInfo, list[str]]:
-    """Return what a file says about its pictures, and warnings about what it does not say.
-
-    Args:
-        first: the first picture of the stream.
-        fps: frames per second that the user gave for a file without times.
-    Raises VideoError where the file has times of its own and `fps` is given.
-    """
-    warnings = []
-    timed = has_times(container, stream, first)
-    rate = float(stream.average_rate or stream.guessed_rate or 25)
-    if timed and fps is not None:
-        raise VideoError(f"{path} has times of its own, at {rate:g} frames a second; leave out --fps")
-    if not timed:
-        rate, guessed = (fps, False) if fps is not None else rate_without_times(stream)
-        if guessed:
-            warnings.append(f"it holds no times: {rate:g} frames a second is a guess; give the true rate with --fps")
-    bits = gray_bits([first, *_probe(path, stream.index)]) if gray_bits([first]) else None
-    if bits is not None and bits < 16:
-        warnings.append(f"its 16-bit gray values use {bits} bits; they were scaled to the full range")
-    orientation, shape = Orientation.of(first), aspect.current()
-    width, height = upright_size(first, shape)
-    info = VideoInfo(
-        path=path,
-        width=width,
-        height=height,
-        fps=rate,
-        frames_declared=stream.frames or None,
-        duration=container.duration / av.time_base if container.duration else None,
-        rotation=orientation.rotation,
-        codec=stream.codec_context.codec.canonical_name,
-        start_time=(container.start_time or 0) / av.time_base,
-        has_audio=bool(container.streams.audio),
-        timestamp_source="container" if timed else "index/fps",
-        stream=stream.index,
-        mirrored=orientation.mirrored,
-        pixel_aspect=float(shape),
-        dynamic_range=hdr.dynamic_range(first),
-        gray_bits=bits,
-    )
-    return info, warnings
-
-
-def _probe(path: Path, index: int) -> list[VideoFrame]:
-    """Pictures of a stream at some places spread over the file."""
-    found = []
-    with open_container(path) as container:
-        stream = container.streams[index]
-        if not isinstance(stream, VideoStream) or not container.duration:
-            return []
-        for place in range(1, GRAY_PROBES):
-            with suppress(av.FFmpegError, StopIteration):
-                container.seek(container.duration * place // GRAY_PROBES + (container.start_time or 0))
-                found.append(next(iter(container.decode(stream))))
-    return found

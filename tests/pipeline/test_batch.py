@@ -23,7 +23,7 @@ from ferwatch.pipeline import batch as batch_module
 from ferwatch.pipeline.batch import Job, Outcome, find_videos
 from ferwatch.pipeline.executors import local, on_ray
 from ferwatch.pipeline.options import AnalysisOptions
-from ferwatch.timeline.table import COLUMNS
+from ferwatch.timeline.schema import COLUMNS
 
 QUICK = ("--no-video", "--sample-fps", "4")
 

@@ -14,7 +14,8 @@ from ferwatch.errors import DataError
 from ferwatch.records import EMOTIONS, BoundingBox, FaceResult, FrameResult
 from ferwatch.timeline.build import MIN_EPISODE_SECONDS, build_timeline
 from ferwatch.timeline.model import LABELS
-from ferwatch.timeline.table import COLUMNS, FrameTable, read_frames_csv
+from ferwatch.timeline.schema import COLUMNS
+from ferwatch.timeline.table import FrameTable, read_frames_csv
 
 
 def noisy_series(
