@@ -60,9 +60,9 @@ class Frame:
     image: NDArray[np.uint8]
     """(height, width, 3) BGR, upright, with square pixels."""
     duration: float | None = None
-    """Seconds from this sampled frame until the next sampled one is shown; for the last one, until the last picture of
-    the range is gone. So durations cover the time without gaps, and a picture that stands for 8 s has 8. None where
-    the source does not say."""
+    """Seconds for which a player shows the frame: until the file's next frame is shown, whether that one is sampled or
+    not. For the last frame, as long as the container says, and never beyond the end of the range. None where the source
+    does not say."""
     placement: Placement | None = None
     """Where the image lies in the video's frame, VideoInfo's width and height; None: it fills it."""
 
@@ -117,6 +117,9 @@ class FrameFaces:
     faces: tuple[Face, ...]
     duration: float | None = None
     """As in Frame."""
+    brightness: NDArray[np.uint8] | None = None
+    """(9, 16) mean brightness of the cells of a grid over the picture, by which the tracker tells cuts; None: unknown,
+    and no cut is assumed."""
 
 
 @dataclass(frozen=True, slots=True)

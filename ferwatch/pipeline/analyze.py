@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ferwatch.errors import VideoError
 from ferwatch.export.registry import write_timeline
 from ferwatch.faces.mediapipe import MediaPipeDetector
@@ -29,8 +31,8 @@ from ferwatch.timeline.model import Summary, Timeline
 from ferwatch.timeline.table import FramesWriter, FrameTable, read_frames_csv
 from ferwatch.utils.timecode import format_time
 from ferwatch.video.container import VideoInfo
-from ferwatch.video.opencv import OpenCVReader
-from ferwatch.video.reader import VideoReader
+from ferwatch.video.file_source import FileSource
+from ferwatch.video.sampling import ROUNDING
 from ferwatch.video.source import FrameSource, open_source
 
 Progress = Callable[[str, int, int], None]
@@ -71,7 +73,7 @@ def no_progress(stage: str, done: int, total: int) -> None:
     """Ignore progress."""
 
 
-def open_reader(video: Path, options: AnalysisOptions) -> VideoReader | OpenCVReader:
+def open_reader(video: Path, options: AnalysisOptions) -> FileSource:
     """The frames of a video that the options ask for. Raises VideoError."""
     return open_source(
         video,
@@ -82,15 +84,6 @@ def open_reader(video: Path, options: AnalysisOptions) -> VideoReader | OpenCVRe
         stream=options.stream,
         fps=options.fps,
     )
-
-
-def frames_expected(source: FrameSource, options: AnalysisOptions) -> int:
-    """About how many frames the range holds, for progress alone; 0: unknown."""
-    info = source.info
-    if info.duration is None:
-        return info.frames_declared or 0
-    end = info.duration if options.end is None else min(options.end, info.duration)
-    return max(1, round((end - options.start) * info.fps))
 
 
 def nothing_in_range(video: Path, source: FrameSource, options: AnalysisOptions) -> VideoError:
@@ -132,7 +125,7 @@ def write_run(
             warnings.append(f"{folder.path} held a run of another video, {replaced}, which was replaced")
         if bookmark.finished is None:
             with watch.time("analysis"), MediaPipeDetector(options.face_model) as detector:
-                _write_rows(reader, detector, classifier, folder, bookmark, options, progress)
+                _write_rows(reader, detector, classifier, folder, bookmark, progress)
             if not reader.frames_decoded:
                 folder.discard()
                 raise nothing_in_range(video, reader, options)
@@ -168,7 +161,7 @@ def _write_outputs(
         min_episode=options.min_episode,
         source=info.path.name,
         video=_linked_video(video, folder.path, options),
-        duration=info.duration or (float(table.timestamp[-1]) if len(table) else 0.0),
+        duration=_duration(info, table),
         fps=info.fps,
         start=options.start,
         end=options.end,
@@ -197,6 +190,13 @@ def _write_outputs(
     for warning in warnings:
         LOG.warning("%s: %s", video, warning)
     return Run(folder.path, tuple(files), timeline, tuple(warnings))
+
+
+def _duration(info: VideoInfo, table: FrameTable) -> float:
+    """The length of the video in seconds: what its header says, or the end of its last picture where that is later."""
+    declared = info.duration or 0.0
+    shown = float((table.timestamp + np.nan_to_num(table.duration)).max()) if len(table) else 0.0
+    return shown if shown > declared + ROUNDING else declared
 
 
 def _linked_video(video: Path, folder: Path, options: AnalysisOptions) -> str:
@@ -229,17 +229,25 @@ def _annotate(
         progress("annotating", done, total)
 
     return annotate_video(
-        video, table, out, start=options.start, end=options.end, blur_faces=options.blur_faces, progress=count
+        video,
+        table,
+        out,
+        start=options.start,
+        end=options.end,
+        blur_faces=options.blur_faces,
+        decoder=options.decoder,
+        stream=options.stream,
+        fps=options.fps,
+        progress=count,
     )
 
 
 def _write_rows(
-    reader: VideoReader | OpenCVReader,
+    reader: FileSource,
     detector: MediaPipeDetector,
     classifier: Classifier,
     folder: RunFolder,
     begin: Bookmark,
-    options: AnalysisOptions,
     progress: Progress,
 ) -> None:
     """The partial table, from the bookmark on."""
@@ -247,7 +255,6 @@ def _write_rows(
     bookmarks = Bookmarks(folder.resume, begin, tracker)
     begin.save(folder.resume)
     reader.skip_before = begin.frame
-    total = frames_expected(reader, options)
     with FramesWriter(folder.rows, resume_at=begin.offset) as rows:
         results = pipeline.track(
             reader, detector, tracker, classifier, bookmarks.before, passes_at_once=classifier.passes_at_once
@@ -255,4 +262,4 @@ def _write_rows(
         for frames, result in enumerate(results, start=begin.frames_written + 1):
             rows.write(result)
             bookmarks.written(frames, rows.offset)
-            progress("analysing", reader.frames_decoded, total)
+            progress("analysing", reader.frames_decoded, reader.frames_expected)

@@ -26,16 +26,17 @@ from ferwatch.pipeline import segment
 from ferwatch.pipeline.analyze import (
     Progress,
     Run,
-    frames_expected,
     no_progress,
     nothing_in_range,
     open_reader,
     write_run,
 )
 from ferwatch.pipeline.options import OF_LOADING, AnalysisOptions, change_options
-from ferwatch.pipeline.pictures import check_image, read_image
+from ferwatch.pipeline.pictures import read_image
 from ferwatch.records import Frame, FrameFaces, FrameResult
-from ferwatch.video.source import ArraySource, FrameSource, Image
+from ferwatch.video.arrays import ArraySource, Image, check_image
+from ferwatch.video.file_source import FileSource
+from ferwatch.video.source import FrameSource
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -43,8 +44,6 @@ if TYPE_CHECKING:
     from ferwatch.pipeline.options import AnalysisKeywords
 
 LOG = logging.getLogger("ferwatch")
-DEFAULT_FPS = 25.0
-"""Images a second where they come without times."""
 Pictures: TypeAlias = FrameSource | Iterable[tuple[float, Image]] | Iterable[Image]
 
 
@@ -113,7 +112,7 @@ class Analyzer:
 
         Args:
             video: a file, a FrameSource, or any iterable of (timestamp in seconds, image) or of images, (H, W, 3) uint8
-                BGR. Every image is analysed unless `sampling` differs from the default; start and end are for files.
+                BGR. Every image is analysed: sampling, start and end are for files.
             progress: called in the calling thread with "analysing", the frames decoded and about how many there are;
                 0: unknown. An exception that it raises ends the analysis and reaches the caller.
             changes: options that differ from the Analyzer's for this video.
@@ -127,7 +126,7 @@ class Analyzer:
         self, video: Path | str | Pictures, progress: Progress, options: AnalysisOptions
     ) -> Generator[FrameResult, None, None]:
         with self._open(video, options) as source:
-            total = frames_expected(source, options)
+            total = source.frames_expected if isinstance(source, FileSource) else 0
             seen = 0
             with closing(self._results(source, options)) as results:
                 for seen, result in enumerate(results, 1):  # noqa: B007
@@ -144,16 +143,12 @@ class Analyzer:
         if isinstance(video, Path | str):
             return open_reader(Path(video), options)
         standard = AnalysisOptions()
-        for name in ("start", "end", "decoder", "stream"):
+        for name in ("sampling", "start", "end", "decoder", "stream"):
             if getattr(options, name) != getattr(standard, name):
                 raise OptionError(f"{name} is for video files")
         if isinstance(video, FrameSource):
             return video
-        sampling = None if options.sampling == standard.sampling else options.sampling
-        source = ArraySource(video, sampling=sampling, fps=options.fps or DEFAULT_FPS)
-        if source.info.timestamp_source == "index/fps" and options.fps is None:
-            LOG.warning("images without times: %g a second is assumed; give fps, or times with them", DEFAULT_FPS)
-        return source
+        return ArraySource(video, fps=options.fps)
 
     def _results(self, frames: Iterable[Frame], options: AnalysisOptions) -> Generator[FrameResult, None, None]:
         with MediaPipeDetector(options.face_model) as detector:

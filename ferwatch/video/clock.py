@@ -28,6 +28,8 @@ JOINT_PACKETS = 3
 """Packets on either side of a restart that may count as corrupt only because two recordings do not fit together."""
 MAX_SKEW_SECONDS = 2
 """By how much sound and pictures of one recording may end apart."""
+MAX_INTERVAL_SECONDS = 0.2
+"""A picture whose duration the container does not tell is taken to be shown for at most this long."""
 DEFAULT_RATE = 25.0
 """Frames per second that are assumed where nothing tells the rate, as FFmpeg does."""
 
@@ -142,6 +144,7 @@ class PictureClock:
         self._rate = rate
         self._timed = timed
         self._latest = 0.0
+        self._interval = 1 / rate
         self.held = 0
         """Pictures whose own time lies before that of the picture before them, and which got that picture's time."""
 
@@ -153,14 +156,17 @@ class PictureClock:
             time = float(picture.pts * picture.time_base - self._start_time)
             # Containers round their own start to microseconds, and Matroska all times to milliseconds.
             self.held += time < self._latest - ROUNDING
+            if time > self._latest:
+                self._interval = min(time - self._latest, MAX_INTERVAL_SECONDS)
             self._latest = max(time, self._latest)
         return self._latest
 
     def length(self, picture: VideoFrame) -> float:
-        """Return the seconds for which the container says that the picture is shown; else one frame interval."""
+        """Return the seconds for which the container says that the picture is shown; else those from the picture before
+        it to this one, which was given to `time` last."""
         if self._timed and picture.duration and picture.time_base is not None:
             return float(picture.duration * picture.time_base)
-        return 1 / self._rate
+        return self._interval
 
 
 def has_times(container: InputContainer, stream: VideoStream, first: VideoFrame) -> bool:
