@@ -45,9 +45,7 @@ class ProgressBars:
                 unit=f" {UNITS.get(stage, 'frames')}",
                 smoothing=0,
                 leave=False,
-                bar_format="{desc}: {percentage:3.0f}%|{bar}| {n_fmt} of {total_fmt}{unit}, {remaining} left"
-                if total
-                else None,
+                bar_format=BAR if total else None,
             )
         assert self._bar is not None
         if total and self._bar.total != total:
