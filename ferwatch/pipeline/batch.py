@@ -147,7 +147,7 @@ def run_job(job: Job, options: AnalysisOptions) -> Outcome:
 
 def _run_job(job: Job, options: AnalysisOptions) -> tuple[str, ...]:
     if job.missing_exports:
-        rebuild(job.folder, smoothing=None, exports=job.missing_exports, out=None)
+        rebuild(job.folder, exports=job.missing_exports)
         folder = RunFolder(job.folder)
         facts = folder.read_facts()
         facts["settings"]["exports"] = sorted({*facts["settings"]["exports"], *job.missing_exports})
