@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +24,17 @@ class BoundingBox(NamedTuple):
     height: float
 
 
+class Placement(NamedTuple):
+    """Where a picture of another size than the video's frame lies in that frame: centred, as large as fits."""
+
+    scale: float
+    """Pixels of the video's frame for each pixel of the picture."""
+    x: float
+    """Left edge of the picture in the video's frame, in pixels."""
+    y: float
+    """Top edge of the picture in the video's frame, in pixels."""
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
     """One decoded frame of a video."""
@@ -33,9 +44,13 @@ class Frame:
     timestamp: float
     """Presentation time in seconds, counted from the container's start time."""
     image: NDArray[np.uint8]
-    """(height, width, 3) BGR, upright."""
+    """(height, width, 3) BGR, upright, with square pixels."""
     duration: float | None = None
-    """Seconds for which a player shows the frame, as the container says; None where it does not say."""
+    """Seconds from this sampled frame until the next sampled one is shown; for the last one, until the last picture of
+    the range is gone. So durations cover the time without gaps, and a picture that stands for 8 s has 8. None where
+    the source does not say."""
+    placement: Placement | None = None
+    """Where the image lies in the video's frame, VideoInfo's width and height; None: it fills it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +82,16 @@ class Face:
     """Identity over time, from 1; 0 until the tracker has assigned one."""
     probabilities: tuple[float, ...] = ()
     """Seven calibrated probabilities in the order of EMOTIONS; empty until the face is classified."""
+
+    def placed(self, placement: Placement | None) -> Face:
+        """Return the face with box and landmarks in pixels of the video's frame instead of those of its picture."""
+        if placement is None:
+            return self
+        scale, x, y = placement
+        box = self.bbox
+        bbox = BoundingBox(x + scale * box.x, y + scale * box.y, scale * box.width, scale * box.height)
+        landmarks = (self.landmarks * scale + (x, y)).astype(np.float32)
+        return replace(self, bbox=bbox, landmarks=landmarks)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from ferwatch.render.draw import Sides, blur, draw
 from ferwatch.render.interpolate import FaceInterpolator
 from ferwatch.timeline.table import FrameTable
 from ferwatch.utils.prefetch import prefetch
+from ferwatch.video.picture import letterbox
 from ferwatch.video.reader import VideoReader
 from ferwatch.video.writer import annotated_video, to_picture
 
@@ -34,19 +35,23 @@ def annotate_video(
     """
     with VideoReader(video, start=start, end=end) as reader, annotated_video(out, reader.info, start, end) as writer:
         # Decoding and drawing take about as long as encoding, so each has a thread.
-        with closing(prefetch(_drawn(reader, table, blur_faces))) as pictures:
-            for picture, timestamp in pictures:
-                writer.write(picture, timestamp)
+        with closing(prefetch(_drawn(reader, table, blur_faces, (reader.info.width, reader.info.height)))) as pictures:
+            for picture, timestamp, duration in pictures:
+                writer.write(picture, timestamp, duration)
                 if progress is not None:
                     progress(1)
         return writer.warnings
 
 
-def _drawn(frames: Iterable[Frame], table: FrameTable, blur_faces: bool) -> Iterator[tuple[av.VideoFrame, float]]:
-    """Yield each frame with the table's faces drawn in, as a picture to encode, and its time in seconds."""
+def _drawn(
+    frames: Iterable[Frame], table: FrameTable, blur_faces: bool, size: tuple[int, int]
+) -> Iterator[tuple[av.VideoFrame, float, float | None]]:
+    """Yield each frame with the table's faces drawn in, as a picture of that width and height to encode, with its time
+    and its duration in seconds."""
     shown, hidden = FaceInterpolator(table), FaceInterpolator.for_blur(table)
     sides: Sides = {}
     for frame in frames:
+        image = letterbox(frame.image, frame.placement, size)
         if blur_faces:
-            blur(frame.image, (face.bbox for face in hidden.at(frame.timestamp)))
-        yield to_picture(draw(frame.image, shown.at(frame.timestamp), sides)), frame.timestamp
+            blur(image, (face.bbox for face in hidden.at(frame.timestamp)))
+        yield to_picture(draw(image, shown.at(frame.timestamp), sides)), frame.timestamp, frame.duration
