@@ -9,9 +9,9 @@ import pytest
 import torch
 from conftest import DEMO, needs_weights
 
+from ferwatch import analyze
 from ferwatch.models.checkpoint import load, shipped_weights
 from ferwatch.models.classifier import Classifier
-from ferwatch.pipeline.analyze import analyze
 from ferwatch.video.sampling import Sampling
 
 

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ferwatch.cli.run import Time
+from ferwatch.cli.options import FILE, Time
 
 if TYPE_CHECKING:
     from ferwatch.compare.comparison import Change
     from ferwatch.models.classifier import Classifier
 
-FILE = click.Path(path_type=Path)
 MAX_LISTED = 10
 """Number of changes that --pairs prints."""
 
@@ -75,7 +74,9 @@ def compare(
     from ferwatch.compare.figure import write_comparison
     from ferwatch.faces.mediapipe import MediaPipeDetector
     from ferwatch.pipeline.snapshot import image_snapshot, is_image, video_snapshots
+    from ferwatch.utils.threads import use_single_threaded_libraries
 
+    use_single_threaded_libraries()
     if weights and all_models:
         raise click.UsageError("--weights is for one model: leave out --all-models")
     stills = [is_image(path) for path in inputs]
@@ -132,10 +133,10 @@ def _list_changes(
     video: Path, every: float, face: int | None, model: str, weights: Path | None, face_model: Path | None
 ) -> None:
     from ferwatch.compare.comparison import largest_changes
-    from ferwatch.pipeline.analyze import track
+    from ferwatch.pipeline.analyzer import track
     from ferwatch.utils.timecode import format_time
 
-    found = largest_changes(track(video, model, weights=weights, face_model=face_model), every)
+    found = largest_changes(track(video, model=model, weights=weights, face_model=face_model), every)
     if face is not None:
         found = [change for change in found if change.face_id == face]
     if not found:

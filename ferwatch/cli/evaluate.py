@@ -53,7 +53,9 @@ def evaluate(
     from ferwatch.models.classifier import Classifier, choose_device
     from ferwatch.models.pretrained import shipped_weights
     from ferwatch.utils.files import atomic_write
+    from ferwatch.utils.threads import use_single_threaded_libraries
 
+    use_single_threaded_libraries()
     if weights and len(weights) != len(models):
         raise click.UsageError(f"{len(weights)} --weights for {len(models)} --model: give one for each, or none")
     device = choose_device(device)

@@ -6,9 +6,7 @@ from pathlib import Path
 
 import click
 
-from ferwatch.cli.run import Time
-
-FILE = click.Path(path_type=Path)
+from ferwatch.cli.options import FILE, Time
 
 
 @click.command("look-inside")
@@ -45,7 +43,9 @@ def look_inside(
     from ferwatch.models.pretrained import shipped_weights
     from ferwatch.pipeline.snapshot import image_snapshot, is_image, video_snapshots
     from ferwatch.records import EMOTIONS
+    from ferwatch.utils.threads import use_single_threaded_libraries
 
+    use_single_threaded_libraries()
     still = is_image(source)
     if still and time is not None:
         raise click.UsageError(f"{source} is an image: leave out --at")

@@ -36,8 +36,6 @@ class Classifier:
         self.checkpoint = checkpoint
         self.device = device
         self.passes_at_once = (threads or os.cpu_count() or 1) if device == "cpu" else 1
-        if device == "cpu":
-            torch.set_num_threads(1)
         self.dtype = best_dtype(checkpoint.model, device)
         # A copy: the checkpoint keeps the network as it is.
         network = fold_batch_norms(copy.deepcopy(checkpoint.network).eval())

@@ -1,36 +1,39 @@
-"""A whole run: a video in, a run folder out. The command line and Python callers both use it."""
+"""A whole run: a video in, a run folder out."""
 
 from __future__ import annotations
 
+import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from ferwatch.export.registry import write_timeline
-from ferwatch.faces.mediapipe import MediaPipeDetector
 from ferwatch.faces.tracker import FaceTracker
-from ferwatch.models.checkpoint import Checkpoint, load, shipped_weights
-from ferwatch.models.classifier import Classifier, choose_device
-from ferwatch.pipeline import segment as pipeline
-from ferwatch.pipeline.options import TEN_A_SECOND
-from ferwatch.pipeline.resume import Bookmark, Bookmarks, Finished, read_bookmark
+from ferwatch.models.checkpoint import Checkpoint
+from ferwatch.models.classifier import Classifier
+from ferwatch.pipeline.candidates import in_one_pass, in_segments, plan
+from ferwatch.pipeline.executors import Executor, InProcess, LocalProcesses
+from ferwatch.pipeline.options import AnalysisOptions
+from ferwatch.pipeline.resume import Finished, ResumeState, read_resume_state
 from ferwatch.pipeline.run_folder import RunFolder, run_facts
-from ferwatch.records import FrameResult
+from ferwatch.pipeline.segment import frame_result
+from ferwatch.records import FrameFaces
 from ferwatch.render.annotated_video import annotate_video
 from ferwatch.timeline.build import build_timeline
 from ferwatch.timeline.model import Summary, Timeline
-from ferwatch.timeline.smoothing import SMOOTHING_SECONDS
-from ferwatch.timeline.table import FramesWriter, read_frames_csv
+from ferwatch.timeline.table import FramesWriter, FrameTable, read_frames_csv
 from ferwatch.utils.version import __version__
+from ferwatch.video.index import IndexMismatch, VideoSegment
 from ferwatch.video.reader import VideoReader
-from ferwatch.video.sampling import Sampling
 
 Progress = Callable[[str, int, int], None]
-"""Called with the stage ("analysing" or "annotating"), the frames done, and about how many there are; 0: unknown."""
+"""Called with the stage, how much of it is done, and about how much there is; 0: unknown."""
+LOG = logging.getLogger("ferwatch")
 
 
 @dataclass(frozen=True)
@@ -62,96 +65,63 @@ class Stopwatch:
             self.seconds[stage] = round(time.monotonic() - started, 3)
 
 
-def track(
-    video: Path | str,
-    model: str = "cnn",
+def no_progress(stage: str, done: int, total: int) -> None:
+    """Ignore progress."""
+
+
+def open_reader(video: Path, options: AnalysisOptions) -> VideoReader:
+    """The frames of a video that the options ask for. Raises VideoError."""
+    return VideoReader(video, options.sampling, options.start, options.end)
+
+
+def write_run(
+    video: Path,
+    out: Path | None,
+    options: AnalysisOptions,
+    classifier: Classifier,
     *,
-    sampling: Sampling = TEN_A_SECOND,
-    start: float = 0.0,
-    end: float | None = None,
-    weights: Path | None = None,
-    face_model: Path | None = None,
-    device: str = "auto",
-    threads: int | None = None,
-) -> Iterator[FrameResult]:
-    """Yields what every sampled frame of a video shows, in order, and writes nothing.
-
-    Args:
-        sampling: which frames are looked at; Sampling(every=1) takes all.
-        start, end: seconds.
-        weights: other weights of this model than the shipped ones.
-    Raises VideoError or WeightsError.
-    """
-    with VideoReader(video, sampling, start, end) as reader, MediaPipeDetector(face_model) as detector:
-        classifier = Classifier(load(weights or shipped_weights(model), model), choose_device(device), threads)
-        yield from pipeline.track(reader, detector, FaceTracker(), classifier, passes_at_once=classifier.passes_at_once)
-
-
-def analyze(
-    video: Path | str,
-    out: Path | str | None = None,
-    model: str = "cnn",
-    *,
-    sampling: Sampling = TEN_A_SECOND,
-    start: float = 0.0,
-    end: float | None = None,
-    exports: Sequence[str] = (),
-    annotate: bool = True,
-    blur_faces: bool = False,
-    smoothing: float = SMOOTHING_SECONDS,
-    weights: Path | None = None,
-    face_model: Path | None = None,
-    device: str = "auto",
-    threads: int | None = None,
     overwrite: bool = False,
     resume: bool = False,
-    classifier: Classifier | None = None,
-    progress: Progress = lambda stage, done, total: None,
+    progress: Progress = no_progress,
+    command: Sequence[str] = (),
+    executor: Executor | None = None,
 ) -> Run:
-    """Does the main job: writes a run folder for a video, and returns what it found.
+    """Analyses a video, writes its run folder, and returns what it found; see Analyzer.analyze.
 
     The rows are written as they come, to frames.partial.csv, which becomes frames.csv when the last one is there; all
     else is made from frames.csv, and run.json, written last, marks a finished run.
 
     Args:
-        out: the run folder; VIDEO-STEM-ferwatch in the working directory where it is not given.
-        exports: names of outputs.EXPORTS.
-        annotate: also write annotated.mp4; `blur_faces` makes the faces in it unrecognisable.
-        smoothing: seconds; 0 turns it off.
-        resume: continue the interrupted run that the folder holds.
-        classifier: one loaded before, for the next of many videos; in place of `model`, `weights` and `device`.
-    Raises VideoError, WeightsError, or OutputError where the folder holds a run already and neither `overwrite` nor
-    `resume` allows to touch it.
+        executor: runs the video's segments; None: processes of this machine, as many as the options' threads.
     """
-    video = Path(video)
     watch = Stopwatch()
-    folder = RunFolder(Path(out) if out else Path(f"{video.stem}-ferwatch"))
-    with VideoReader(video, sampling, start, end) as reader:
-        if classifier is None:
-            classifier = Classifier(load(weights or shipped_weights(model), model), choose_device(device), threads)
-        settings = settings_of_rows(video, classifier.checkpoint, face_model, sampling, start, end)
-        bookmark = Bookmark(settings)
+    folder = RunFolder(out or Path(f"{video.stem}-ferwatch"))
+    with open_reader(video, options) as reader:
+        settings = settings_of_rows(video, classifier.checkpoint, options)
         if resume:
-            bookmark = read_bookmark(folder.resume, bookmark.settings)
+            state = read_resume_state(folder.resume, settings)
         else:
             folder.prepare(overwrite=overwrite)
-        if bookmark.finished is None:
-            with watch.time("analysis"), MediaPipeDetector(face_model) as detector:
-                _write_rows(reader, detector, classifier, folder, bookmark, progress)
-            bookmark = replace(bookmark, finished=Finished(reader.frames_decoded, tuple(reader.warnings)))
-            bookmark.save(folder.resume)
-    assert bookmark.finished is not None
-    frames_decoded, warnings = bookmark.finished.frames_decoded, list(bookmark.finished.warnings)
+            state = ResumeState(settings)
+        if state.finished is None:
+            with watch.time("analysis"):
+                finished = _write_rows(video, reader, options, classifier, folder, state, executor, progress)
+            state = replace(state, finished=finished)
+            state.save(folder.resume)
+    assert state.finished is not None
+    frames_decoded, warnings = state.finished.frames_decoded, list(state.finished.warnings)
     folder.complete_rows()
+    folder.segments.clear()
 
     table = read_frames_csv(folder.rows)
     duration = reader.info.duration or (float(table.timestamp[-1]) if len(table) else 0.0)
     # What players open beside the timeline has to have its times: of the annotated video, time 0 is `start`.
-    plays_alike = annotate and start == 0
+    plays_alike = options.annotate and options.start == 0
     media = "annotated.mp4" if plays_alike else os.path.relpath(video.absolute(), folder.path.absolute())
     timeline = build_timeline(
         table,
-        smoothing=smoothing,
+        smoothing=options.smoothing,
+        min_episode=options.min_episode,
         source=reader.info.path.name,
         video=media,
         duration=duration,
@@ -159,62 +129,106 @@ def analyze(
     )
     files = [folder.rows]
     with watch.time("timeline"):
-        files += write_timeline(folder.path, timeline, exports)
-    if annotate:
+        files += write_timeline(folder.path, timeline, options.exports, progress)
+    if options.annotate:
         with watch.time("annotation"):
             files.append(folder.path / "annotated.mp4")
-            warnings += annotate_video(
-                video,
-                table,
-                files[-1],
-                start=start,
-                end=end,
-                blur_faces=blur_faces,
-                progress=lambda done: progress("annotating", done, frames_decoded),
-            )
+            warnings += _annotate(video, table, files[-1], options, frames_decoded, progress)
     facts = run_facts(
         reader=reader,
         frames_decoded=frames_decoded,
         checkpoint=classifier.checkpoint,
-        settings={**settings, **settings_of_outputs(exports, annotate, blur_faces, smoothing)},
+        settings={**settings, **settings_of_outputs(options)},
         table=table,
         timeline=timeline,
-        smoothing=smoothing,
+        smoothing=options.smoothing,
         seconds=watch.seconds,
         warnings=warnings,
+        command=command,
     )
     files.append(folder.write_facts(facts))
     folder.resume.unlink()
+    for warning in warnings:
+        LOG.warning("%s: %s", video, warning)
     return Run(folder.path, tuple(files), timeline, tuple(warnings))
 
 
+def _annotate(
+    video: Path, table: FrameTable, out: Path, options: AnalysisOptions, total: int, progress: Progress
+) -> list[str]:
+    """Writes annotated.mp4; returns what could not be kept of the source."""
+    done = 0
+
+    def count(frames: int) -> None:
+        nonlocal done
+        done += frames
+        progress("annotating", done, total)
+
+    return annotate_video(
+        video, table, out, start=options.start, end=options.end, blur_faces=options.blur_faces, progress=count
+    )
+
+
 def _write_rows(
+    video: Path,
     reader: VideoReader,
-    detector: MediaPipeDetector,
+    options: AnalysisOptions,
     classifier: Classifier,
     folder: RunFolder,
-    begin: Bookmark,
+    state: ResumeState,
+    executor: Executor | None,
     progress: Progress,
-) -> None:
-    """The partial table, from the bookmark on."""
-    tracker = FaceTracker.from_state(begin.tracker) if begin.tracker else FaceTracker()
-    bookmarks = Bookmarks(folder.resume, begin, tracker)
-    begin.save(folder.resume)
-    reader.skip_before = begin.frame
-    total = _frames_ahead(reader)
-    with FramesWriter(folder.rows, resume_at=begin.offset) as rows:
-        results = pipeline.track(
-            reader, detector, tracker, classifier, bookmarks.before, passes_at_once=classifier.passes_at_once
-        )
-        for frames, result in enumerate(results, start=begin.frames_written + 1):
-            rows.write(result)
-            bookmarks.written(frames, rows.offset)
-            progress("analysing", reader.frames_decoded, total)
+) -> Finished:
+    """Write the partial table; segments that the folder holds from an interrupted run are not analysed again."""
+    workers = executor.workers if executor is not None else options.threads or 1
+    is_resumed = bool(folder.segments.numbers())
+    segments: list[VideoSegment] = []
+    if not state.in_one_pass and (workers > 1 or is_resumed):
+        segments = plan(video, reader.info, options)
+    state = replace(state, in_one_pass=not segments)
+    state.save(folder.resume)
+    if segments:
+        try:
+            with ExitStack() as stack:
+                if executor is None:
+                    executor = stack.enter_context(LocalProcesses(workers)) if workers > 1 else InProcess()
+                found = stack.enter_context(
+                    closing(in_segments(video, reader.info, segments, folder.segments, options, executor))
+                )
+                return _write_segments(found, reader, folder, progress)
+        except IndexMismatch as mismatch:
+            LOG.info("%s is decoded in one pass: %s", video, mismatch)
+            folder.segments.clear()
+            replace(state, in_one_pass=True).save(folder.resume)
+    tracker = FaceTracker()
+    found_here = in_one_pass(reader, folder.segments, options.face_model, classifier)
+    with FramesWriter(folder.rows) as rows:
+        for frame in tracker.track(chain.from_iterable(found_here)):
+            rows.write(frame_result(frame))
+            progress("analysing", reader.frames_decoded, reader.frames_expected)
+    return Finished(reader.frames_decoded, tuple(reader.warnings))
 
 
-def settings_of_rows(
-    video: Path, checkpoint: Checkpoint, face_model: Path | None, sampling: Sampling, start: float, end: float | None
-) -> dict[str, Any]:
+def _write_segments(
+    found: Iterable[tuple[VideoSegment, list[FrameFaces]]], reader: VideoReader, folder: RunFolder, progress: Progress
+) -> Finished:
+    """Write the partial table from segments that workers analyse."""
+    done = 0
+
+    def frames() -> Iterator[FrameFaces]:
+        nonlocal done
+        for segment, faces in found:
+            done += segment.pictures
+            progress("analysing", done, reader.frames_expected)
+            yield from faces
+
+    with FramesWriter(folder.rows) as rows:
+        for frame in FaceTracker().track(frames()):
+            rows.write(frame_result(frame))
+    return Finished(done, tuple(reader.warnings))
+
+
+def settings_of_rows(video: Path, checkpoint: Checkpoint, options: AnalysisOptions) -> dict[str, Any]:
     """What the rows depend on; a run is only resumed with the same. Raises OSError where the video is missing."""
     file = video.stat()
     return {
@@ -222,27 +236,18 @@ def settings_of_rows(
         "video": [str(video.absolute()), file.st_size, file.st_mtime_ns],
         "model": checkpoint.model,
         "weights": checkpoint.checksum,
-        "face model": str(face_model),
-        "sampling": asdict(sampling),
-        "start": start,
-        "end": end,
+        "face model": str(options.face_model),
+        "sampling": asdict(options.sampling),
+        "start": options.start,
+        "end": options.end,
     }
 
 
-def settings_of_outputs(exports: Sequence[str], annotate: bool, blur_faces: bool, smoothing: float) -> dict[str, Any]:
+def settings_of_outputs(options: AnalysisOptions) -> dict[str, Any]:
     """What the other files of a run folder depend on, besides its rows."""
     return {
-        "exports": sorted(set(exports)),
-        "annotated video": annotate,
-        "blurred faces": annotate and blur_faces,
-        "smoothing": smoothing,
+        "exports": sorted(set(options.exports)),
+        "annotated video": options.annotate,
+        "blurred faces": options.annotate and options.blur_faces,
+        "smoothing": options.smoothing,
     }
-
-
-def _frames_ahead(reader: VideoReader) -> int:
-    """About how many frames the range holds, for the progress bar alone."""
-    info = reader.info
-    if info.duration is None:
-        return info.frames_declared or 0
-    end = info.duration if reader.end is None else min(reader.end, info.duration)
-    return max(1, round((end - reader.start) * info.fps))

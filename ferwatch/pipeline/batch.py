@@ -5,25 +5,27 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
-from contextlib import closing
-from dataclasses import dataclass
-from functools import lru_cache
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 from glob import glob
 from pathlib import Path
 from typing import Any
 
 from ferwatch.errors import DataError, FerwatchError, OutputError
 from ferwatch.export.combined import write_all_frames
-from ferwatch.models.checkpoint import Checkpoint, load, shipped_weights
-from ferwatch.models.classifier import Classifier, choose_device
-from ferwatch.pipeline.analyze import analyze, settings_of_outputs, settings_of_rows
-from ferwatch.pipeline.manifest import Entry, _read, _save
-from ferwatch.pipeline.options import TEN_A_SECOND
-from ferwatch.pipeline.resume import read_bookmark
+from ferwatch.models.checkpoint import Checkpoint
+from ferwatch.models.classifier import Classifier
+from ferwatch.pipeline.analyze import open_reader, settings_of_outputs, settings_of_rows, write_run
+from ferwatch.pipeline.candidates import plan
+from ferwatch.pipeline.executors import Executor, WorkerLost
+from ferwatch.pipeline.manifest import ManifestEntry, read_manifest, save_manifest
+from ferwatch.pipeline.options import AnalysisOptions
+from ferwatch.pipeline.resume import ResumeState, read_resume_state
 from ferwatch.pipeline.run_folder import RunFolder
-from ferwatch.timeline.smoothing import SMOOTHING_SECONDS
+from ferwatch.pipeline.segment import SegmentTask, load_classifier, run_segment
 from ferwatch.utils.files import make_folder
-from ferwatch.video.sampling import Sampling
+from ferwatch.utils.threads import use_single_threaded_libraries
 
 VIDEO_SUFFIXES = (
     *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts"),
@@ -32,29 +34,6 @@ VIDEO_SUFFIXES = (
 """What counts as a video in a folder; a list or a pattern may name others."""
 SECONDS_BETWEEN = 2.0
 """At least, between two writings of batch.json while a batch goes on."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How every video of a batch is analysed; as the arguments of `analyze`."""
-
-    model: str = "cnn"
-    sampling: Sampling = TEN_A_SECOND
-    exports: tuple[str, ...] = ()
-    annotate: bool = True
-    blur_faces: bool = False
-    smoothing: float = SMOOTHING_SECONDS
-    weights: Path | None = None
-    face_model: Path | None = None
-    device: str = "auto"
-    threads: int | None = None
-    """Of each worker."""
-
-    def of_rows(self, video: Path, checkpoint: Checkpoint) -> dict[str, Any]:
-        return settings_of_rows(video, checkpoint, self.face_model, self.sampling, 0.0, None)
-
-    def of_outputs(self) -> dict[str, Any]:
-        return settings_of_outputs(self.exports, self.annotate, self.blur_faces, self.smoothing)
 
 
 @dataclass(frozen=True)
@@ -75,8 +54,8 @@ class Outcome:
     seconds: float = 0.0
 
 
-Engine = Callable[[Sequence[Job], Settings], Generator[tuple[Job, Outcome], None, None]]
-"""Works on jobs, somewhere, and yields each with its outcome as it ends, in any order."""
+MIN_SPLIT_SECONDS = 300.0
+"""Videos at least this long are analysed by several workers, a segment each."""
 
 
 def find_videos(sources: Iterable[str]) -> list[Path]:
@@ -115,12 +94,12 @@ def _is_output(video: Path) -> bool:
 def run_batch(
     videos: Sequence[Path],
     out: Path,
-    settings: Settings,
-    engine: Engine,
+    options: AnalysisOptions,
+    executor: Executor,
     *,
     overwrite: bool = False,
-    report: Callable[[Entry, int], None] = lambda entry, finished: None,
-) -> list[Entry]:
+    report: Callable[[ManifestEntry, int], None] = lambda entry, finished: None,
+) -> list[ManifestEntry]:
     """Analyses what is missing of these videos, and writes all-frames.csv and batch.json.
 
     A video is not missing where its folder holds a finished run with the same settings; an interrupted one is
@@ -131,27 +110,26 @@ def run_batch(
         overwrite: replace runs that were made with other settings.
         report: called with each entry as it is done or has failed, and how many of `videos` are by then.
     Raises WeightsError, OutputError where the folder cannot be written or holds runs with other settings, and what the
-    engine raises where it cannot work at all.
+    executor raises where it cannot work at all.
     """
     # Loaded once here too, so that what no video could be analysed with stops the batch before it begins.
-    checkpoint = load(settings.weights or shipped_weights(settings.model), settings.model)
-    choose_device(settings.device)
+    checkpoint = load_classifier(options).checkpoint
     make_folder(out)
     file = out / "batch.json"
-    everything = _read(file)
+    everything = read_manifest(file)
     by_video = {entry.video: entry for entry in everything}
     taken = {entry.run for entry in everything}
     entries = []
     for video in videos:
         if (entry := by_video.get(str(video))) is None:
-            entry = Entry(str(video), _free_name(video.stem, taken))
+            entry = ManifestEntry(str(video), _free_name(video.stem, taken))
             taken.add(entry.run)
             everything.append(entry)
         entries.append(entry)
 
     others = []
     for entry in entries:
-        state = _state(out / entry.run, Path(entry.video), settings, checkpoint)
+        state = _state(out / entry.run, Path(entry.video), options, checkpoint)
         if state == "other":
             others.append(entry.run)
         entry.state, entry.cause = ("done", None) if state == "done" else ("pending", None)
@@ -160,12 +138,12 @@ def run_batch(
             f"{out / others[0]} and {len(others) - 1} more in {out} hold runs with other settings, or of videos that "
             "have changed since; give --overwrite to replace them, or another folder with --out"
         )
-    _save(everything, file)
+    save_manifest(everything, file)
     todo = {Job(Path(e.video), out / e.run): e for e in entries if e.state == "pending"}
     finished = len(entries) - len(todo)
     saved_at = time.monotonic()
     try:
-        with closing(engine(list(todo), settings)) as outcomes:
+        with closing(_run_jobs(list(todo), replace(options, threads=1), checkpoint, executor)) as outcomes:
             for job, outcome in outcomes:
                 entry = todo[job]
                 entry.state = "failed" if outcome.cause else "done"
@@ -173,71 +151,112 @@ def run_batch(
                 finished += 1
                 report(entry, finished)
                 if time.monotonic() - saved_at > SECONDS_BETWEEN:
-                    _save(everything, file)
+                    save_manifest(everything, file)
                     saved_at = time.monotonic()
     finally:
-        _save(everything, file)
+        save_manifest(everything, file)
     tables = {e.run: out / e.run / "frames.csv" for e in everything if e.state == "done"}
     write_all_frames(out, {name: rows for name, rows in tables.items() if rows.exists()})
     return entries
 
 
-def work(job: Job, settings: Settings) -> Outcome:
-    """Analyses one video in this process: the whole of what a worker does. Never raises an Exception."""
+def _run_jobs(
+    jobs: Sequence[Job], options: AnalysisOptions, checkpoint: Checkpoint, executor: Executor
+) -> Generator[tuple[Job, Outcome], None, None]:
+    """Yield each job with its outcome as it ends: first short videos, and the segments of long ones, side by side;
+    then the long videos, whose faces are found by then."""
+    split = {job: _split(job, options, checkpoint) for job in jobs} if executor.workers > 1 else {}
+    segments = [task for tasks in split.values() for task in tasks]
+    short = [job for job in jobs if not split.get(job)]
+    first: list[Job | SegmentTask] = [*segments, *short]
+    last: list[Job | SegmentTask] = [job for job in jobs if split.get(job)]
+    for tasks in (first, last):
+        for task, outcome in executor.run(partial(_run_task, options=options), tasks):
+            if isinstance(task, SegmentTask):
+                continue  # a segment that failed is tried again, and reported, with its video
+            if isinstance(outcome, WorkerLost):
+                outcome = Outcome(f"{task.video}: {outcome.reason}")
+            assert outcome is not None
+            yield task, outcome
+
+
+def _run_task(task: Job | SegmentTask, options: AnalysisOptions) -> Outcome | None:
+    if isinstance(task, Job):
+        return run_job(task, options)
+    with suppress(Exception):
+        run_segment(task)
+    return None
+
+
+def _split(job: Job, options: AnalysisOptions, checkpoint: Checkpoint) -> list[SegmentTask]:
+    """The segments of a long video that are still to be analysed; none of one that has to be analysed as a whole."""
+    try:
+        with open_reader(job.video, options) as reader:
+            info = reader.info
+        if (info.duration or 0.0) < MIN_SPLIT_SECONDS:
+            return []
+        segments = plan(job.video, info, options)
+        folder = RunFolder(job.folder)
+        settings = settings_of_rows(job.video, checkpoint, options)
+        if not _interrupted(job.folder, settings):
+            folder.prepare(overwrite=True)
+            ResumeState(settings).save(folder.resume)
+        elif read_resume_state(folder.resume, settings).in_one_pass:
+            return []
+        finished = set(folder.segments.numbers())
+        return [
+            SegmentTask(job.video, info, segment, folder.segments.path, options)
+            for segment in segments
+            if segment.number not in finished
+        ]
+    except (FerwatchError, OSError):
+        return []  # the job itself reports it
+
+
+def run_job(job: Job, options: AnalysisOptions) -> Outcome:
+    """Analyses one video in this process, a worker of a batch. Never raises an Exception."""
     started = time.monotonic()
     try:
-        done = _analyze(job, settings)
-        cause, warnings = None, done
+        warnings, error_line = _run_job(job, options), None
     except FerwatchError as error:
-        cause, warnings = str(error), ()
-    except Exception as error:  # whatever it is, it is this video's: the others go on
-        cause, warnings = f"{job.video}: unexpected {type(error).__name__}: {error}", ()
-    return Outcome(cause, warnings, round(time.monotonic() - started, 3))
+        error_line, warnings = str(error), ()
+    except Exception as error:  # whatever it is, the other videos go on
+        error_line, warnings = f"{job.video}: unexpected {type(error).__name__}: {error}", ()
+    return Outcome(error_line, warnings, round(time.monotonic() - started, 3))
 
 
-def _analyze(job: Job, settings: Settings) -> tuple[str, ...]:
-    classifier = _classifier(settings.model, settings.weights, settings.device, settings.threads)
-    resume = job.video.exists() and _interrupted(job.folder, settings.of_rows(job.video, classifier.checkpoint))
-    run = analyze(
-        job.video,
-        job.folder,
-        classifier=classifier,
-        sampling=settings.sampling,
-        exports=settings.exports,
-        annotate=settings.annotate,
-        blur_faces=settings.blur_faces,
-        smoothing=settings.smoothing,
-        face_model=settings.face_model,
-        threads=settings.threads,
-        resume=resume,
-        overwrite=not resume,
+def _run_job(job: Job, options: AnalysisOptions) -> tuple[str, ...]:
+    classifier = _classifier(replace(options, exports=()))
+    resume = job.video.exists() and _interrupted(
+        job.folder, settings_of_rows(job.video, classifier.checkpoint, options)
     )
-    return run.warnings
+    return write_run(job.video, job.folder, options, classifier, resume=resume, overwrite=not resume).warnings
 
 
 @lru_cache(maxsize=1)
-def _classifier(model: str, weights: Path | None, device: str, threads: int | None) -> Classifier:
-    """Loaded once in each worker."""
-    return Classifier(load(weights or shipped_weights(model), model), choose_device(device), threads)
+def _classifier(options: AnalysisOptions) -> Classifier:
+    """The classifier, loaded once in each worker."""
+    use_single_threaded_libraries()
+    return load_classifier(options)
 
 
 def _interrupted(folder: Path, settings: dict[str, Any]) -> bool:
     """Whether the folder holds a run that can be continued with these settings."""
     try:
-        read_bookmark(RunFolder(folder).resume, settings)
+        read_resume_state(RunFolder(folder).resume, settings)
     except OutputError:
         return False
     return True
 
 
-def _state(path: Path, video: Path, settings: Settings, checkpoint: Checkpoint) -> str:
+def _state(path: Path, video: Path, options: AnalysisOptions, checkpoint: Checkpoint) -> str:
     """ "done", "missing" (or interrupted), or "other": a run that these settings must not replace unasked."""
     folder = RunFolder(path)
     if not video.exists() or not (folder.facts.exists() or folder.resume.exists()):
         return "missing"
-    rows = settings.of_rows(video, checkpoint)
+    rows = settings_of_rows(video, checkpoint, options)
     if folder.facts.exists():
-        same = folder.read_facts().get("settings") == {**rows, **settings.of_outputs()}
+        same = folder.read_facts().get("settings") == {**rows, **settings_of_outputs(options)}
         return "done" if same and folder.rows.exists() else "other"
     return "missing" if _interrupted(path, rows) else "other"
 

@@ -1,14 +1,14 @@
-"""Executors: they run tasks in processes of this machine, or on a Ray cluster."""
+"""Executors: they run tasks in this process, or in worker processes of this machine."""
 
 from __future__ import annotations
 
-import logging
 import multiprocessing
 import os
 import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for
@@ -17,13 +17,10 @@ from multiprocessing.process import BaseProcess
 from types import FrameType, TracebackType
 from typing import Any, Protocol, TypeVar
 
-from ferwatch.errors import FerwatchError
 from ferwatch.utils.threads import use_single_threaded_libraries
 
-MAX_RETRIES = 3
-"""How often Ray starts a task again whose worker or node was lost."""
-MAX_PENDING = 1000
-"""How many tasks Ray is given ahead: enough for its autoscaler to see what is to come."""
+MIN_PARALLEL_SECONDS = 20.0
+"""Shorter ranges of a video are analysed in one process: workers would not pay for their start."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -60,6 +57,19 @@ class Executor(Protocol):
 def cores() -> int:
     """Return the number of processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class InProcess:
+    """Runs tasks one after the other in this process."""
+
+    workers = 1
+
+    def run(
+        self, work: Callable[[T], R], tasks: Iterable[T], *, retries: int = 0
+    ) -> Generator[tuple[T, R | WorkerLost], None, None]:
+        """See Executor.run."""
+        for task in tasks:
+            yield task, work(task)
 
 
 @dataclass(eq=False)
@@ -109,14 +119,12 @@ class LocalProcesses:
                         break
                     worker = self._idle.pop() if self._idle else _start_worker()
                     running[worker.connection] = worker, task, losses
-                    try:
+                    with suppress(OSError):  # it died while it was idle, which is noticed below
                         worker.connection.send((work, task))
-                    except OSError:  # it died while it was idle; this is noticed below
-                        pass
                 if not running:
                     return
                 for connection in wait_for(list(running)):
-                    worker, task, losses = running.pop(connection)  # type: ignore[index, arg-type]
+                    worker, task, losses = running.pop(connection)  # type: ignore[call-overload]
                     try:
                         error, result = worker.connection.recv()
                     except (EOFError, OSError):
@@ -124,7 +132,10 @@ class LocalProcesses:
                         if losses < retries:
                             again.append((task, losses + 1))
                             continue
-                        yield task, WorkerLost("the process died: it ran out of memory, was killed, or a decoder crashed")
+                        yield (
+                            task,
+                            WorkerLost("the process died: it ran out of memory, was killed, or a decoder crashed"),
+                        )
                         continue
                     self._idle.append(worker)
                     if error is not None:
@@ -198,94 +209,3 @@ def _end_with_parent() -> None:
     assert parent is not None
     wait_for([parent.sentinel])
     os._exit(1)
-
-
-class RayCluster:
-    """Tasks on a Ray cluster, one core each.
-
-    All nodes have to see the videos and the folders of the runs under the same paths.
-
-    Args:
-        address: of a running cluster; None: one is started on this machine.
-        workers: cores of the cluster that is started here; None: all.
-    Raises FerwatchError where Ray is not installed or the cluster is not there.
-    """
-
-    def __init__(self, address: str | None = None, workers: int | None = None) -> None:
-        try:
-            import ray
-        except ImportError as error:
-            raise FerwatchError(f"--engine ray needs Ray ({error}): pip install 'ferwatch[ray]'") from None
-        self._ray = ray
-        self._address = address
-        self._workers = workers or cores()
-        self._is_connected = False
-
-    @property
-    def workers(self) -> int:
-        """Cores of the cluster."""
-        self._connect()
-        return int(self._ray.cluster_resources().get("CPU", self._workers))
-
-    def __enter__(self) -> RayCluster:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Leave the cluster, and end it where it was started here."""
-        if self._is_connected:
-            self._ray.shutdown()
-            self._is_connected = False
-
-    def run(
-        self, work: Callable[[T], R], tasks: Iterable[T], *, retries: int = MAX_RETRIES
-    ) -> Generator[tuple[T, R | WorkerLost], None, None]:
-        """See Executor.run; a task whose worker or node was lost is started again up to MAX_RETRIES times."""
-        self._connect()
-        ray = self._ray
-        remote = ray.remote(num_cpus=1, max_retries=max(retries, MAX_RETRIES))(_run_on_ray)
-        left = iter(tasks)
-        running: dict[Any, T] = {}
-        try:
-            while True:
-                while len(running) < MAX_PENDING and (task := next(left, None)) is not None:
-                    running[remote.remote(work, task)] = task
-                if not running:
-                    return
-                for done in ray.wait(list(running), num_returns=1)[0]:
-                    task = running.pop(done)
-                    try:
-                        result = ray.get(done)
-                    except ray.exceptions.RayTaskError as error:
-                        raise error.cause from None
-                    except ray.exceptions.RayError as error:
-                        yield task, WorkerLost(f"lost by Ray after {MAX_RETRIES} retries: {error}")
-                        continue
-                    yield task, result
-        finally:
-            for task_id in running:
-                ray.cancel(task_id, force=True)
-
-    def _connect(self) -> None:
-        if self._is_connected:
-            return
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing leaves the machine
-        try:
-            self._ray.init(
-                address=self._address,
-                num_cpus=None if self._address else self._workers,
-                include_dashboard=None if self._address else False,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-            )
-        except (ConnectionError, RuntimeError, ValueError) as error:
-            where = self._address or "this machine"
-            raise FerwatchError(f"--engine ray: no cluster at {where}: {error}") from None
-        self._is_connected = True
-
-
-def _run_on_ray(work: Callable[[T], R], task: T) -> R:
-    use_single_threaded_libraries()
-    return work(task)

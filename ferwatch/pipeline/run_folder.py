@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -12,13 +11,14 @@ from typing import Any
 from ferwatch.errors import DataError, OutputError
 from ferwatch.export.registry import run_files
 from ferwatch.models.checkpoint import Checkpoint
+from ferwatch.pipeline.resume import SegmentFolder
 from ferwatch.timeline.model import Timeline
 from ferwatch.timeline.table import FrameTable
 from ferwatch.utils.files import atomic_write, make_folder
 from ferwatch.utils.version import __version__
 from ferwatch.video.reader import VideoReader
 
-OF_A_RUN = (
+RUN_FILES = (
     *("frames.partial.csv", "resume.json", "frames.csv", "run.json", "annotated.mp4"),
     *run_files(),
 )
@@ -32,6 +32,7 @@ class RunFolder:
         self.path = path
         self.partial_rows = path / "frames.partial.csv"
         self.resume = path / "resume.json"
+        self.segments = SegmentFolder(path / "segments.partial")
         self.rows = path / "frames.csv"
         self.facts = path / "run.json"
 
@@ -43,7 +44,7 @@ class RunFolder:
         try:
             if self.path.exists() and not self.path.is_dir():
                 raise OutputError(f"{self.path} is a file; name another folder with --out")
-            there = [self.path / name for name in OF_A_RUN if (self.path / name).exists()]
+            there = [self.path / name for name in RUN_FILES if (self.path / name).exists()]
         except OSError as cause:
             raise OutputError(f"cannot use the folder {self.path}: {cause.strerror}; name another with --out") from None
         if there and not overwrite:
@@ -56,6 +57,7 @@ class RunFolder:
         try:
             for file in there:
                 file.unlink()
+            self.segments.clear()
         except OSError as cause:
             raise OutputError(f"cannot replace {file}: {cause.strerror}") from None
 
@@ -97,12 +99,13 @@ def run_facts(
     smoothing: float,
     seconds: Mapping[str, float],
     warnings: Sequence[str],
+    command: Sequence[str],
 ) -> dict[str, Any]:
     """What run.json says: enough to know what was run on what, how it went, and to build the timeline again."""
     info = reader.info
     return {
         "ferwatch": __version__,
-        "command": sys.argv,
+        "command": list(command),
         "settings": dict(settings),
         "model": {
             "name": checkpoint.model,

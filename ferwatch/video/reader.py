@@ -100,6 +100,14 @@ class VideoReader:
     def close(self) -> None:
         self._container.close()
 
+    @property
+    def frames_expected(self) -> int:
+        """About how many frames the range holds, for a progress bar alone; 0: unknown."""
+        if self.info.duration is None:
+            return self.info.frames_declared or 0
+        end = self.info.duration if self.end is None else min(self.end, self.info.duration)
+        return max(1, round((end - self.start) * self.info.fps))
+
     def __iter__(self) -> Iterator[Frame]:
         converter = PictureConverter(self._stream.codec_context.field_order, self.info.gray_bits)
         canvas = (self.info.width, self.info.height)
