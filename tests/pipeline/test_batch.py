@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -21,8 +21,9 @@ from ferwatch.errors import DataError, FerwatchError
 from ferwatch.export.combined import write_all_frames
 from ferwatch.pipeline import batch as batch_module
 from ferwatch.pipeline.batch import Job, Outcome, find_videos
-from ferwatch.pipeline.executors import local, on_ray
+from ferwatch.pipeline.executors import InProcess, LocalProcesses
 from ferwatch.pipeline.options import AnalysisOptions
+from ferwatch.pipeline.ray_cluster import RayCluster
 from ferwatch.timeline.table import COLUMNS
 
 QUICK = ("--no-video", "--sample-fps", "4")
@@ -101,7 +102,7 @@ def ray_worker(driver: int) -> int | None:
     """The process of a task that the driver's Ray runs now."""
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            if not (folder / "cmdline").read_bytes().startswith(b"ray::run_job"):
+            if not (folder / "cmdline").read_bytes().startswith(b"ray::_run_on_ray"):
                 continue
             above = int(folder.name)
             while above > 1:
@@ -139,19 +140,22 @@ def test_ray_loses_nothing_when_a_worker_is_killed(ferwatch: Callable[..., Resul
 def test_without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "ray", None)
     with pytest.raises(FerwatchError, match=r"pip install 'ferwatch\[ray\]'"):
-        on_ray()
+        RayCluster()
 
 
-def one_dies(job: Job, _options: AnalysisOptions) -> Outcome:
+def one_dies(job: Job, options: AnalysisOptions) -> Outcome:
     if job.video.name == "deadly.mp4":
         os.kill(os.getpid(), signal.SIGKILL)
     return Outcome()
 
 
 def test_a_worker_that_dies_takes_only_its_video_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ferwatch.pipeline.executors.run_job", one_dies)
-    jobs = [Job(tmp_path / f"{name}.mp4", tmp_path / name) for name in ("a", "deadly", "b", "c")]
-    outcomes = {job.video.stem: outcome for job, outcome in local(2)(jobs, AnalysisOptions())}
+    monkeypatch.setattr(batch_module, "load_classifier", lambda options: SimpleNamespace(checkpoint=None))
+    monkeypatch.setattr(batch_module, "_run_task", one_dies)
+    videos = [tmp_path / f"{name}.mp4" for name in ("a", "deadly", "b", "c")]
+    with LocalProcesses(2) as executor:
+        went = batch_module.run_batch(videos, tmp_path / "out", AnalysisOptions(), executor)
+    outcomes = {entry.run: entry for entry in went}
     assert {name for name, outcome in outcomes.items() if outcome.cause is None} == {"a", "b", "c"}
     assert "deadly.mp4" in str(outcomes["deadly"].cause)
 
@@ -174,14 +178,11 @@ def test_sources(tmp_path: Path) -> None:
 def test_names_stay_when_videos_are_added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batch_module, "load_classifier", lambda options: SimpleNamespace(checkpoint=None))
 
-    def refuse(todo: Sequence[Job], _options: AnalysisOptions) -> Generator[tuple[Job, Outcome], None, None]:
-        for job in todo:
-            yield job, Outcome(f"{job.video}: refused")
-
+    monkeypatch.setattr(batch_module, "run_job", lambda job, options: Outcome(f"{job.video}: refused"))
     first = [tmp_path / "y/clip.mp4"]
-    names = [e.run for e in batch_module.run_batch(first, tmp_path / "out", AnalysisOptions(), refuse)]
+    names = [e.run for e in batch_module.run_batch(first, tmp_path / "out", AnalysisOptions(), InProcess())]
     more = [tmp_path / "x/clip.mp4", *first]
-    assert [e.run for e in batch_module.run_batch(more, tmp_path / "out", AnalysisOptions(), refuse)] == [
+    assert [e.run for e in batch_module.run_batch(more, tmp_path / "out", AnalysisOptions(), InProcess())] == [
         "clip-2",
         *names,
     ]
