@@ -13,7 +13,7 @@ demo: $(VENV)/installed  ## run the main job on the demo video
 	$(BIN)/ferwatch samples/demo.mp4 --out demo-ferwatch --export html --overwrite
 
 test: $(VENV)/installed-test  ## run all tests
-	$(BIN)/python -m pytest --numprocesses auto
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 check: $(VENV)/installed-test  ## lint, format, types, and the direction of imports
 	$(BIN)/python -m ruff check .

@@ -24,6 +24,20 @@ class BoundingBox(NamedTuple):
     height: float
 
 
+NEGATIVE_EMOTIONS = ("angry", "disgust", "fear", "sad")
+
+
+def valence_of(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(...,) valence of (..., 7) probabilities: happy less the largest of angry, disgust, fear and sad, -1 to 1.
+
+    This is FaceReader's definition (Noldus, FaceReader Methodology Note): the intensity of happy minus that of the
+    strongest negative expression.
+    """
+    negative = [EMOTIONS.index(name) for name in NEGATIVE_EMOTIONS]
+    valence = probabilities[..., EMOTIONS.index("happy")] - probabilities[..., negative].max(axis=-1)
+    return np.round(valence, 4) + 0.0  # no -0.0
+
+
 class Placement(NamedTuple):
     """Where a picture of another size than the video's frame lies in that frame: centred, as large as fits."""
 
@@ -46,9 +60,9 @@ class Frame:
     image: NDArray[np.uint8]
     """(height, width, 3) BGR, upright, with square pixels."""
     duration: float | None = None
-    """Seconds from this sampled frame until the next sampled one is shown; for the last one, until the last picture of
-    the range is gone. So durations cover the time without gaps, and a picture that stands for 8 s has 8. None where
-    the source does not say."""
+    """Seconds for which a player shows the frame: until the file's next frame is shown, whether that one is sampled or
+    not. For the last frame, as long as the container says, and never beyond the end of the range. None where the source
+    does not say."""
     placement: Placement | None = None
     """Where the image lies in the video's frame, VideoInfo's width and height; None: it fills it."""
 
@@ -103,6 +117,9 @@ class FrameFaces:
     faces: tuple[Face, ...]
     duration: float | None = None
     """As in Frame."""
+    brightness: NDArray[np.uint8] | None = None
+    """(9, 16) mean brightness of the cells of a grid over the picture, by which the tracker tells cuts; None: unknown,
+    and no cut is assumed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +142,11 @@ class FaceResult:
     def confidence(self) -> float:
         """The probability of `emotion`."""
         return max(self.probabilities)
+
+    @property
+    def valence(self) -> float:
+        """Happy less the strongest negative emotion, -1 to 1; see `valence_of`."""
+        return float(valence_of(np.array(self.probabilities)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +172,8 @@ class Episode:
     mean_confidence: float
     peak_time: float
     peak_confidence: float
+    mean_valence: float = 0.0
+    """Mean over time of the valence of its rows, -1 to 1."""
 
     @property
     def duration(self) -> float:

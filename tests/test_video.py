@@ -243,22 +243,23 @@ def test_damage_in_the_middle_costs_only_its_own_frames(tmp_path, size):
     assert {0, 1, 2, 57, 58, 59} <= numbers
 
 
-def test_a_picture_whose_size_changes_is_given_as_it_is_with_its_place_in_the_first(tmp_path):
+def test_a_picture_whose_size_changes_is_given_as_it_is_with_its_place_in_the_largest(tmp_path):
     one = make_clip(tmp_path / "a.h264", THIRTY[:10])
     two = make_clip(tmp_path / "b.h264", THIRTY[:10], size=(320, 320))
     both = tmp_path / "both.h264"
     both.write_bytes(one.read_bytes() + two.read_bytes())
     with VideoReader(both) as reader:
         frames = list(reader)
+    assert (reader.info.width, reader.info.height) == (320, 320)
     assert [frame.image.shape for frame in frames] == [(96, 160, 3)] * 10 + [(320, 320, 3)] * 10
     assert len([w for w in reader.warnings if "size of its picture changes" in w]) == 1
-    assert frames[0].placement is None
-    assert frames[15].placement == pytest.approx((0.3, 32, 0)), "centred, as large as fits"
-    framed = letterbox(frames[15].image, frames[15].placement, (160, 96))
-    assert framed.shape == (96, 160, 3)
-    assert framed[:, :31].max() == 0
-    assert framed[:, 129:].max() == 0
-    assert framed[-5:, 33:40, 2].mean() > 180, "the whole picture, not a corner of it"
+    assert frames[15].placement is None
+    assert frames[0].placement == pytest.approx((2, 0, 64)), "centred, as large as fits"
+    framed = letterbox(frames[0].image, frames[0].placement, (320, 320))
+    assert framed.shape == (320, 320, 3)
+    assert framed[:63].max() == 0
+    assert framed[257:].max() == 0
+    assert framed[245:255, 2:10, 2].mean() > 180, "the whole picture, not a corner of it"
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,25 @@ ANALYSIS_OPTIONS = (
         "--interval", type=click.FloatRange(min=0, min_open=True), metavar="S", help="One sample every S seconds."
     ),
     click.option("--all-frames", is_flag=True, help="Every frame."),
+    click.option(
+        "--decoder",
+        type=click.Choice(["ffmpeg", "opencv"]),
+        default="ffmpeg",
+        show_default=True,
+        help="ffmpeg shows pictures as players do; opencv is for plain videos.",
+    ),
+    click.option(
+        "--stream",
+        type=click.IntRange(min=0),
+        metavar="N",
+        help="Index of the video stream.  [default: the one that players show]",
+    ),
+    click.option(
+        "--fps",
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="RATE",
+        help="Frames a second of a raw stream without times.",
+    ),
     export_option,
     click.option("--no-video", is_flag=True, help="Do not write annotated.mp4."),
     smoothing_option,

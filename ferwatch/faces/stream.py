@@ -9,7 +9,7 @@ import numpy as np
 
 from ferwatch.faces.detection import FaceDetector, interpolate_detections, is_same_face
 from ferwatch.faces.search import aligned_face, find_faces
-from ferwatch.faces.tiles import MotionTiles
+from ferwatch.faces.tiles import MotionTiles, cell_brightness
 from ferwatch.records import Detection, Frame, FrameFaces
 
 FULL_SEARCH_SECONDS = 4.0
@@ -130,4 +130,4 @@ def _match_unmoved(before: Sequence[Detection], after: Sequence[Detection]) -> l
 
 def _aligned(frame: Frame, faces: Sequence[Detection]) -> FrameFaces:
     aligned = (aligned_face(frame.image, face).placed(frame.placement) for face in faces)
-    return FrameFaces(frame.index, frame.timestamp, tuple(aligned), frame.duration)
+    return FrameFaces(frame.index, frame.timestamp, tuple(aligned), frame.duration, cell_brightness(frame.image))

@@ -12,6 +12,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ferwatch.export.registry import write_timeline
 from ferwatch.faces.tracker import FaceTracker
 from ferwatch.models.checkpoint import Checkpoint
@@ -28,8 +30,10 @@ from ferwatch.timeline.build import build_timeline
 from ferwatch.timeline.model import Summary, Timeline
 from ferwatch.timeline.table import FramesWriter, FrameTable, read_frames_csv
 from ferwatch.utils.version import __version__
+from ferwatch.video.file_source import FileSource
 from ferwatch.video.index import IndexMismatch, VideoSegment
-from ferwatch.video.reader import VideoReader
+from ferwatch.video.sampling import ROUNDING
+from ferwatch.video.source import open_source
 
 Progress = Callable[[str, int, int], None]
 """Called with the stage, how much of it is done, and about how much there is; 0: unknown."""
@@ -69,9 +73,17 @@ def no_progress(stage: str, done: int, total: int) -> None:
     """Ignore progress."""
 
 
-def open_reader(video: Path, options: AnalysisOptions) -> VideoReader:
+def open_reader(video: Path, options: AnalysisOptions) -> FileSource:
     """The frames of a video that the options ask for. Raises VideoError."""
-    return VideoReader(video, options.sampling, options.start, options.end)
+    return open_source(
+        video,
+        decoder=options.decoder,
+        sampling=options.sampling,
+        start=options.start,
+        end=options.end,
+        stream=options.stream,
+        fps=options.fps,
+    )
 
 
 def write_run(
@@ -114,7 +126,7 @@ def write_run(
     folder.segments.clear()
 
     table = read_frames_csv(folder.rows)
-    duration = reader.info.duration or (float(table.timestamp[-1]) if len(table) else 0.0)
+    duration = _duration(reader, table)
     # What players open beside the timeline has to have its times: of the annotated video, time 0 is `start`.
     plays_alike = options.annotate and options.start == 0
     media = "annotated.mp4" if plays_alike else os.path.relpath(video.absolute(), folder.path.absolute())
@@ -126,6 +138,9 @@ def write_run(
         video=media,
         duration=duration,
         fps=reader.info.fps,
+        start=options.start,
+        end=options.end,
+        has_annotated_video=options.annotate,
     )
     files = [folder.rows]
     with watch.time("timeline"):
@@ -153,6 +168,13 @@ def write_run(
     return Run(folder.path, tuple(files), timeline, tuple(warnings))
 
 
+def _duration(reader: FileSource, table: FrameTable) -> float:
+    """The length of the video in seconds: what its header says, or the end of its last picture where that is later."""
+    declared = reader.info.duration or 0.0
+    shown = float((table.timestamp + np.nan_to_num(table.duration)).max()) if len(table) else 0.0
+    return shown if shown > declared + ROUNDING else declared
+
+
 def _annotate(
     video: Path, table: FrameTable, out: Path, options: AnalysisOptions, total: int, progress: Progress
 ) -> list[str]:
@@ -165,13 +187,22 @@ def _annotate(
         progress("annotating", done, total)
 
     return annotate_video(
-        video, table, out, start=options.start, end=options.end, blur_faces=options.blur_faces, progress=count
+        video,
+        table,
+        out,
+        start=options.start,
+        end=options.end,
+        blur_faces=options.blur_faces,
+        decoder=options.decoder,
+        stream=options.stream,
+        fps=options.fps,
+        progress=count,
     )
 
 
 def _write_rows(
     video: Path,
-    reader: VideoReader,
+    reader: FileSource,
     options: AnalysisOptions,
     classifier: Classifier,
     folder: RunFolder,
@@ -210,7 +241,7 @@ def _write_rows(
 
 
 def _write_segments(
-    found: Iterable[tuple[VideoSegment, list[FrameFaces]]], reader: VideoReader, folder: RunFolder, progress: Progress
+    found: Iterable[tuple[VideoSegment, list[FrameFaces]]], reader: FileSource, folder: RunFolder, progress: Progress
 ) -> Finished:
     """Write the partial table from segments that workers analyse."""
     done = 0
@@ -240,6 +271,9 @@ def settings_of_rows(video: Path, checkpoint: Checkpoint, options: AnalysisOptio
         "sampling": asdict(options.sampling),
         "start": options.start,
         "end": options.end,
+        "decoder": options.decoder,
+        "stream": options.stream,
+        "fps": options.fps,
     }
 
 

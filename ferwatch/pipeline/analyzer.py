@@ -21,10 +21,11 @@ from ferwatch.faces.search import search_image
 from ferwatch.faces.tracker import FaceTracker
 from ferwatch.pipeline.analyze import Progress, Run, no_progress, open_reader, write_run
 from ferwatch.pipeline.options import OF_LOADING, AnalysisOptions, change_options
-from ferwatch.pipeline.pictures import Image, Pictures, check_image, frames_of, read_image
+from ferwatch.pipeline.pictures import Pictures, frames_of, read_image
 from ferwatch.pipeline.segment import classify_faces, frame_result, load_classifier
 from ferwatch.pipeline.segment import track as track_faces
 from ferwatch.records import Frame, FrameFaces, FrameResult
+from ferwatch.video.arrays import Image, check_image
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

@@ -17,8 +17,8 @@ from ferwatch.pipeline.resume import SegmentFolder
 from ferwatch.pipeline.segment import Classify, SegmentTask, analyze_segment, run_segment
 from ferwatch.records import Frame, FrameFaces
 from ferwatch.video.container import VideoInfo
+from ferwatch.video.file_source import FileSource
 from ferwatch.video.index import VideoSegment, plan_segments, read_index
-from ferwatch.video.reader import VideoReader
 
 MAX_WORKER_LOSSES = 3
 """How often a segment is started again whose worker died."""
@@ -67,7 +67,7 @@ def in_segments(
 
 
 def in_one_pass(
-    reader: VideoReader, folder: SegmentFolder, face_model: Path | None, classify: Classify
+    reader: FileSource, folder: SegmentFolder, face_model: Path | None, classify: Classify
 ) -> Iterator[list[FrameFaces]]:
     """Yield the frames of each segment, in order, analysed in this thread; those that are finished are only loaded."""
     latest = -1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from ferwatch.errors import DataError
 from ferwatch.export.registry import write_timeline
@@ -15,7 +16,7 @@ from ferwatch.utils.files import make_folder
 
 
 def rebuild(run: Path, *, smoothing: float | None, exports: Sequence[str], out: Path | None) -> list[Path]:
-    """Writes episodes.csv, timeline.png and the exports of a run folder, or of a frames.csv on its own, again.
+    """Write episodes.csv, timeline.png and the exports of a run folder, or of a frames.csv on its own, again.
 
     With the run's own smoothing (None) the files are those that the run wrote. Returns their paths.
     Raises DataError where there are no rows to read, OutputError where a file cannot be written.
@@ -27,19 +28,19 @@ def rebuild(run: Path, *, smoothing: float | None, exports: Sequence[str], out: 
             f"{folder.path} holds an interrupted run; finish it with --resume, or name {folder.partial_rows}"
         )
     table = read_frames_csv(rows)
-    source, media, duration, fps = "", "", 0.0, 0.0
+    about: dict[str, Any] = {}
     if folder.facts.exists():
         facts = folder.read_facts()
-        source = Path(facts["video"]["file"]).name
-        media, duration, fps = facts["timeline"]["media"], facts["timeline"]["duration"], facts["video"]["fps"]
+        about = {
+            "source": Path(facts["video"]["file"]).name,
+            "video": facts["timeline"]["media"],
+            "duration": facts["timeline"]["duration"],
+            "fps": facts["video"]["fps"],
+            "start": facts["sampling"]["start"],
+            "end": facts["sampling"]["end"],
+            "has_annotated_video": bool(facts["settings"]["annotated video"]),
+        }
         smoothing = facts["timeline"]["smoothing"] if smoothing is None else smoothing
-    timeline = build_timeline(
-        table,
-        smoothing=SMOOTHING_SECONDS if smoothing is None else smoothing,
-        source=source,
-        video=media,
-        duration=duration,
-        fps=fps,
-    )
+    timeline = build_timeline(table, smoothing=SMOOTHING_SECONDS if smoothing is None else smoothing, **about)
     make_folder(out or folder.path)
     return write_timeline(out or folder.path, timeline, exports)

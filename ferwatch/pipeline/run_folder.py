@@ -16,7 +16,7 @@ from ferwatch.timeline.model import Timeline
 from ferwatch.timeline.table import FrameTable
 from ferwatch.utils.files import atomic_write, make_folder
 from ferwatch.utils.version import __version__
-from ferwatch.video.reader import VideoReader
+from ferwatch.video.file_source import FileSource
 
 RUN_FILES = (
     *("frames.partial.csv", "resume.json", "frames.csv", "run.json", "annotated.mp4"),
@@ -90,7 +90,7 @@ class RunFolder:
 
 def run_facts(
     *,
-    reader: VideoReader,
+    reader: FileSource,
     frames_decoded: int,
     checkpoint: Checkpoint,
     settings: Mapping[str, Any],
@@ -121,6 +121,10 @@ def run_facts(
             "frames_decoded": frames_decoded,
             "duration": info.duration,
             "rotation": info.rotation,
+            "mirrored": info.mirrored,
+            "pixel_aspect": round(info.pixel_aspect, 6),
+            "dynamic_range": info.dynamic_range,
+            "stream": info.stream,
             "codec": info.codec,
             "timestamp_source": info.timestamp_source,
         },

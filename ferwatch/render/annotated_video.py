@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Literal
 
 import av
 
@@ -14,7 +15,7 @@ from ferwatch.render.interpolate import FaceInterpolator
 from ferwatch.timeline.table import FrameTable
 from ferwatch.utils.prefetch import prefetch
 from ferwatch.video.picture import letterbox
-from ferwatch.video.reader import VideoReader
+from ferwatch.video.source import open_source
 from ferwatch.video.writer import annotated_video, to_picture
 
 
@@ -26,14 +27,21 @@ def annotate_video(
     start: float = 0.0,
     end: float | None = None,
     blur_faces: bool = False,
+    decoder: Literal["ffmpeg", "opencv"] = "ffmpeg",
+    stream: int | None = None,
+    fps: float | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> list[str]:
     """Write every source frame between two times, with the table's faces drawn in, and the sound of that range.
 
-    Time 0 of the new file is `start`. `progress` is called with the number of frames done since its last call.
+    `decoder`, `stream` and `fps` are those of the analysis. Time 0 of the new file is `start`. `progress` is called
+    with the number of frames done since its last call.
     Returns what could not be kept of the source, one line each. Raises VideoError and OutputError.
     """
-    with VideoReader(video, start=start, end=end) as reader, annotated_video(out, reader.info, start, end) as writer:
+    with (
+        open_source(video, decoder=decoder, start=start, end=end, stream=stream, fps=fps) as reader,
+        annotated_video(out, reader.info, start, end) as writer,
+    ):
         # Decoding and drawing take about as long as encoding, so each has a thread.
         with closing(prefetch(_drawn(reader, table, blur_faces, (reader.info.width, reader.info.height)))) as pictures:
             for picture, timestamp, duration in pictures:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -25,6 +26,10 @@ FORWARD_JUMP_SECONDS = 10
 """In MPEG-TS and MPEG-PS, a packet later than expected by more than this starts a new clock, as FFmpeg decides."""
 JOINT_PACKETS = 3
 """Packets on either side of a restart that may count as corrupt only because two recordings do not fit together."""
+MAX_SKEW_SECONDS = 2
+"""By how much sound and pictures of one recording may end apart."""
+MAX_INTERVAL_SECONDS = 0.2
+"""A picture whose duration the container does not tell is taken to be shown for at most this long."""
 DEFAULT_RATE = 25.0
 """Frames per second that are assumed where nothing tells the rate, as FFmpeg does."""
 
@@ -52,6 +57,7 @@ class PacketClock:
     """
 
     may_jump_forward: bool
+    """Whether a long step forward is a restart too, as in MPEG-TS."""
     jumps: list[ClockJump] = field(default_factory=list)
     packets: int = 0
     """Packets seen so far."""
@@ -62,6 +68,13 @@ class PacketClock:
     @classmethod
     def for_container(cls, container: InputContainer) -> PacketClock:
         return cls(bool(container.format.flags & TS_DISCONT))
+
+    def _shift_after_jump(self, own: Fraction, expected: Fraction) -> Fraction:
+        """Return the shift that brings the time `own` of the first packet of a new clock to the continued clock.
+
+        `expected` is the end of the packet before it, in seconds on the continued clock.
+        """
+        return expected - own
 
     def is_near_jump(self, packet: int) -> bool:
         """Return whether the packet of that number lies where a clock restarts: between two recordings."""
@@ -78,8 +91,8 @@ class PacketClock:
             backward = time < self._latest - BACKWARD_JUMP_SECONDS
             forward = self.may_jump_forward and time > expected + FORWARD_JUMP_SECONDS
             if backward or forward:
-                self._shift += expected - time
-                time = expected
+                self._shift = self._shift_after_jump(time - self._shift, expected)
+                time = packet.dts * packet.time_base + self._shift
                 shown = packet.dts if packet.pts is None else packet.pts
                 self.jumps.append(
                     ClockJump(
@@ -95,6 +108,18 @@ class PacketClock:
         elif self._latest is not None and time > self._latest:
             self._length = time - self._latest
         self._latest = time if self._latest is None else max(time, self._latest)
+
+
+@dataclass
+class SoundClock(PacketClock):
+    """Continues the times of a sound stream as the picture stream's were, so that both stay in step."""
+
+    picture_jumps: Sequence[ClockJump] = ()
+
+    def _shift_after_jump(self, own: Fraction, expected: Fraction) -> Fraction:
+        shifts = [jump.shift for jump in self.picture_jumps] or [expected - own]
+        nearest = min(shifts, key=lambda shift: abs(own + shift - expected))
+        return nearest if abs(own + nearest - expected) < MAX_SKEW_SECONDS else expected - own
 
 
 def shift_packet(packet: Packet, seconds: Fraction) -> None:
@@ -130,6 +155,7 @@ class PictureClock:
         self._rate = rate
         self._timed = timed
         self._latest = 0.0
+        self._interval = 1 / rate
         self.held = 0
         """Pictures whose own time lies before that of the picture before them, and which got that picture's time."""
 
@@ -141,14 +167,17 @@ class PictureClock:
             time = float(picture.pts * picture.time_base - self._start_time)
             # Containers round their own start to microseconds, and Matroska all times to milliseconds.
             self.held += time < self._latest - ROUNDING
+            if time > self._latest:
+                self._interval = min(time - self._latest, MAX_INTERVAL_SECONDS)
             self._latest = max(time, self._latest)
         return self._latest
 
     def length(self, picture: _Timed) -> float:
-        """Return the seconds for which the container says that the picture is shown; else one frame interval."""
+        """Return the seconds for which the container says that the picture is shown; else those from the picture before
+        it to this one, which was given to `time` last."""
         if self._timed and picture.duration and picture.time_base is not None:
             return float(picture.duration * picture.time_base)
-        return 1 / self._rate
+        return self._interval
 
 
 def has_times(container: InputContainer, stream: VideoStream, first: VideoFrame) -> bool:

@@ -12,6 +12,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from ferwatch.errors import VideoError
+from ferwatch.video.clock import ClockJump
 
 # What people record and download. Left out are pictures, text (FFmpeg draws it) and playlists, which name other files.
 FORMATS = (
@@ -56,6 +57,10 @@ class VideoInfo:
     """"SDR", or the transfer function of high dynamic range that is tone-mapped: "PQ" or "HLG"."""
     gray_bits: int | None = None
     """Bits that the values of 16-bit gray pictures really use; None for every other picture."""
+    changes_size: bool = False
+    """Whether the size of the stored picture changes in mid-stream; width and height are then those of the largest."""
+    clock_jumps: tuple[ClockJump, ...] = ()
+    """Places at which the picture stream's clock starts again."""
 
 
 def threads_for(width: int, height: int) -> int:

@@ -8,7 +8,7 @@ the decoder does not keep the promise (open GOPs, damage), the video is decoded 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import groupby, pairwise
 from math import floor
@@ -51,7 +51,7 @@ class Sample(NamedTuple):
     timestamp: float
     """Seconds."""
     length: float
-    """Seconds until the next sample."""
+    """Seconds for which its picture is shown."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def read_index(path: Path, info: VideoInfo) -> list[TimedPicture[IndexedPicture]
         timed = [TimedPicture(n, clock.time(n, p), clock.length(p), p) for n, p in enumerate(pictures)]
         last = timed[-1]
         length = max(last.length, shown_until(path, container, stream, info) - last.timestamp)
-        timed[-1] = last._replace(length=length)
+        timed[-1] = replace(last, length=length)
         declared, end = info.frames_declared, last.timestamp + length
         is_cut_off = packets < declared if declared else info.duration is not None and end + 1 < info.duration
         return None if clock.held or is_cut_off else timed
@@ -132,7 +132,7 @@ def plan_segments(
         start, end: seconds; None: to the end.
         period: seconds.
     """
-    sampler = Sampler[IndexedPicture](sampling, start, end)
+    sampler = Sampler(sampling, start, end)
     samples = [Sample(s.number, s.timestamp, s.length) for s in sampler.select(pictures)]
     if not samples:
         return []

@@ -5,37 +5,35 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 import av
-from av.container import InputContainer
 from av.video.frame import VideoFrame
-from av.video.stream import VideoStream
 
 from ferwatch.errors import VideoError
 from ferwatch.records import Frame
-from ferwatch.video import hdr
-from ferwatch.video.clock import PacketClock, PictureClock, container_start, has_times, rate_without_times, shown_until
-from ferwatch.video.container import VideoInfo, choose_stream, open_container, threads_for
-from ferwatch.video.picture import Orientation, PictureConverter, PixelAspect, gray_bits, placement, upright_size
-from ferwatch.video.sampling import Sampler, Sampling, TimedPicture
-
-GRAY_PROBES = 8
-"""Places of a video at which its gray values are looked at."""
+from ferwatch.video.clock import PacketClock, PictureClock, container_start, shown_until
+from ferwatch.video.container import choose_stream, open_container, threads_for
+from ferwatch.video.describe import describe
+from ferwatch.video.file_source import FileSource
+from ferwatch.video.picture import PictureConverter, PixelAspect, placement, upright_size
+from ferwatch.video.sampling import Sampling, TimedPicture
 
 
-class VideoReader:
-    """The sampled frames of a video file between two times, once. A FrameSource.
+class VideoReader(FileSource):
+    """The sampled frames of a video file between two times, decoded by FFmpeg: exact times, pictures as players show
+    them. A FrameSource.
 
-    All of the file is decoded in order, without seeking, so that indices and times are exact. After the last frame
-    `frames_decoded` counts the frames in the range, sampled or not, and `warnings` says what was wrong with the file.
+    All of the file is decoded in order, without seeking, so that indices and times are exact.
 
     Args:
         start, end: seconds; None: to the end.
         stream: index of the picture stream among the file's streams; None: the one that players show.
         fps: frames per second of a file that carries no times.
-    Raises VideoError where the file holds no picture that decodes, and where it has no such stream or times of its own.
+    Raises VideoError where the file holds no picture that decodes, where it has no such stream, and where it has times
+    of its own although `fps` is given.
     """
 
     def __init__(
@@ -48,11 +46,7 @@ class VideoReader:
         stream: int | None = None,
         fps: float | None = None,
     ) -> None:
-        self.path = Path(path)
-        self._sampler = Sampler[tuple[VideoFrame, Fraction]](sampling or Sampling(), start, end)
-        self.skip_before = 0
-        """Frames before this index are decoded and counted, and kept back."""
-        self.warnings: list[str] = []
+        super().__init__(Path(path), sampling, start, end)
         self._packets = self._hidden = self._broken = 0
         self._corrupt: list[int] = []
         self._container = open_container(self.path)
@@ -73,75 +67,46 @@ class VideoReader:
         except BaseException:
             self.close()
             raise
+        is_timed = self.info.timestamp_source == "container"
+        self._clock = PictureClock(container_start(self._container), self.info.fps, timed=is_timed)
         self._first: VideoFrame | None = first
-
-    @property
-    def sampling(self) -> Sampling:
-        return self._sampler.sampling
-
-    @property
-    def start(self) -> float:
-        return self._sampler.start
-
-    @property
-    def end(self) -> float | None:
-        return self._sampler.end
-
-    @property
-    def frames_decoded(self) -> int:
-        return self._sampler.frames_in_range
-
-    def __enter__(self) -> VideoReader:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
 
     def close(self) -> None:
         self._container.close()
 
-    @property
-    def frames_expected(self) -> int:
-        """About how many frames the range holds, for a progress bar alone; 0: unknown."""
-        if self.info.duration is None:
-            return self.info.frames_declared or 0
-        end = self.info.duration if self.end is None else min(self.end, self.info.duration)
-        return max(1, round((end - self.start) * self.info.fps))
-
     def __iter__(self) -> Iterator[Frame]:
         converter = PictureConverter(self._stream.codec_context.field_order, self.info.gray_bits)
         canvas = (self.info.width, self.info.height)
-        for sample in self._sampler.select(self._timed_pictures()):
+        for sample in self.sampler.select(self._timed_pictures()):
             if sample.number >= self.skip_before:
                 image = converter.image(*sample.picture)
                 place = placement((image.shape[1], image.shape[0]), canvas)
                 yield Frame(sample.number, sample.timestamp, image, sample.length, place)
-        self._report_jumps()
+        self._report_times()
 
     def _timed_pictures(self) -> Iterator[TimedPicture[tuple[VideoFrame, Fraction]]]:
         """Every picture with its time and its own length in seconds, in presentation order."""
-        info = self.info
-        clock = PictureClock(container_start(self._container), info.fps, timed=info.timestamp_source == "container")
+        info, clock = self.info, self._clock
         last = None
-        sizes = {(info.width, info.height)}
+        sizes = set[tuple[int, int]]()
         for index, picture in enumerate(self._all_pictures()):
             if last is not None:
                 yield last
             aspect = self._aspect.current()
             last = TimedPicture(index, clock.time(index, picture), clock.length(picture), (picture, aspect))
-            if (size := upright_size(picture, aspect)) not in sizes:
-                sizes.add(size)
+            size = upright_size(picture, aspect)
+            is_first, is_new = not sizes, size not in sizes
+            sizes.add(size)
+            if is_new and not is_first:
                 self.warnings.append(
                     f"the size of its picture changes at {last.timestamp:.3f} s, to {size[0]}x{size[1]}; boxes are in "
-                    f"pixels of {info.width}x{info.height}, with this picture centred in it"
+                    f"pixels of {info.width}x{info.height}, in which every picture is centred"
                 )
         if last is not None:
             until = shown_until(self.path, self._container, self._stream, info)
-            last = last._replace(length=max(last.length, until - last.timestamp))
+            last = replace(last, length=max(last.length, until - last.timestamp))
             self._check_whole(last.number + 1, last.timestamp + last.length)
             yield last
-        if clock.held:
-            self.warnings.append(f"times that run backwards: {clock.held}; each was held at the time before it")
 
     def _all_pictures(self) -> Iterator[VideoFrame]:
         first, self._first = self._first, None
@@ -196,7 +161,10 @@ class VideoReader:
                 with suppress(av.FFmpegError):
                     yield from (p for p in stream.decode(packet) if p.pts is not None and p.pts > latest)
 
-    def _report_jumps(self) -> None:
+    def _report_times(self) -> None:
+        """Add warnings about times that are not as they should be."""
+        if held := self._clock.held:
+            self.warnings.append(f"times that run backwards: {held}; each was held at the time before it")
         start = float(container_start(self._container))
         for jump in self._packet_clock.jumps[:1]:
             times = len(self._packet_clock.jumps)
@@ -222,67 +190,3 @@ class VideoReader:
             self.warnings.append(f"damaged packets: {self._broken}; {decoded} frames decode")
         if not declared and duration and end + 1 < duration and self.info.timestamp_source == "container":
             self.warnings.append(f"its pictures end at {end:.1f} s of {duration:.1f} s declared")
-
-
-def describe(
-    container: InputContainer,
-    stream: VideoStream,
-    first: VideoFrame,
-    path: Path,
-    aspect: PixelAspect,
-    fps: float | None = None,
-) -> tuple[VideoInfo, list[str]]:
-    """Return what a file says about its pictures, and warnings about what it does not say.
-
-    Args:
-        first: the first picture of the stream.
-        fps: frames per second that the user gave for a file without times.
-    Raises VideoError where the file has times of its own and `fps` is given.
-    """
-    warnings = []
-    timed = has_times(container, stream, first)
-    rate = float(stream.average_rate or stream.guessed_rate or 25)
-    if timed and fps is not None:
-        raise VideoError(f"{path} has times of its own, at {rate:g} frames a second; leave out --fps")
-    if not timed:
-        rate, guessed = (fps, False) if fps is not None else rate_without_times(stream)
-        if guessed:
-            warnings.append(f"it holds no times: {rate:g} frames a second is a guess; give the true rate with --fps")
-    bits = gray_bits([first, *_probe(path, stream.index)]) if gray_bits([first]) else None
-    if bits is not None and bits < 16:
-        warnings.append(f"its 16-bit gray values use {bits} bits; they were scaled to the full range")
-    orientation, shape = Orientation.of(first), aspect.current()
-    width, height = upright_size(first, shape)
-    info = VideoInfo(
-        path=path,
-        width=width,
-        height=height,
-        fps=rate,
-        frames_declared=stream.frames or None,
-        duration=container.duration / av.time_base if container.duration else None,
-        rotation=orientation.rotation,
-        codec=stream.codec_context.codec.canonical_name,
-        start_time=(container.start_time or 0) / av.time_base,
-        has_audio=bool(container.streams.audio),
-        timestamp_source="container" if timed else "index/fps",
-        stream=stream.index,
-        mirrored=orientation.mirrored,
-        pixel_aspect=float(shape),
-        dynamic_range=hdr.dynamic_range(first),
-        gray_bits=bits,
-    )
-    return info, warnings
-
-
-def _probe(path: Path, index: int) -> list[VideoFrame]:
-    """Pictures of a stream at some places spread over the file."""
-    found = []
-    with open_container(path) as container:
-        stream = container.streams[index]
-        if not isinstance(stream, VideoStream) or not container.duration:
-            return []
-        for place in range(1, GRAY_PROBES):
-            with suppress(av.FFmpegError, StopIteration):
-                container.seek(container.duration * place // GRAY_PROBES + (container.start_time or 0))
-                found.append(next(iter(container.decode(stream))))
-    return found

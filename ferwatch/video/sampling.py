@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Generic, NamedTuple, TypeVar
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
 
 ROUNDING = 0.0005
 """Seconds. A time read from frames.csv, which has three decimals, and given as start or end means that frame."""
@@ -44,7 +44,8 @@ class Sampling:
         return self.fps is not None and duration >= 1 / self.fps
 
 
-class TimedPicture(NamedTuple, Generic[Picture]):
+@dataclass(frozen=True, slots=True)
+class TimedPicture(Generic[Picture]):
     """A picture that is not converted yet."""
 
     number: int
@@ -53,11 +54,11 @@ class TimedPicture(NamedTuple, Generic[Picture]):
     """Seconds."""
     length: float
     """Seconds for which the container says that it is shown; replaced by the time to the next picture where there is
-    one, and in a sample by the time to the next sample."""
+    one."""
     picture: Picture
 
 
-class Sampler(Generic[Picture]):
+class Sampler:
     """Picks the samples of a range of time out of all pictures of a video."""
 
     def __init__(self, sampling: Sampling, start: float = 0.0, end: float | None = None) -> None:
@@ -68,45 +69,29 @@ class Sampler(Generic[Picture]):
         """Seconds: pictures from it on are left out; None: to the end."""
         self.frames_in_range = 0
         """Pictures in the range so far, sampled or not."""
-        self.reached_end = False
-        """Whether the pictures ended before the range did."""
 
     def select(self, pictures: Iterable[TimedPicture[Picture]]) -> Iterator[TimedPicture[Picture]]:
-        """Yield the samples. The length of each is the time until the next sample is shown.
-
-        The last one stands until the last picture of the video is gone, or until the end of the range. So the lengths
-        of all samples cover the time from the first one on without gaps.
-        """
-        sample: TimedPicture[Picture] | None = None
-        until = 0.0
+        """Yield the samples. The length of each is the time for which its own picture is shown, within the range."""
         taken = -1
-        for picture in _with_lengths(pictures):
+        for picture in with_lengths(pictures):
             if picture.timestamp + ROUNDING < self.start:
                 continue
             if self.end is not None and picture.timestamp + ROUNDING >= self.end:
                 break
-            until = picture.timestamp + picture.length
             cell = self.sampling.cell(self.frames_in_range, max(picture.timestamp - self.start, 0.0))
             self.frames_in_range += 1
             if cell > taken or self.sampling.is_long(picture.length):
                 taken = cell
-                if sample is not None:
-                    yield sample._replace(length=picture.timestamp - sample.timestamp)
-                sample = picture
-        else:
-            self.reached_end = True
-        if sample is not None:
-            if self.end is not None:
-                until = min(until, self.end)
-            yield sample._replace(length=max(until - sample.timestamp, 0.0))
+                left = math.inf if self.end is None else max(self.end - picture.timestamp, 0.0)
+                yield replace(picture, length=min(picture.length, left))
 
 
-def _with_lengths(pictures: Iterable[TimedPicture[Picture]]) -> Iterator[TimedPicture[Picture]]:
+def with_lengths(pictures: Iterable[TimedPicture[Picture]]) -> Iterator[TimedPicture[Picture]]:
     """Yield each picture with the time until the next one as its length; the last one keeps its own."""
     before: TimedPicture[Picture] | None = None
     for picture in pictures:
         if before is not None:
-            yield before._replace(length=max(picture.timestamp - before.timestamp, 0.0))
+            yield replace(before, length=max(picture.timestamp - before.timestamp, 0.0))
         before = picture
     if before is not None:
         yield before

@@ -71,7 +71,7 @@ class AnnotatedVideo:
         picture_stream = source.streams[info.stream]
         assert isinstance(picture_stream, VideoStream)
         self._track = _picture_track(out, picture_stream, info)
-        self._sound = Sound(source, out, start, end)
+        self._sound = Sound(source, out, start, end, info.clock_jumps)
         self._packets = self._sound.packets()
         self._next = next(self._packets, None)
         self.warnings = self._sound.warnings

@@ -24,7 +24,7 @@ from ferwatch.pipeline.batch import Job, Outcome, find_videos
 from ferwatch.pipeline.executors import InProcess, LocalProcesses
 from ferwatch.pipeline.options import AnalysisOptions
 from ferwatch.pipeline.ray_cluster import RayCluster
-from ferwatch.timeline.table import COLUMNS
+from ferwatch.timeline.schema import COLUMNS
 
 QUICK = ("--no-video", "--sample-fps", "4")
 
@@ -144,6 +144,7 @@ def test_without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def one_dies(job: Job, options: AnalysisOptions) -> Outcome:
+    assert options.threads == 1
     if job.video.name == "deadly.mp4":
         os.kill(os.getpid(), signal.SIGKILL)
     return Outcome()

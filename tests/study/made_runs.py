@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ferwatch.records import EMOTIONS, BoundingBox, FaceResult, FrameResult
-from ferwatch.timeline.table import COLUMNS, rows_of
+from ferwatch.timeline.schema import COLUMNS, rows_of
 
 FPS = 10
 STRENGTH = 0.82
