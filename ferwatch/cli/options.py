@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ferwatch.export.registry import EXPORTS
+from ferwatch.timeline.build import MIN_EPISODE_SECONDS
 from ferwatch.timeline.smoothing import SMOOTHING_SECONDS
 from ferwatch.utils.timecode import parse_time
 from ferwatch.video.sampling import Sampling
@@ -39,6 +40,12 @@ smoothing_option = click.option(
     type=click.FloatRange(min=0),
     metavar="S",
     help=f"Seconds; 0 turns it off.  [default: {SMOOTHING_SECONDS:g}]",
+)
+min_episode_option = click.option(
+    "--min-episode",
+    type=click.FloatRange(min=0),
+    metavar="S",
+    help=f"Seconds: the shortest episode.  [default: {MIN_EPISODE_SECONDS:g}]",
 )
 device_option = click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True
@@ -76,6 +83,7 @@ ANALYSIS_OPTIONS = (
     export_option,
     click.option("--no-video", is_flag=True, help="Do not write annotated.mp4."),
     smoothing_option,
+    min_episode_option,
     click.option("--blur-faces", is_flag=True, help="Make faces unrecognisable in annotated.mp4."),
     click.option("--weights", type=FILE, metavar="FILE", help="Other weights of this model."),
     click.option("--face-model", type=FILE, metavar="FILE", help="Another MediaPipe face model."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ import click
 from ferwatch.cli.options import FILE, Time, analysis_options, options_from
 
 if TYPE_CHECKING:
-    from ferwatch.pipeline.analyze import Run
+    from ferwatch.timeline.model import Timeline
 
 
 @click.command()
@@ -55,14 +56,14 @@ def run(video: Path, out: Path | None, overwrite: bool, resume: bool, quiet: boo
     if not quiet:
         for warning in done.warnings:
             click.echo(f"ferwatch: warning: {warning}", err=True)
-        print_summary(done)
+        print_summary(done.timeline, done.files)
 
 
-def print_summary(done: Run) -> None:
+def print_summary(timeline: Timeline, files: Sequence[Path]) -> None:
     """What a person wants to know: who was seen, for how long, with which emotions, and where the files are."""
     from ferwatch.utils.timecode import format_time
 
-    summary = done.summary
+    summary = timeline.summary
     click.echo(
         f"{_count(summary.sampled_frames, 'frame')} sampled, {summary.frames_with_faces} with a face, "
         f"{_count(len(summary.faces), 'face')}, {_count(summary.episodes, 'episode')}"
@@ -71,8 +72,12 @@ def print_summary(done: Run) -> None:
         shares = sorted(face.shares.items(), key=lambda item: -item[1])
         said = ", ".join(f"{emotion} {share:.0%}" for emotion, share in shares if share >= 0.005)
         span = f"{format_time(face.first_seen)} to {format_time(face.last_seen)}"
-        click.echo(f"  face {face.face_id}: on screen {face.on_screen:.1f} s ({span}): {said or 'too short to tell'}")
-    click.echo(f"in {done.folder}: {', '.join(file.name for file in done.files)}")
+        name = timeline.name_of(face.face_id)
+        named = f"face {face.face_id}" + (f" ({name})" if name != f"Face {face.face_id}" else "")
+        click.echo(f"  {named}: on screen {face.on_screen:.1f} s ({span}): {said or 'too short to tell'}")
+    if summary.episodes:
+        click.echo("  (percent: of the time in episodes, which is the share to report; run.json has the others)")
+    click.echo(f"in {files[0].parent}: {', '.join(file.name for file in files)}")
 
 
 def _count(number: int, of: str) -> str:

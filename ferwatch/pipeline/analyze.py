@@ -156,7 +156,6 @@ def write_run(
         settings={**settings, **settings_of_outputs(options)},
         table=table,
         timeline=timeline,
-        smoothing=options.smoothing,
         seconds=watch.seconds,
         warnings=warnings,
         command=command,

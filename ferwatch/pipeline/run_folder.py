@@ -19,7 +19,7 @@ from ferwatch.utils.version import __version__
 from ferwatch.video.file_source import FileSource
 
 RUN_FILES = (
-    *("frames.partial.csv", "resume.json", "frames.csv", "run.json", "annotated.mp4"),
+    *("frames.partial.csv", "resume.json", "frames.csv", "frames.measured.csv", "run.json", "annotated.mp4"),
     *run_files(),
 )
 """Every file that a run may leave; nothing else in the folder is ever touched."""
@@ -96,7 +96,6 @@ def run_facts(
     settings: Mapping[str, Any],
     table: FrameTable,
     timeline: Timeline,
-    smoothing: float,
     seconds: Mapping[str, float],
     warnings: Sequence[str],
     command: Sequence[str],
@@ -129,7 +128,12 @@ def run_facts(
             "timestamp_source": info.timestamp_source,
         },
         "sampling": {**asdict(reader.sampling), "start": reader.start, "end": reader.end},
-        "timeline": {"media": timeline.video, "duration": timeline.duration, "smoothing": smoothing},
+        "timeline": {
+            "media": timeline.video,
+            "duration": timeline.duration,
+            "smoothing": timeline.smoothing,
+            "min_episode": timeline.min_episode,
+        },
         "counts": {
             "frames_sampled": timeline.summary.sampled_frames,
             "frames_with_faces": timeline.summary.frames_with_faces,

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ferwatch.records import Episode
+from ferwatch.records import EMOTIONS, Episode
 from ferwatch.timeline.model import LABELS, UNCERTAIN, FaceSummary, Summary, Timeline
 from ferwatch.timeline.segmentation import Segment, runs, segment
 from ferwatch.timeline.smoothing import SMOOTHING_SECONDS, STANDING_MS, smooth
@@ -97,8 +97,7 @@ def build_timeline(
             on_screen.append((int(edges[0]), int(edges[-1])))
         episodes += face_episodes
         seen = table.face_id == face_id
-        mean_valence = round(_mean(valence[seen], counted[seen]), 4)
-        faces.append(_summary(face_id, on_screen, face_episodes, mean_valence))
+        faces.append(_summary(face_id, on_screen, face_episodes, table.select(seen), counted[seen]))
     summary = Summary(
         sampled_frames=len(np.unique(table.frame)),
         frames_with_faces=len(np.unique(table.frame[table.success])),
@@ -120,6 +119,8 @@ def build_timeline(
         start=start,
         end=end,
         has_annotated_video=has_annotated_video,
+        smoothing=smoothing,
+        min_episode=min_episode,
         names=_names(names or {}, table),
     )
 
@@ -227,9 +228,17 @@ def _mean(values: NDArray[np.float64], milliseconds: NDArray[np.int64]) -> float
 
 
 def _summary(
-    face_id: int, on_screen: Sequence[tuple[int, int]], episodes: Sequence[Episode], mean_valence: float
+    face_id: int,
+    on_screen: Sequence[tuple[int, int]],
+    episodes: Sequence[Episode],
+    rows: FrameTable,
+    weights: NDArray[np.int64],
 ) -> FaceSummary:
-    """The summary of a face from the spans (milliseconds) in which it was visible, and its episodes."""
+    """The summary of a face from the spans (milliseconds) in which it was visible, its episodes and its n rows.
+
+    weights: (n,) milliseconds that each row stands for.
+    """
+    means = np.average(rows.probabilities, axis=0, weights=np.maximum(weights, 1))
     return FaceSummary(
         face_id=face_id,
         first_seen=on_screen[0][0] / 1000,
@@ -239,7 +248,9 @@ def _summary(
         mean_confidence=sum(e.mean_confidence * e.duration for e in episodes)
         / (sum(e.duration for e in episodes) or 1),
         shares=_shares(episodes),
-        mean_valence=mean_valence,
+        shares_of_rows={name: round(float((rows.emotion == name).mean()), 4) for name in EMOTIONS},
+        mean_probabilities={name: round(float(mean), 4) for name, mean in zip(EMOTIONS, means, strict=True)},
+        mean_valence=round(_mean(rows.valence, weights), 4),
     )
 
 

@@ -35,6 +35,10 @@ class FaceSummary:
     """Mean over the time of the episodes, 0 to 1; 0 without any."""
     shares: dict[str, float]
     """Label -> its share of the time of the episodes; the shares sum to 1, or are all 0 without an episode."""
+    shares_of_rows: dict[str, float] = field(default_factory=dict)
+    """Emotion -> the share of the face's rows in which it is the most probable one, not smoothed."""
+    mean_probabilities: dict[str, float] = field(default_factory=dict)
+    """Emotion -> its mean probability over the face's rows, weighted by time, not smoothed."""
     mean_valence: float = 0.0
     """Mean over the time on screen, -1 to 1."""
 
@@ -77,6 +81,10 @@ class Timeline:
     """Seconds of the video up to which it was analysed; None: to its end."""
     has_annotated_video: bool = False
     """Whether annotated.mp4 lies in the run folder. Its time 0 is `start`."""
+    smoothing: float = 0.0
+    """Seconds, as build_timeline took it."""
+    min_episode: float = 0.0
+    """Seconds: the shortest episode that was asked for."""
     names: Mapping[int, str] = field(default_factory=dict)
     """face_id -> what people read for the face: any printable text, unique."""
 
