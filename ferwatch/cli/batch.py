@@ -53,7 +53,8 @@ def batch(
 
     from ferwatch.errors import FerwatchError
     from ferwatch.pipeline.batch import run_batch
-    from ferwatch.pipeline.executors import local, on_ray
+    from ferwatch.pipeline.executors import LocalProcesses, cores
+    from ferwatch.pipeline.ray_cluster import RayCluster
     from ferwatch.pipeline.video_files import find_videos
 
     found = find_videos(sources)
@@ -71,14 +72,8 @@ def batch(
             for warning in () if quiet else entry.warnings:
                 bar.write(f"ferwatch: warning: {entry.video}: {warning}", file=sys.stderr)
 
-        result = run_batch(
-            found,
-            out,
-            options,
-            on_ray(address, jobs) if engine == "ray" else local(jobs),
-            overwrite=overwrite,
-            report=report,
-        )
+        with RayCluster(address, jobs) if engine == "ray" else LocalProcesses(jobs or cores()) as executor:
+            result = run_batch(found, out, options, executor, overwrite=overwrite, report=report)
     entries = result.entries
     failed = sum(entry.state == "failed" for entry in entries)
     done = len(entries) - failed

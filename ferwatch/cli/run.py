@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,13 @@ def run(videos: tuple[Path, ...], out: Path | None, overwrite: bool, resume: boo
         raise click.UsageError(f"one video at a time; for several: ferwatch batch {names} --out DIR")
     (video,) = videos
     options = options_from(values)
+
+    from ferwatch.pipeline.executors import MIN_PARALLEL_SECONDS, cores, start_server_early
+    from ferwatch.video.container import declared_seconds
+
+    options = replace(options, threads=options.threads or cores())
+    if options.threads != 1 and declared_seconds(video) >= MIN_PARALLEL_SECONDS:
+        start_server_early()  # its imports then run beside those that follow here
 
     from ferwatch.cli.progress import ProgressBars
     from ferwatch.pipeline.analyzer import Analyzer

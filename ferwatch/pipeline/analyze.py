@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +16,18 @@ import numpy as np
 
 from ferwatch.errors import VideoError
 from ferwatch.export.registry import write_timeline
-from ferwatch.faces.mediapipe import MediaPipeDetector
 from ferwatch.faces.tracker import FaceTracker
 from ferwatch.models.checkpoint import Checkpoint
 from ferwatch.models.classifier import Classifier
-from ferwatch.pipeline import segment as pipeline
+from ferwatch.pipeline.candidates import in_one_pass, in_segments, plan
+from ferwatch.pipeline.executors import Executor, InProcess, LocalProcesses
 from ferwatch.pipeline.lock import FolderLock
 from ferwatch.pipeline.options import AnalysisOptions
-from ferwatch.pipeline.resume import Bookmark, Bookmarks, Finished, read_bookmark
+from ferwatch.pipeline.resume import Finished, ResumeState, read_resume_state
 from ferwatch.pipeline.run_folder import RunFolder, run_facts
+from ferwatch.pipeline.segment import frame_result
 from ferwatch.pipeline.settings import settings_of_outputs, settings_of_rows
+from ferwatch.records import FrameFaces
 from ferwatch.render.annotated_video import annotate_video
 from ferwatch.timeline.build import build_timeline
 from ferwatch.timeline.model import Summary, Timeline
@@ -32,6 +35,7 @@ from ferwatch.timeline.table import FramesWriter, FrameTable, read_frames_csv
 from ferwatch.utils.timecode import format_time
 from ferwatch.video.container import VideoInfo
 from ferwatch.video.file_source import FileSource
+from ferwatch.video.index import IndexMismatch, VideoSegment
 from ferwatch.video.sampling import ROUNDING
 from ferwatch.video.source import FrameSource, open_source
 
@@ -107,35 +111,41 @@ def write_run(
     resume: bool = False,
     progress: Progress = no_progress,
     command: Sequence[str] = (),
+    executor: Executor | None = None,
 ) -> Run:
     """Analyses a video, writes its run folder, and returns what it found; see Analyzer.analyze.
 
     The rows are written as they come, to frames.partial.csv, which becomes frames.csv when the last one is there; all
     else is made from frames.csv, and run.json, written last, marks a finished run.
+
+    Args:
+        executor: runs the video's segments; None: processes of this machine, as many as the options' threads.
     """
     watch = Stopwatch()
     folder = RunFolder(out or Path(f"{video.stem}-ferwatch"))
     with open_reader(video, options) as reader, FolderLock(folder.path, video.name):
         settings = settings_of_rows(video, classifier.checkpoint, options)
-        bookmark = Bookmark(settings)
         warnings = []
         if resume:
-            bookmark = read_bookmark(folder.resume, bookmark.settings)
-        elif replaced := folder.prepare(video, overwrite=overwrite):
-            warnings.append(f"{folder.path} held a run of another video, {replaced}, which was replaced")
-        if bookmark.finished is None:
-            with watch.time("analysis"), MediaPipeDetector(options.face_model) as detector:
-                _write_rows(reader, detector, classifier, folder, bookmark, progress)
-            if not reader.frames_decoded:
+            state = read_resume_state(folder.resume, settings)
+        else:
+            state = ResumeState(settings)
+            if replaced := folder.prepare(video, overwrite=overwrite):
+                warnings.append(f"{folder.path} held a run of another video, {replaced}, which was replaced")
+        if state.finished is None:
+            with watch.time("analysis"):
+                finished = _write_rows(video, reader, options, classifier, folder, state, executor, progress)
+            if not finished.frames_decoded:
                 folder.discard()
                 raise nothing_in_range(video, reader, options)
-            bookmark = replace(bookmark, finished=Finished(reader.frames_decoded, tuple(reader.warnings)))
-            bookmark.save(folder.resume)
-        assert bookmark.finished is not None
-        warnings += bookmark.finished.warnings
+            state = replace(state, finished=finished)
+            state.save(folder.resume)
+        assert state.finished is not None
+        warnings += state.finished.warnings
         folder.complete_rows()
+        folder.segments.clear()
         return _write_outputs(
-            video, folder, reader.info, bookmark.finished.frames_decoded, options, classifier.checkpoint, settings,
+            video, folder, reader.info, state.finished.frames_decoded, options, classifier.checkpoint, settings,
             watch, warnings, progress, command,
         )  # fmt: skip
 
@@ -243,23 +253,59 @@ def _annotate(
 
 
 def _write_rows(
+    video: Path,
     reader: FileSource,
-    detector: MediaPipeDetector,
+    options: AnalysisOptions,
     classifier: Classifier,
     folder: RunFolder,
-    begin: Bookmark,
+    state: ResumeState,
+    executor: Executor | None,
     progress: Progress,
-) -> None:
-    """The partial table, from the bookmark on."""
-    tracker = FaceTracker.from_state(begin.tracker) if begin.tracker else FaceTracker()
-    bookmarks = Bookmarks(folder.resume, begin, tracker)
-    begin.save(folder.resume)
-    reader.skip_before = begin.frame
-    with FramesWriter(folder.rows, resume_at=begin.offset) as rows:
-        results = pipeline.track(
-            reader, detector, tracker, classifier, bookmarks.before, passes_at_once=classifier.passes_at_once
-        )
-        for frames, result in enumerate(results, start=begin.frames_written + 1):
-            rows.write(result)
-            bookmarks.written(frames, rows.offset)
+) -> Finished:
+    """Write the partial table; segments that the folder holds from an interrupted run are not analysed again."""
+    workers = executor.workers if executor is not None else options.threads or 1
+    is_resumed = bool(folder.segments.numbers())
+    segments: list[VideoSegment] = []
+    if not state.in_one_pass and (workers > 1 or is_resumed):
+        segments = plan(video, reader.info, options)
+    state = replace(state, in_one_pass=not segments)
+    state.save(folder.resume)
+    if segments:
+        try:
+            with ExitStack() as stack:
+                if executor is None:
+                    executor = stack.enter_context(LocalProcesses(workers)) if workers > 1 else InProcess()
+                found = stack.enter_context(
+                    closing(in_segments(video, reader.info, segments, folder.segments, options, executor))
+                )
+                return _write_segments(found, reader, folder, progress)
+        except IndexMismatch as mismatch:
+            LOG.info("%s is decoded in one pass: %s", video, mismatch)
+            folder.segments.clear()
+            replace(state, in_one_pass=True).save(folder.resume)
+    tracker = FaceTracker()
+    found_here = in_one_pass(reader, folder.segments, options.face_model, classifier)
+    with FramesWriter(folder.rows) as rows:
+        for frame in tracker.track(chain.from_iterable(found_here)):
+            rows.write(frame_result(frame))
             progress("analysing", reader.frames_decoded, reader.frames_expected)
+    return Finished(reader.frames_decoded, tuple(reader.warnings))
+
+
+def _write_segments(
+    found: Iterable[tuple[VideoSegment, list[FrameFaces]]], reader: FileSource, folder: RunFolder, progress: Progress
+) -> Finished:
+    """Write the partial table from segments that workers analyse."""
+    done = 0
+
+    def frames() -> Iterator[FrameFaces]:
+        nonlocal done
+        for segment, faces in found:
+            done += segment.pictures
+            progress("analysing", done, reader.frames_expected)
+            yield from faces
+
+    with FramesWriter(folder.rows) as rows:
+        for frame in FaceTracker().track(frames()):
+            rows.write(frame_result(frame))
+    return Finished(done, tuple(reader.warnings))

@@ -19,10 +19,6 @@ from ferwatch.errors import OptionError
 from ferwatch.faces.mediapipe import MediaPipeDetector
 from ferwatch.faces.search import search_image
 from ferwatch.faces.tracker import FaceTracker
-from ferwatch.models.checkpoint import load
-from ferwatch.models.classifier import Classifier, choose_device
-from ferwatch.models.pretrained import shipped_weights
-from ferwatch.pipeline import segment
 from ferwatch.pipeline.analyze import (
     Progress,
     Run,
@@ -33,6 +29,8 @@ from ferwatch.pipeline.analyze import (
 )
 from ferwatch.pipeline.options import OF_LOADING, AnalysisOptions, change_options
 from ferwatch.pipeline.pictures import read_image
+from ferwatch.pipeline.segment import classify_faces, frame_result, load_classifier
+from ferwatch.pipeline.segment import track as track_faces
 from ferwatch.records import Frame, FrameFaces, FrameResult
 from ferwatch.video.arrays import ArraySource, Image, check_image
 from ferwatch.video.file_source import FileSource
@@ -95,8 +93,8 @@ class Analyzer:
             if self._image_detector is None:
                 self._image_detector = MediaPipeDetector(self.options.face_model)
             faces = FrameFaces(0, 0.0, tuple(search_image(picture, self._image_detector)))
-        (result,) = segment.classify(FaceTracker().track([faces]), self._classifier)
-        return result
+        (tracked,) = FaceTracker().track(classify_faces([faces], self._classifier))
+        return frame_result(tracked)
 
     def track(
         self,
@@ -106,9 +104,6 @@ class Analyzer:
         **changes: Unpack[AnalysisKeywords],
     ) -> Iterator[FrameResult]:
         """Yields what every sampled frame of a video shows, in order, and writes nothing.
-
-        The video is read ahead in a thread, which ends with the iterator: at its end, or when it is closed or dropped,
-        as after a `break`.
 
         Args:
             video: a file, a FrameSource, or any iterable of (timestamp in seconds, image) or of images, (H, W, 3) uint8
@@ -152,9 +147,7 @@ class Analyzer:
 
     def _results(self, frames: Iterable[Frame], options: AnalysisOptions) -> Generator[FrameResult, None, None]:
         with MediaPipeDetector(options.face_model) as detector:
-            yield from segment.track(
-                frames, detector, FaceTracker(), self._classifier, passes_at_once=self._classifier.passes_at_once
-            )
+            yield from track_faces(frames, detector, FaceTracker(), self._classifier)
 
     def analyze(
         self,
@@ -194,13 +187,6 @@ class Analyzer:
             if getattr(options, name) != getattr(self.options, name):
                 raise OptionError(f"{name} is chosen when the Analyzer is made; make another one")
         return options
-
-
-def load_classifier(options: AnalysisOptions) -> Classifier:
-    """The classifier that the options name, on its device."""
-    device = choose_device(options.device)
-    checkpoint = load(options.weights or shipped_weights(options.model), options.model)
-    return Classifier(checkpoint, device, options.threads)
 
 
 def analyze_image(image: Image | Path | str, **options: Unpack[AnalysisKeywords]) -> FrameResult:

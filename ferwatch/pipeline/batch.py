@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 from ferwatch.errors import FerwatchError, OutputError
 from ferwatch.export.combined import write_all_frames
 from ferwatch.models.checkpoint import Checkpoint
 from ferwatch.models.classifier import Classifier
-from ferwatch.pipeline.analyze import write_run
-from ferwatch.pipeline.analyzer import load_classifier
+from ferwatch.pipeline.analyze import open_reader, write_run
+from ferwatch.pipeline.candidates import plan
+from ferwatch.pipeline.executors import Executor, WorkerLost
+from ferwatch.pipeline.lock import FolderLock
 from ferwatch.pipeline.manifest import ManifestEntry, match_entries, read_manifest, save_manifest
 from ferwatch.pipeline.options import AnalysisOptions
 from ferwatch.pipeline.rebuild import rebuild
-from ferwatch.pipeline.resume import read_bookmark
+from ferwatch.pipeline.resume import ResumeState, read_resume_state
 from ferwatch.pipeline.run_folder import RunFolder
+from ferwatch.pipeline.segment import SegmentTask, load_classifier, run_segment
 from ferwatch.pipeline.settings import find_difference, settings_of_outputs, settings_of_rows
 from ferwatch.pipeline.video_files import FoundVideos
 from ferwatch.utils.files import make_folder
@@ -49,6 +52,10 @@ class Outcome:
     seconds: float = 0.0
 
 
+MIN_SPLIT_SECONDS = 300.0
+"""Videos at least this long are analysed by several workers, a segment each."""
+
+
 @dataclass(frozen=True)
 class BatchResult:
     """How a batch went."""
@@ -59,15 +66,11 @@ class BatchResult:
     """Videos of earlier calls that are not among those of this one; their run folders stay."""
 
 
-Engine = Callable[[Sequence[Job], AnalysisOptions], Generator[tuple[Job, Outcome], None, None]]
-"""Works on jobs, somewhere, and yields each with its outcome as it ends, in any order."""
-
-
 def run_batch(
     found: FoundVideos,
     out: Path,
     options: AnalysisOptions,
-    engine: Engine,
+    executor: Executor,
     *,
     overwrite: bool = False,
     report: Callable[[ManifestEntry, int], None] = lambda entry, finished: None,
@@ -83,7 +86,7 @@ def run_batch(
         overwrite: replace runs that were made with other settings.
         report: called with each entry as it is done or has failed, and how many of the videos are by then.
     Raises WeightsError, OutputError where the folder cannot be written or holds runs with other settings, and what the
-    engine raises where it cannot work at all.
+    executor raises where it cannot work at all.
     """
     # Loaded once here too, so that what no video could be analysed with stops the batch before it begins.
     checkpoint = load_classifier(options).checkpoint
@@ -114,7 +117,7 @@ def run_batch(
     finished = len(entries) - len(todo)
     saved_at = time.monotonic()
     try:
-        with closing(engine(list(todo), options)) as outcomes:
+        with closing(_run_jobs(list(todo), replace(options, threads=1), checkpoint, executor)) as outcomes:
             for job, outcome in outcomes:
                 entry = todo[job]
                 entry.state = "failed" if outcome.cause else "done"
@@ -131,6 +134,62 @@ def run_batch(
     done = [entry for entry in entries if entry.state == "done" and (out / entry.run / "frames.csv").exists()]
     write_all_frames(out, {entry.run: (out / entry.run / "frames.csv", entry.video) for entry in done})
     return BatchResult(entries, absent)
+
+
+def _run_jobs(
+    jobs: Sequence[Job], options: AnalysisOptions, checkpoint: Checkpoint, executor: Executor
+) -> Generator[tuple[Job, Outcome], None, None]:
+    """Yield each job with its outcome as it ends: first short videos, and the segments of long ones, side by side;
+    then the long videos, whose faces are found by then."""
+    split = {job: _split(job, options, checkpoint) for job in jobs} if executor.workers > 1 else {}
+    segments = [task for tasks in split.values() for task in tasks]
+    short = [job for job in jobs if not split.get(job)]
+    first: list[Job | SegmentTask] = [*segments, *short]
+    last: list[Job | SegmentTask] = [job for job in jobs if split.get(job)]
+    for tasks in (first, last):
+        for task, outcome in executor.run(partial(_run_task, options=options), tasks):
+            if isinstance(task, SegmentTask):
+                continue  # a segment that failed is tried again, and reported, with its video
+            if isinstance(outcome, WorkerLost):
+                outcome = Outcome(f"{task.video}: {outcome.reason}")
+            assert outcome is not None
+            yield task, outcome
+
+
+def _run_task(task: Job | SegmentTask, options: AnalysisOptions) -> Outcome | None:
+    if isinstance(task, Job):
+        return run_job(task, options)
+    with suppress(Exception):
+        run_segment(task)
+    return None
+
+
+def _split(job: Job, options: AnalysisOptions, checkpoint: Checkpoint) -> list[SegmentTask]:
+    """The segments of a long video that are still to be analysed; none of one that has to be analysed as a whole."""
+    if job.missing_exports:
+        return []
+    try:
+        with open_reader(job.video, options) as reader:
+            info = reader.info
+        if (info.duration or 0.0) < MIN_SPLIT_SECONDS:
+            return []
+        segments = plan(job.video, info, options)
+        folder = RunFolder(job.folder)
+        settings = settings_of_rows(job.video, checkpoint, options)
+        if not _interrupted(job.folder, settings):
+            with FolderLock(job.folder, job.video.name):
+                folder.prepare(job.video, overwrite=True)
+                ResumeState(settings).save(folder.resume)
+        elif read_resume_state(folder.resume, settings).in_one_pass:
+            return []
+        finished = set(folder.segments.numbers())
+        return [
+            SegmentTask(job.video, info, segment, folder.segments.path, options)
+            for segment in segments
+            if segment.number not in finished
+        ]
+    except (FerwatchError, OSError):
+        return []  # the job itself reports it
 
 
 def run_job(job: Job, options: AnalysisOptions) -> Outcome:
@@ -170,7 +229,7 @@ def _classifier(options: AnalysisOptions) -> Classifier:
 def _interrupted(folder: Path, settings: dict[str, object]) -> bool:
     """Whether the folder holds a run that can be continued with these settings."""
     try:
-        read_bookmark(RunFolder(folder).resume, settings)
+        read_resume_state(RunFolder(folder).resume, settings)
     except OutputError:
         return False
     return True

@@ -12,6 +12,7 @@ from ferwatch.errors import DataError, OutputError
 from ferwatch.export.registry import run_files
 from ferwatch.models.checkpoint import Checkpoint
 from ferwatch.pipeline.options import AnalysisOptions
+from ferwatch.pipeline.resume import SegmentFolder
 from ferwatch.pipeline.settings import is_same_video, video_name
 from ferwatch.timeline.model import Timeline
 from ferwatch.utils.files import atomic_write, make_folder
@@ -32,6 +33,7 @@ class RunFolder:
         self.path = path
         self.partial_rows = path / "frames.partial.csv"
         self.resume = path / "resume.json"
+        self.segments = SegmentFolder(path / "segments.partial")
         self.rows = path / "frames.csv"
         self.facts = path / "run.json"
 
@@ -63,6 +65,7 @@ class RunFolder:
         try:
             for file in existing:
                 file.unlink()
+            self.segments.clear()
         except OSError as error:
             raise OutputError(f"cannot replace {file}: {error.strerror}") from None
         return other
@@ -71,6 +74,7 @@ class RunFolder:
         """Remove the partial rows and what is kept to resume them."""
         self.partial_rows.unlink(missing_ok=True)
         self.resume.unlink(missing_ok=True)
+        self.segments.clear()
 
     def _other_video(self, video: Path) -> str | None:
         """The name of the video whose run the folder holds, where that is not this one."""

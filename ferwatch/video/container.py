@@ -106,6 +106,15 @@ def open_container(path: Path) -> InputContainer:
         ) from None
 
 
+def declared_seconds(path: Path) -> float:
+    """Return how long a video's header says that it is; 0 where it does not say, or cannot be read."""
+    try:
+        with open_container(path) as container:
+            return (container.duration or 0) / av.time_base
+    except VideoError:
+        return 0.0
+
+
 def is_video(path: Path | str) -> bool:
     """Return whether a file holds a stream of pictures that FFmpeg can decode, whatever its name ends in."""
     try:

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import pytest
@@ -18,9 +19,12 @@ from conftest import DEMO, Result
 
 from ferwatch.errors import FerwatchError
 from ferwatch.export.combined import write_all_frames
+from ferwatch.pipeline import batch as batch_module
 from ferwatch.pipeline.batch import Job, Outcome
-from ferwatch.pipeline.executors import local, on_ray
+from ferwatch.pipeline.executors import LocalProcesses
 from ferwatch.pipeline.options import AnalysisOptions
+from ferwatch.pipeline.ray_cluster import RayCluster
+from ferwatch.pipeline.video_files import FoundVideos, VideoFile
 from ferwatch.timeline.schema import COLUMNS
 
 QUICK = ("--no-video", "--sample-fps", "4")
@@ -115,7 +119,7 @@ def ray_worker(driver: int) -> int | None:
     """The process of a task that the driver's Ray runs now."""
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            if not (folder / "cmdline").read_bytes().startswith(b"ray::run_job"):
+            if not (folder / "cmdline").read_bytes().startswith(b"ray::_run_on_ray"):
                 continue
             above = int(folder.name)
             while above > 1:
@@ -153,19 +157,24 @@ def test_ray_loses_nothing_when_a_worker_is_killed(ferwatch: Callable[..., Resul
 def test_without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "ray", None)
     with pytest.raises(FerwatchError, match=r"pip install 'ferwatch\[ray\]'"):
-        on_ray()
+        RayCluster()
 
 
-def one_dies(job: Job, _options: AnalysisOptions) -> Outcome:
+def one_dies(job: Job, options: AnalysisOptions) -> Outcome:
+    assert options.threads == 1
     if job.video.name == "deadly.mp4":
         os.kill(os.getpid(), signal.SIGKILL)
     return Outcome()
 
 
 def test_a_worker_that_dies_takes_only_its_video_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ferwatch.pipeline.executors.run_job", one_dies)
-    jobs = [Job(tmp_path / f"{name}.mp4", tmp_path / name) for name in ("a", "deadly", "b", "c")]
-    outcomes = {job.video.stem: outcome for job, outcome in local(2)(jobs, AnalysisOptions())}
+    monkeypatch.setattr(batch_module, "load_classifier", lambda options: SimpleNamespace(checkpoint=None))
+    monkeypatch.setattr(batch_module, "_run_task", one_dies)
+    videos = [tmp_path / f"{name}.mp4" for name in ("a", "deadly", "b", "c")]
+    with LocalProcesses(2) as executor:
+        found = FoundVideos(tuple(VideoFile(video, video.name) for video in videos), ())
+        went = batch_module.run_batch(found, tmp_path / "out", AnalysisOptions(), executor)
+    outcomes = {entry.run: entry for entry in went.entries}
     assert {name for name, outcome in outcomes.items() if outcome.cause is None} == {"a", "b", "c"}
     assert "deadly.mp4" in str(outcomes["deadly"].cause)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,7 +10,8 @@ from conftest import DEMO, SHARED
 
 from ferwatch.errors import DataError
 from ferwatch.pipeline import batch as batch_module
-from ferwatch.pipeline.batch import BatchResult, Job, Outcome, run_batch
+from ferwatch.pipeline.batch import BatchResult, Outcome, run_batch
+from ferwatch.pipeline.executors import InProcess
 from ferwatch.pipeline.options import AnalysisOptions
 from ferwatch.pipeline.video_files import VideoFile, find_videos
 
@@ -84,18 +84,14 @@ def test_lists_that_cannot_be_read(tmp_path: Path) -> None:
         names(tmp_path / "people.csv")
 
 
-def refuse(todo: Sequence[Job], _options: AnalysisOptions) -> Generator[tuple[Job, Outcome], None, None]:
-    for job in todo:
-        yield job, Outcome(f"{job.video}: refused")
-
-
 @pytest.fixture
 def no_model(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batch_module, "load_classifier", lambda options: SimpleNamespace(checkpoint=None))
+    monkeypatch.setattr(batch_module, "run_job", lambda job, options: Outcome(f"{job.video}: refused"))
 
 
 def batch(folder: Path, out: Path) -> BatchResult:
-    return run_batch(find_videos([str(folder)]), out, AnalysisOptions(), refuse)
+    return run_batch(find_videos([str(folder)]), out, AnalysisOptions(), InProcess())
 
 
 @pytest.mark.usefixtures("no_model")
