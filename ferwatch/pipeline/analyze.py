@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field, replace
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -32,6 +31,7 @@ from ferwatch.render.annotated_video import annotate_video
 from ferwatch.timeline.build import build_timeline
 from ferwatch.timeline.model import Summary, Timeline
 from ferwatch.timeline.table import FramesWriter, FrameTable, read_frames_csv
+from ferwatch.utils.stopwatch import Stopwatch
 from ferwatch.utils.timecode import format_time
 from ferwatch.video.container import VideoInfo
 from ferwatch.video.file_source import FileSource
@@ -56,21 +56,6 @@ class Run:
     @property
     def summary(self) -> Summary:
         return self.timeline.summary
-
-
-@dataclass
-class Stopwatch:
-    """Seconds spent in each stage of a run."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def time(self, stage: str) -> Iterator[None]:
-        started = time.monotonic()
-        try:
-            yield
-        finally:
-            self.seconds[stage] = round(time.monotonic() - started, 3)
 
 
 def no_progress(stage: str, done: int, total: int) -> None:
