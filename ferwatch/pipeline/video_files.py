@@ -73,11 +73,12 @@ def find_videos(sources: Iterable[str]) -> FoundVideos:
             raise DataError(f"{source}: no videos there; name a folder, a list of paths or a pattern")
         for file in found:
             absolute = Path(os.path.abspath(file))  # noqa: PTH100  (Path.absolute keeps "..")
-            videos.setdefault(absolute, VideoFile(absolute, _relative_name(absolute, base)))
+            videos.setdefault(absolute, VideoFile(absolute, relative_name(absolute, base)))
     return FoundVideos(tuple(videos.values()), tuple(passed_over))
 
 
-def _relative_name(file: Path, base: Path) -> str:
+def relative_name(file: Path, base: Path) -> str:
+    """The path of a file below a folder, with "/" between its parts; its name where it lies elsewhere."""
     base = Path(os.path.abspath(base))  # noqa: PTH100
     name = file.relative_to(base).as_posix() if file.is_relative_to(base) else file.name
     return name.encode("utf-8", "backslashreplace").decode()  # bytes of a file name that are no UTF-8 are spelt out
