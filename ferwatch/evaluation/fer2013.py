@@ -33,10 +33,10 @@ CLASS_FOLDERS = {
 """How folders of the classes are called, in lower case -> the class."""
 
 VOTES = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "unknown")
-"""What a FER+ voter could choose, in the order of fer2013new.csv; its last column, NF (no face), is left out."""
+"""Choices of a FER+ voter in the order of fer2013new.csv; its last column, NF (no face), is left out."""
 
 VOTE_OF_EMOTION = (4, 5, 6, 1, 3, 2, 0)
-"""Where each of EMOTIONS stands in VOTES."""
+"""Index in VOTES of each of EMOTIONS."""
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ LOG = logging.getLogger("ferwatch")
 
 @dataclass(frozen=True)
 class Run:
-    """What a finished run leaves behind."""
+    """Result of a finished run."""
 
     folder: Path
     files: tuple[Path, ...]

@@ -44,10 +44,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one video went."""
+    """Outcome of one video."""
 
     cause: str | None = None
-    """Why it failed; None: it is done."""
+    """Reason why it failed; None: it is done."""
     warnings: tuple[str, ...] = ()
     seconds: float = 0.0
 
