@@ -50,6 +50,7 @@ def _page(timeline: Timeline, title: str) -> str:
         end=format_time(end, 0),
         begin_seconds=f"{start:.3f}",
         end_seconds=f"{end:.3f}",
+        baseline=html.escape(f" Baseline: {timeline.baseline.source}.") if timeline.baseline else "",
         smoothing=", smoothed (close up also raw, in faint lines)" if _is_smoothed(timeline) else "",
         count=len(timeline.episodes),
         rows="\n".join(_row(timeline, episode) for episode in timeline.episodes) or _NO_EPISODE,

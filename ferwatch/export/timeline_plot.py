@@ -90,6 +90,8 @@ def _draw(figure: Figure, timeline: Timeline) -> None:
     label += "; val.: valence, happy less the strongest negative emotion"
     if (end - start) / _BINS > 1:
         label += f"; curves are means over {(end - start) / _BINS:.2g} s"
+    if timeline.baseline:
+        label += f"; baseline: {_shorten(timeline.baseline.source, 40)}"
     lanes[-1].set_xlabel(label, color=_QUIET)
 
     for axes, face in zip(lanes, faces, strict=False):
