@@ -18,9 +18,9 @@ from ferwatch.records import FaceResult, Frame, FrameFaces, FrameResult
 from ferwatch.utils.prefetch import prefetch
 
 FRAMES_AHEAD = 16
-"""How many frames are read ahead."""
+"""Number of frames that are read ahead."""
 FACES_A_PASS = 16
-"""How many faces are gathered for one pass of the classifier, across frames."""
+"""Number of faces gathered for one pass of the classifier, across frames."""
 
 
 class Namer(Protocol):

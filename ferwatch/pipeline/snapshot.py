@@ -11,12 +11,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ferwatch.errors import DataError, FerwatchError, VideoError
+from ferwatch.errors import FerwatchError, VideoError
 from ferwatch.faces.detection import FaceDetector
 from ferwatch.faces.search import search_image
 from ferwatch.faces.stream import FaceStream
 from ferwatch.faces.tracker import DECISION_SECONDS, FaceTracker
 from ferwatch.pipeline.options import TEN_A_SECOND
+from ferwatch.pipeline.pictures import read_image
 from ferwatch.records import Face, Frame, FrameFaces
 from ferwatch.utils.timecode import format_time
 from ferwatch.video.reader import VideoReader
@@ -63,10 +64,7 @@ def image_snapshot(path: Path, detector: FaceDetector) -> Snapshot:
     The faces are those that a run finds in a video that shows only this picture. Raises DataError where the file is
     damaged.
     """
-    decoded = cv2.imread(str(path))
-    if decoded is None:
-        raise DataError(f"{path} cannot be read as an image: it is damaged")
-    image = np.asarray(decoded, np.uint8)
+    image = read_image(path)
     (tracked,) = FaceTracker().track([FrameFaces(0, 0.0, tuple(search_image(image, detector)))])
     return Snapshot(path.name, image, list(tracked.faces))
 

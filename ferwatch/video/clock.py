@@ -27,7 +27,7 @@ FORWARD_JUMP_SECONDS = 10
 JOINT_PACKETS = 3
 """Packets on either side of a restart that may count as corrupt only because two recordings do not fit together."""
 MAX_SKEW_SECONDS = 2
-"""By how much sound and pictures of one recording may end apart."""
+"""Largest distance in seconds between the ends of sound and pictures of one recording."""
 MAX_INTERVAL_SECONDS = 0.2
 """A picture whose duration the container does not tell is taken to be shown for at most this long."""
 DEFAULT_RATE = 25.0
@@ -57,7 +57,7 @@ class PacketClock:
     """
 
     may_jump_forward: bool
-    """Whether a long step forward is a restart too, as in MPEG-TS."""
+    """True if a long step forward is a restart too, as in MPEG-TS."""
     jumps: list[ClockJump] = field(default_factory=list)
     packets: int = 0
     """Packets seen so far."""
@@ -169,14 +169,9 @@ class PictureClock:
         return self._interval
 
 
-def has_times(container: InputContainer, stream: VideoStream, first: VideoFrame) -> bool:
-    """Return whether a file carries times for its pictures.
-
-    Raw streams carry none. FFmpeg counts the pictures of some of them; that is a time where their header names a rate.
-    """
-    if first.pts is None:
-        return False
-    return not container.format.flags & NO_TIMESTAMPS or bool(stream.codec_context.framerate)
+def has_times(container: InputContainer, first: VideoFrame) -> bool:
+    """Return whether a file carries times for its pictures; raw streams carry none, even where FFmpeg counts some."""
+    return first.pts is not None and not container.format.flags & NO_TIMESTAMPS
 
 
 def rate_without_times(stream: VideoStream) -> tuple[float, bool]:
