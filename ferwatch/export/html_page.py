@@ -79,6 +79,7 @@ def _data(timeline: Timeline) -> dict[str, object]:
         "negative": [EMOTIONS.index(name) for name in NEGATIVE_EMOTIONS],
         "start": start,
         "end": end,
+        "videoStart": timeline.video_start,
         "frames": _base64(samples, "<u4"),
         "times": _base64(table.timestamp[first_rows] * 1000, "<i4"),
         "shown": _base64(shown * 1000, "<u4") if shown.any() else None,

@@ -45,7 +45,9 @@ class AnalysisOptions:
     device: str = "auto"
     """One of "auto", "cpu", "cuda" and "mps"."""
     threads: int | None = None
-    """Processor cores to use; None: all."""
+    """Processor cores to use: with more than one, worker processes take a segment of the video each, and the program's
+    main script has to be importable, as multiprocessing requires it. None: one in the Python API, all on the command
+    line."""
     sampling: Sampling = TEN_A_SECOND
     """Selection of the frames that are analysed."""
     start: float = 0.0

@@ -130,6 +130,17 @@ def shift_packet(packet: Packet, seconds: Fraction) -> None:
         packet.pts = None if packet.pts is None else packet.pts + ticks
 
 
+class _Timed(Protocol):
+    """A decoded picture, or its packet."""
+
+    @property
+    def pts(self) -> int | None: ...
+    @property
+    def duration(self) -> int | None: ...
+    @property
+    def time_base(self) -> Fraction | None: ...
+
+
 class PictureClock:
     """The presentation times of decoded pictures in seconds, never decreasing.
 
@@ -148,7 +159,7 @@ class PictureClock:
         self.held = 0
         """Pictures whose own time lies before that of the picture before them, and which got that picture's time."""
 
-    def time(self, index: int, picture: VideoFrame) -> float:
+    def time(self, index: int, picture: _Timed) -> float:
         """Return the time at which the picture with this index in presentation order is shown."""
         if not self._timed:
             return index / self._rate
@@ -161,7 +172,7 @@ class PictureClock:
             self._latest = max(time, self._latest)
         return self._latest
 
-    def length(self, picture: VideoFrame) -> float:
+    def length(self, picture: _Timed) -> float:
         """Return the seconds for which the container says that the picture is shown; else those from the picture before
         it to this one, which was given to `time` last."""
         if self._timed and picture.duration and picture.time_base is not None:
