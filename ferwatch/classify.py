@@ -69,10 +69,14 @@ class Classifier:
 
 def best_dtype(model: str, device: str) -> torch.dtype:
     """The type that a model computes in: bfloat16 for the dear ones where the processor has it, else float32."""
+    return torch.bfloat16 if model in ("cnn", "vit-b-16") and device == "cpu" and has_bfloat16() else torch.float32
+
+
+def has_bfloat16() -> bool:
+    """Whether the processor has instructions for bfloat16."""
     # Older versions of torch do not tell what the processor can do.
     abilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    native = any(abilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))  # x86; the last one: ARM
-    return torch.bfloat16 if model in ("cnn", "vit-b-16") and device == "cpu" and native else torch.float32
+    return any(abilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))  # x86; the last one: ARM
 
 
 def fold_batch_norms(network: nn.Module) -> nn.Module:

@@ -198,12 +198,19 @@ class _NoRandomNumbers(TorchFunctionMode):
         return (torch.empty if func is torch.randn else func)(*args, **kwargs)
 
 
+def _current_name(name: str) -> str:
+    """The name of a tensor today. Files written before there were heads by name call the last layer head or heads.head:
+    it is the fer2013 head."""
+    return re.sub(r"^(heads\.)?head\.(weight|bias)$", r"heads.fer2013.\2", name)
+
+
 def _network(model: str, config: Mapping[str, Any], tensors: Mapping[str, Tensor], path: Path) -> nn.Module:
     try:
         with _NoRandomNumbers():  # these weights are replaced at once
             network = find(model).build(**config)
     except (TypeError, ValueError) as cause:
         raise WeightsError(f"{path} asks for a {model} that cannot be built: {cause}") from None
+    tensors = {_current_name(name): tensor for name, tensor in tensors.items()}
     own = network.state_dict()
     wrong = sorted(set(own) ^ set(tensors)) or [n for n in own if own[n].shape != tensors[n].shape]
     if wrong:

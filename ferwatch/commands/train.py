@@ -17,6 +17,7 @@ FILE = click.Path(path_type=Path)
 @click.option("--out", type=FILE, help="Where all goes; a training it holds goes on.  [default: MODEL-training]")
 @click.option("--pretrained", metavar="imagenet|FILE", help="Start vit-b-16 from ImageNet, or from such a state dict.")
 @click.option("--unfreeze", type=click.Choice(["head", "last", "all"]), help="With --pretrained.  [default: last]")
+@click.option("--start-from", type=FILE, help="Weights that an earlier stage of the recipe gave, to go on from.")
 @click.option("--teacher", "--distill", "teachers", multiple=True, type=FILE, help="Weights to learn from; repeatable.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 def train(
@@ -27,6 +28,7 @@ def train(
     out: Path | None,
     pretrained: str | None,
     unfreeze: str | None,
+    start_from: Path | None,
     teachers: tuple[Path, ...],
     device: str,
 ) -> None:
@@ -54,6 +56,7 @@ def train(
     from ferwatch.training.recipe import read_recipe, shipped_recipe
     from ferwatch.training.stages import train_stages
     from ferwatch.training.state import Epoch
+    from ferwatch.weights import load as load_weights
 
     if unfreeze and not pretrained:
         raise click.UsageError("--unfreeze goes with --pretrained")
@@ -86,9 +89,11 @@ def train(
             bar.update(step - bar.n)
 
         def on_epoch(epoch: Epoch) -> None:
+            known = epoch.public_test_crowd == epoch.public_test_crowd  # not nan
+            crowd = f", crowd {epoch.public_test_crowd:.2%}" if known else ""
             bar.write(
                 f"epoch {epoch.epoch}: loss {epoch.train_loss:.3f}, accuracy {epoch.train_accuracy:.1%}, "
-                f"on PublicTest {epoch.public_test_accuracy:.2%}; {epoch.seconds:.0f} s",
+                f"on PublicTest {epoch.public_test_accuracy:.2%}{crowd}; {epoch.seconds:.0f} s",
                 file=sys.stdout,
             )
             sys.stdout.flush()
@@ -101,6 +106,7 @@ def train(
             out,
             teachers=teachers,
             network=network,
+            start=None if start_from is None else load_weights(start_from, model),
             device=device,
             on_step=on_step,
             on_epoch=on_epoch,

@@ -12,6 +12,11 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+HEADS = ("fer2013", "crowd")
+"""The heads that a network may have. fer2013: the label that FER2013 gives an image; crowd: how ten people who saw the
+image shared out their votes (FER+)."""
+
+
 @dataclass(frozen=True)
 class Input:
     """What a network wants to see; `preprocess.prepare` makes it from faces."""
@@ -34,7 +39,11 @@ class Model:
     """It takes images of other sides too, so that training may show it smaller windows."""
 
     def build(self, **config: Any) -> nn.Module:
-        """The network with fresh weights. Its `forward(x)`, (N, 7) logits, is `answer(features(x))`."""
+        """The network with fresh weights.
+
+        `forward_features(x)` gives (N, width) features, `forward_head(features)` a dict of (N, 7) logits with one
+        entry for each head of `HEADS` that the network has, and `forward(x)` is the second of the first.
+        """
         module, name = self.network.split(":")
         network: nn.Module = getattr(import_module(f"ferwatch.models.{module}"), name)(**config)
         return network

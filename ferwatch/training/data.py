@@ -154,3 +154,11 @@ def not_among(faces: Faces, others: Faces) -> NDArray[np.bool_]:
     """(N,) True for the faces of which `others` holds no exact copy."""
     known = {image.tobytes() for image in others.images}
     return np.array([image.tobytes() not in known for image in faces.images], bool)
+
+
+def crowd_majority(votes: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """The emotion (N,) with the most votes, and (N,) whether it has more than every other choice."""
+    seven = votes[:, VOTE_OF_EMOTION]
+    majority = seven.argmax(axis=1)
+    most = seven.max(axis=1)
+    return majority, (most > 0) & ((votes >= most[:, None]).sum(axis=1) == 1)

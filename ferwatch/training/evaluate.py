@@ -12,7 +12,7 @@ from scipy.spatial.distance import jensenshannon
 
 from ferwatch.classify import Classifier
 from ferwatch.records import EMOTIONS
-from ferwatch.training.data import VOTE_OF_EMOTION, Faces
+from ferwatch.training.data import VOTE_OF_EMOTION, Faces, crowd_majority
 from ferwatch.training.metrics import Scores, score
 
 STEP = 256
@@ -106,14 +106,6 @@ def compare_with_crowd(probabilities: NDArray[np.float64], votes: NDArray[np.flo
         agreement=float((probabilities.argmax(axis=1) == majority)[has_majority].mean()),
         divergence=float((jensenshannon(probabilities[voted], shares, base=2, axis=1) ** 2).mean()),
     )
-
-
-def crowd_majority(votes: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """The emotion (N,) with the most votes, and (N,) whether it has more than every other choice."""
-    seven = votes[:, VOTE_OF_EMOTION]
-    majority = seven.argmax(axis=1)
-    most = seven.max(axis=1)
-    return majority, (most > 0) & ((votes >= most[:, None]).sum(axis=1) == 1)
 
 
 def class_table(scores: Scores) -> str:

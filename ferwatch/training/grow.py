@@ -16,7 +16,7 @@ from ferwatch.models.small_vit import Block, SmallViT
 from ferwatch.models.vit_b_16 import ViT
 from ferwatch.preprocess import Input, prepare
 
-WRITES_ONE = ("heads.head.weight", "heads.head.bias")  # writes the seven logits, which are not copied
+NOT_COPIED = "heads."  # the weights that write the logits: those have no copies
 
 
 def grow(small: ViT, width: int = 768, *, noise: float = 0.5, seed: int = 0) -> ViT:
@@ -31,11 +31,11 @@ def grow(small: ViT, width: int = 768, *, noise: float = 0.5, seed: int = 0) -> 
         raise ValueError(f"a width of {small.hidden_dim} does not go into {width}")
     layers = small.encoder.layers
     heads = layers[0].num_heads * copies
-    large = ViT(small.image_size, len(layers), heads, width)
+    large = ViT(small.image_size, len(layers), heads, width, head_names=list(small.heads))
     generator = torch.Generator().manual_seed(seed)
     grown = {}
     for name, tensor in small.state_dict().items():
-        wide = tensor if name in WRITES_ONE else _copy_outputs(name, tensor, copies)
+        wide = tensor if name.startswith(NOT_COPIED) else _copy_outputs(name, tensor, copies)
         reads_features = name.endswith("weight") and tensor.ndim == 2  # which the patches' convolution does not
         grown[name] = _share_inputs(wide, copies, noise, generator) if reads_features else wide
     large.load_state_dict(grown)
@@ -72,12 +72,12 @@ def from_small_vit(small: SmallViT, faces: Tensor, layers: int = 12) -> ViT:
         raise ValueError("a ViT reads its class token, and this SmallViT pools its tokens instead")
     blocks = [block for block in small.blocks if isinstance(block, Block)]
     width, heads = small.positions.shape[-1], blocks[0].attention.heads
-    vit = ViT(96, layers, heads, width)
+    vit = ViT(96, layers, heads, width, head_names=list(small.heads))
     vit.class_token.copy_(small.class_token)
     vit.encoder.pos_embedding.zero_()
     vit.encoder.pos_embedding[:, 1:] = small.positions
     vit.encoder.ln.load_state_dict(small.norm.state_dict())
-    vit.heads.head.load_state_dict(small.head.state_dict())
+    vit.heads.load_state_dict(small.heads.state_dict())
     for layer in vit.encoder.layers:
         for last in (layer.self_attention.out_proj, layer.mlp[3]):
             nn.init.zeros_(last.weight)

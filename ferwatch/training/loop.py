@@ -17,38 +17,36 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from ferwatch.classify import has_bfloat16
 from ferwatch.models import Input, find
+from ferwatch.models.heads import add_heads
 from ferwatch.preprocess import prepare
 from ferwatch.records import EMOTIONS, DataError
 from ferwatch.training import processes
 from ferwatch.training.batches import Batch, Batches
-from ferwatch.training.data import VOTES, Faces, clean
-from ferwatch.training.guidance import Teacher, ask
+from ferwatch.training.data import Faces, clean, crowd_majority
+from ferwatch.training.guidance import Teacher, query_teachers
 from ferwatch.training.recipe import Recipe
 from ferwatch.training.state import Epoch, State, write_curve
 
 
-class Learner(nn.Module):
-    """The network, and for training alone two more heads.
+class AuxHeadModel(nn.Module):
+    """The network and, for training alone with a `matched_width`, a linear map from its tokens to the teacher's.
 
-    One predicts the FER+ votes from the network's features; with a `matched_width` the other predicts the teacher's
-    features of that width at each place from the network's own.
+    The map predicts the teacher's features, of that width, at each place of the face.
     """
 
     def __init__(self, network: nn.Module, matched_width: int = 0) -> None:
         super().__init__()
         self.network = network
-        self.votes = nn.LazyLinear(len(VOTES))
         self.match = nn.LazyLinear(matched_width) if matched_width else None
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
-        """The logits, the votes' logits, and (N, tokens, width) for the teacher's places."""
+    def forward(self, x: Tensor) -> tuple[dict[str, Tensor], Tensor | None]:
+        """The logits of each head, and (N, tokens, width) predicted of the teacher's tokens."""
         if self.match is None:
-            features, matched = self.network.features(x), None  # type: ignore[operator]
-        else:
-            places = self.network.places(x)  # type: ignore[operator]
-            features, matched = self.network.pool(places), self.match(places)  # type: ignore[operator]
-        return self.network.answer(features), self.votes(features), matched  # type: ignore[operator]
+            return self.network(x), None
+        tokens = self.network.forward_tokens(x)  # type: ignore[operator]
+        return self.network.forward_head(self.network.pool(tokens)), self.match(tokens)  # type: ignore[operator]
 
 
 def train(
@@ -78,20 +76,24 @@ def train(
     _check(recipe, train_faces, teachers)
     teachers = [(teacher.to(device), to) for teacher, to in teachers]
     own = processes.part(recipe.batch_size)
-    autocast = torch.autocast(torch.device(device).type, torch.bfloat16)
-    batches = Batches(recipe, model, clean(train_faces) if recipe.clean else train_faces, teachers, device, autocast)
+    autocast = training_autocast(device)
+    faces = clean(train_faces) if recipe.clean else train_faces
+    batches = Batches(recipe, model, faces, teachers, device, autocast, folder=out)
     steps = batches.an_epoch * recipe.epochs
 
-    network = (model.build(**recipe.config) if network is None else network).to(device)
+    network = _network(recipe, network).to(device)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    frozen = [network.get_submodule(name) for name in recipe.frozen]
+    for module in frozen:
+        module.requires_grad_(False)
     nothing = torch.zeros(1, 48, 48, device=device)
-    taught_places = ask(teachers, nothing, recipe).places if recipe.match > 0 else None
-    learner = Learner(network, 0 if taught_places is None else taught_places.shape[-1]).to(device)
-    learner.eval()(prepare(nothing, model.input))  # gives the lazy heads their widths
+    taught_tokens = query_teachers(teachers, nothing, recipe).tokens if recipe.match > 0 else None
+    learner = AuxHeadModel(network, 0 if taught_tokens is None else taught_tokens.shape[-1]).to(device)
+    learner.eval()(prepare(nothing, model.input))  # gives the lazy map its width
     averaged = copy.deepcopy(network)
     state = State(out / "state.pt", recipe, learner, averaged, _optimizer(recipe, learner))
     curve = state.load(device)
-    forward = processes.together(learner, all_used=recipe.votes > 0)
+    forward = processes.together(learner, all_used=not frozen)
     if recipe.compile:
         forward = torch.compile(forward)  # type: ignore[assignment]
     prior = batches.labels.bincount(minlength=len(EMOTIONS)).clamp(min=1).log().to(device) * recipe.balance
@@ -102,6 +104,8 @@ def train(
         torch.manual_seed(seed)  # for dropout, so that a resumed training is the uninterrupted one
         generator = torch.Generator(device).manual_seed(seed)
         learner.train()
+        for module in frozen:
+            module.eval()
         for step, rows in enumerate(batches.order(seed), start=epoch * batches.an_epoch):
             if max_steps is not None and step >= max_steps:
                 return averaged, curve
@@ -110,8 +114,9 @@ def train(
                 group["lr"] = rate
             batch = batches.draw(rows, step, generator).part(own)
             with autocast, _attention_for(device):
-                logits, vote_logits, matched = forward(batch.x)
-            loss = _loss(recipe, batch, logits.float(), vote_logits.float(), matched, prior)
+                logits, matched = forward(batch.x)
+            logits = {name: values.float() for name, values in logits.items()}
+            loss = _loss(recipe, batch, logits, matched, prior)
 
             state.optimizer.zero_grad(set_to_none=True)
             with _attention_for(device):
@@ -120,12 +125,13 @@ def train(
             state.optimizer.step()
             _average(averaged, network, min(recipe.ema, (1 + step) / (10 + step)))
             value = processes.mean(loss)
-            losses, hits = losses + value, hits + processes.mean((logits.argmax(1) == batch.labels).float().mean())
+            losses, hits = losses + value, hits + processes.mean((logits["fer2013"].argmax(1) == batch.labels).float().mean())
             if on_step is not None:
                 on_step(step + 1, steps, value)
         if processes.rank() > 0:  # the first process measures and writes
             continue
-        test_logits, test_labels = predict(averaged, model.input, public_test.images, device), public_test.labels
+        answers, test_labels = predict(averaged, model.input, public_test.images, device), public_test.labels
+        test_logits = answers["fer2013"]
         curve.append(
             Epoch(
                 epoch=epoch + 1,
@@ -135,6 +141,7 @@ def train(
                 public_test_loss=float(F.cross_entropy(test_logits, torch.from_numpy(test_labels))),
                 public_test_accuracy=float((test_logits.argmax(1).numpy() == test_labels).mean()),
                 seconds=time.monotonic() - started,
+                public_test_crowd=_crowd_agreement(answers, public_test),
             )
         )
         state.save(curve)
@@ -144,20 +151,53 @@ def train(
     return averaged, curve
 
 
+def _network(recipe: Recipe, network: nn.Module | None) -> nn.Module:
+    """The network to train, with the heads that the recipe wants; raises DataError where it cannot have them."""
+    try:
+        if network is None:
+            return find(recipe.model).build(**recipe.network_config)
+        if recipe.votes > 0:
+            add_heads(network, recipe.head_names)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"the recipe of {recipe.model} cannot be built: {error}") from None
+    return network
+
+
+def training_autocast(device: str) -> AbstractContextManager[Any]:
+    """bfloat16 where the device computes in it; on a processor without such instructions it is slower than float32."""
+    if torch.device(device).type == "cpu" and not has_bfloat16():
+        return nullcontext()
+    return torch.autocast(torch.device(device).type, torch.bfloat16)
+
+
 def _loss(
-    recipe: Recipe, batch: Batch, logits: Tensor, vote_logits: Tensor, matched: Tensor | None, prior: Tensor
+    recipe: Recipe, batch: Batch, logits: dict[str, Tensor], matched: Tensor | None, prior: Tensor
 ) -> Tensor:
-    """What is wrong with the answers to a batch, as the recipe weighs it."""
-    loss = _cross_entropy(logits + prior, batch.target)
-    if batch.told is not None:
+    """The loss of a batch: the fer2013 head's, the crowd head's, and that of the matched tokens, as the recipe weighs
+    them."""
+    loss = _cross_entropy(logits["fer2013"] + prior, batch.target)
+    crowd_loss = None
+    if batch.votes is not None and "crowd" in logits:
+        crowd_loss = _cross_entropy(logits["crowd"], batch.votes)
+    if batch.taught is not None:
         t = recipe.distill_temperature
-        loss = loss.lerp(_cross_entropy(logits / t, batch.told.answers) * t * t, recipe.distill)
-        if matched is not None and batch.told.places is not None:
-            matched = matched.float()[:, -batch.told.places.shape[1] :]  # a class token, in front, is no place
-            loss = loss + recipe.match * F.mse_loss(matched, batch.told.places)
-    if batch.votes is not None:
-        loss = loss + recipe.votes * _cross_entropy(vote_logits, batch.votes)
-    return loss
+        distilled = _cross_entropy(logits["fer2013"] / t, batch.taught.answers["fer2013"]) * t * t
+        loss = loss.lerp(distilled, recipe.distill)
+        if crowd_loss is not None and recipe.distill_votes > 0:
+            distilled = _cross_entropy(logits["crowd"], batch.taught.answers["crowd"])
+            crowd_loss = crowd_loss.lerp(distilled, recipe.distill_votes)
+        if matched is not None and batch.taught.tokens is not None:
+            matched = matched.float()[:, -batch.taught.tokens.shape[1] :]  # a class token, in front, is no place
+            loss = loss + recipe.match * F.mse_loss(matched, batch.taught.tokens)
+    return loss if crowd_loss is None else loss + recipe.votes * crowd_loss
+
+
+def _crowd_agreement(logits: dict[str, Tensor], faces: Faces) -> float:
+    """Share of the faces with a majority on which the crowd head agrees with it; nan without head or votes."""
+    if "crowd" not in logits or faces.votes is None:
+        return math.nan
+    majority, has_majority = crowd_majority(faces.votes)
+    return float((logits["crowd"].argmax(1).numpy() == majority)[has_majority].mean())
 
 
 def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
@@ -171,11 +211,11 @@ def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
 
 
 @torch.inference_mode()
-def predict(network: nn.Module, to: Input, images: NDArray[np.uint8], device: str = "cpu") -> Tensor:
-    """(N, 48, 48) -> (N, 7) float32 logits on the CPU, in full precision."""
+def predict(network: nn.Module, to: Input, images: NDArray[np.uint8], device: str = "cpu") -> dict[str, Tensor]:
+    """(N, 48, 48) -> head: (N, 7) float32 logits on the CPU, in full precision."""
     network.eval()
-    batches = torch.from_numpy(images).split(256)
-    return torch.cat([network(prepare(batch.to(device), to)).float().cpu() for batch in batches])
+    answers = [network(prepare(batch.to(device), to)) for batch in torch.from_numpy(images).split(256)]
+    return {name: torch.cat([logits[name].float().cpu() for logits in answers]) for name in answers[0]}
 
 
 def _check(recipe: Recipe, train_faces: Faces, teachers: Sequence[Teacher]) -> None:
@@ -187,6 +227,10 @@ def _check(recipe: Recipe, train_faces: Faces, teachers: Sequence[Teacher]) -> N
         raise DataError("the recipe's distill_mean goes with neither match nor distill_views: leave one of them out")
     if recipe.reframed > 0 and recipe.distill_views > 0:
         raise DataError("the recipe's distill_views keeps the faces as they are: leave it or reframed out")
+    if recipe.distill_votes > 0 and (recipe.distill == 0 or recipe.votes == 0):
+        raise DataError("the recipe's distill_votes wants a crowd head and a teacher: set votes and distill too")
+    if recipe.distill_votes > 0 and not any("crowd" in getattr(teacher, "heads", ()) for teacher, _ in teachers):
+        raise DataError("the recipe's distill_votes wants a teacher with a crowd head, and none of the teachers has one")
     if recipe.distill > 0 and not teachers:
         raise DataError("the recipe learns from a teacher: give its model and weights with --teacher")
 

@@ -65,7 +65,8 @@ class Recipe:
     """Share of the FER+ votes for the seven emotions in what is to be learnt, against FER2013's label; 1: the votes
     alone (Barsoum et al. 2016, https://arxiv.org/abs/1608.01041)."""
     votes: float = 0.0
-    """Weight of the loss of a second head, dropped after training, that predicts the FER+ votes."""
+    """Weight of the loss of the `crowd` head, which predicts how FER+'s voters shared out their votes; 0: the network
+    has no such head."""
     teachers: list[str] = field(default_factory=list)
     """Who teaches, where no other teachers are given: what came of these recipes, from which this one starts (by way of
     others or not), or the shipped weights of these models; without any, the network that it starts from
@@ -73,6 +74,8 @@ class Recipe:
     distill: float = 0.0
     """Weight of the teachers' softened answers against the labels."""
     distill_temperature: float = 2.0
+    distill_votes: float = 0.0
+    """Weight of the answers of the teachers' `crowd` heads against the votes; not softened, since votes are soft."""
     match: float = 0.0
     """Weight of the loss that draws the last layer's features of each place to the first teacher's."""
     distill_views: int = 0
@@ -87,10 +90,22 @@ class Recipe:
     """Decay of the exponential moving average of the weights, which is what is kept; 0: the plain weights."""
     starts_from: str = ""
     """A recipe in the same folder whose trained network starts this training, grown to this one's width."""
+    frozen: list[str] = field(default_factory=list)
+    """Modules of the network, by name, that stay as they are, batch statistics included: ["stem", "stages.0"]."""
     blocks_from: str = ""
     """"small-vit": the shipped one lends a vit-b-16 of its width the blocks that it starts with."""
     compile: bool = False
     seed: int = 0
+
+    @property
+    def head_names(self) -> list[str]:
+        """The heads of the network that this recipe trains."""
+        return ["fer2013", "crowd"] if self.votes > 0 else ["fer2013"]
+
+    @property
+    def network_config(self) -> dict[str, Any]:
+        """The arguments that the network is built with: `config`, and the heads where there is more than the first."""
+        return self.config | ({"head_names": self.head_names} if self.votes > 0 else {})
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -15,6 +15,7 @@ from ferwatch.face_model import find_face_model
 from ferwatch.models import find
 from ferwatch.models.small_vit import SmallViT
 from ferwatch.models.vit_b_16 import ViT
+from ferwatch.records import DataError
 from ferwatch.shipped import read_metadata, shipped_weights
 from ferwatch.training.data import Faces
 from ferwatch.training.grow import from_small_vit, grow
@@ -22,7 +23,7 @@ from ferwatch.training.guidance import Teacher
 from ferwatch.training.loop import train
 from ferwatch.training.recipe import Recipe, read_recipe
 from ferwatch.training.state import Epoch
-from ferwatch.weights import load
+from ferwatch.weights import Checkpoint, load
 
 
 @dataclass(frozen=True)
@@ -47,11 +48,13 @@ def train_stages(
     *,
     teachers: Sequence[Path] = (),
     network: nn.Module | None = None,
+    start: Checkpoint | None = None,
     **options: Any,
 ) -> Trained:
     """Trains a recipe and, in out/NAME before it, the recipe NAME from the folder `recipes` that it starts from.
 
     Args:
+        start: what came of one of those earlier recipes, so that neither it nor those before it need be trained.
         teachers: weights to learn from; without them what came of the earlier stages that the recipe names, or the
             shipped ones of the models that it names.
         network, options: go to `loop.train`.
@@ -62,14 +65,26 @@ def train_stages(
         find_face_model()  # while its absence costs nothing, not after hours of earlier stages
     if recipe.starts_from and network is None:
         first = read_recipe(recipes / f"{recipe.starts_from}.toml")
-        before = train_stages(
-            first, recipes, train_faces, public_test, out / recipe.starts_from, teachers=teachers, **options
-        )
+        if start is not None and "recipe" in start.about and Recipe(**start.about["recipe"]) == first:
+            before = Trained(start.network, [], [Recipe(**stage) for stage in start.about["stages"]], {})
+        else:
+            before = train_stages(
+                first,
+                recipes,
+                train_faces,
+                public_test,
+                out / recipe.starts_from,
+                teachers=teachers,
+                start=start,
+                **options,
+            )
         network = before.network
         # A copy: the network itself goes on learning.
         earlier = before.earlier | {recipe.starts_from: (copy.deepcopy(network), find(first.model).input)}
         if isinstance(network, ViT):
             network = grow(network.cpu(), recipe.config.get("width", 768))
+    elif start is not None and network is None:
+        raise DataError("the weights to start from came of none of the recipes from which this one starts")
     elif recipe.blocks_from and network is None:
         small = load(shipped_weights(recipe.blocks_from), recipe.blocks_from).network
         assert isinstance(small, SmallViT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
@@ -26,6 +27,8 @@ class Epoch:
     public_test_loss: float
     public_test_accuracy: float
     seconds: float
+    public_test_crowd: float = math.nan
+    """Share of PublicTest's images on which the crowd head agrees with the majority of FER+'s voters; nan without."""
 
 
 @dataclass(frozen=True)
@@ -74,4 +77,6 @@ def write_curve(path: Path, curve: list[Epoch]) -> None:
     with whole_file(path) as beside, open(beside, "w", encoding="utf-8", newline="") as f:
         lines = csv.writer(f, lineterminator="\n")
         lines.writerow([column.name for column in fields(Epoch)])
-        lines.writerows([[v if isinstance(v, int) else f"{v:.5g}" for v in astuple(epoch)] for epoch in curve])
+        lines.writerows(
+            [["" if v != v else v if isinstance(v, int) else f"{v:.5g}" for v in astuple(epoch)] for epoch in curve]
+        )
