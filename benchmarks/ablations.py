@@ -25,19 +25,20 @@ from common import cores
 from numpy.typing import NDArray
 from torch import nn
 
-from ferwatch.classify import Classifier
-from ferwatch.faces import FaceFinder
-from ferwatch.models import find
-from ferwatch.pipeline import track
+from ferwatch.evaluation.evaluate import evaluate
+from ferwatch.evaluation.fer2013 import Faces, load
+from ferwatch.faces.search import FaceFinder
+from ferwatch.faces.tracker import FaceTracker
+from ferwatch.models.checkpoint import Checkpoint
+from ferwatch.models.classifier import Classifier
+from ferwatch.models.registry import find
+from ferwatch.pipeline.segment import track
 from ferwatch.records import EMOTIONS, FrameResult
-from ferwatch.tracking import Tracker
-from ferwatch.training.data import Faces, load
-from ferwatch.training.evaluate import evaluate
-from ferwatch.training.loop import predict, train
+from ferwatch.training.curves import Epoch
 from ferwatch.training.recipe import Recipe, read_recipe, shipped_recipe
-from ferwatch.training.state import Epoch
-from ferwatch.video import Sampling, VideoReader
-from ferwatch.weights import Checkpoint
+from ferwatch.training.trainer import predict, train
+from ferwatch.video.reader import VideoReader
+from ferwatch.video.sampling import Sampling
 
 THE_REPORTS = Recipe(
     "report-cnn",
@@ -214,7 +215,7 @@ def targets(bench: Bench) -> None:
 def answers(clip: Path, classifier: Classifier) -> list[FrameResult]:
     """What a classifier says of every tenth of a second of a video."""
     with VideoReader(clip, Sampling(fps=10)) as reader, FaceFinder() as finder:
-        return list(track(reader, finder, Tracker(), classifier))
+        return list(track(reader, finder, FaceTracker(), classifier))
 
 
 ABLATIONS = {f.__name__: f for f in (flips, head, recipe, pixels, squeezed, size, networks, targets)}

@@ -22,12 +22,12 @@ import torch
 from common import cores, table
 from numpy.typing import NDArray
 
-from ferwatch import torchvision_on_cpu  # noqa: F401  (before torchvision)
-from ferwatch.classify import BATCH, Classifier
-from ferwatch.models import find
-from ferwatch.preprocess import prepare
-from ferwatch.records import WeightsError
-from ferwatch.weights import Checkpoint, load, shipped_weights
+from ferwatch.errors import WeightsError
+from ferwatch.models import torchvision_compat as torchvision_on_cpu  # noqa: F401  (before torchvision)
+from ferwatch.models.checkpoint import Checkpoint, load, shipped_weights
+from ferwatch.models.classifier import BATCH, Classifier
+from ferwatch.models.preprocess import prepare
+from ferwatch.models.registry import find
 
 from torchvision.models import vit_b_16  # isort: skip
 
@@ -123,7 +123,7 @@ def main() -> None:
     base = next(iter(best.values()))
     crops = None
     if args.data:
-        from ferwatch.training.data import load as load_faces
+        from ferwatch.evaluation.fer2013 import load as load_faces
 
         crops = load_faces(args.data, "public_test").images[: args.faces]
     cases: list[dict[str, Any]] = []

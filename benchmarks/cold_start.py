@@ -20,7 +20,17 @@ from pathlib import Path
 
 from common import table
 
-IMPORTS = ("click", "av", "numpy", "cv2", "mediapipe", "torch", "ferwatch.cli", "ferwatch.faces", "ferwatch.analysis")
+IMPORTS = (
+    "click",
+    "av",
+    "numpy",
+    "cv2",
+    "mediapipe",
+    "torch",
+    "ferwatch.cli.main",
+    "ferwatch.faces.search",
+    "ferwatch.pipeline.analyze",
+)
 
 
 def to_first_row(clip: Path, out: Path) -> float:

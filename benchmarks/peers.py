@@ -56,8 +56,8 @@ print("RESULT", count, faces, time.perf_counter() - began)
 RUN_FERWATCH = """
 import json, sys, tempfile, time
 from pathlib import Path
-from ferwatch.analysis import analyze
-from ferwatch.classify import Classifier
+from ferwatch.pipeline.analyze import analyze
+from ferwatch.models.classifier import Classifier
 from ferwatch.video import Sampling
 from ferwatch.weights import load, shipped_weights
 
@@ -68,7 +68,7 @@ with tempfile.TemporaryDirectory() as folder:
     run = analyze(sys.argv[1], Path(folder) / "run", classifier=classifier, sampling=Sampling())
     took = time.perf_counter() - began
     facts = json.loads((run.folder / "run.json").read_text())
-print("RESULT", facts["video"]["frames_decoded"], int((run.timeline.recording.face_id > 0).sum()), took)
+print("RESULT", facts["video"]["frames_decoded"], int((run.timeline.table.face_id > 0).sum()), took)
 """
 
 

@@ -53,9 +53,9 @@ def tiled(clip: Path, out: Path, copies: int, width: int, height: int) -> Path:
 
 def one_case(clip: Path, out: Path, model: str, weights: Path | None, video: bool) -> dict[str, Any]:
     """Runs in its own process; the peak includes the libraries, as a user sees it."""
-    from ferwatch.analysis import analyze
-    from ferwatch.classify import Classifier
-    from ferwatch.weights import load, shipped_weights
+    from ferwatch.models.checkpoint import load, shipped_weights
+    from ferwatch.models.classifier import Classifier
+    from ferwatch.pipeline.analyze import analyze
 
     classifier = Classifier(load(weights or shipped_weights(model), model))
     analyze(clip, out.with_name("first"), classifier=classifier, annotate=video, end=1)

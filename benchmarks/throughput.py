@@ -24,19 +24,20 @@ import numpy as np
 from common import Clock, cores, loop, table
 from numpy.typing import NDArray
 
-from ferwatch.align import align
-from ferwatch.analysis import analyze
-from ferwatch.annotate import draw
-from ferwatch.classify import Classifier
-from ferwatch.faces import FaceFinder
-from ferwatch.outputs.video import annotated_video, to_picture
-from ferwatch.overlay import Overlay
-from ferwatch.pipeline import FACES_A_PASS
-from ferwatch.recording import read_frames_csv
-from ferwatch.records import WeightsError
-from ferwatch.tracking import Tracker
-from ferwatch.video import Sampling, VideoReader
-from ferwatch.weights import load, shipped_weights
+from ferwatch.errors import WeightsError
+from ferwatch.faces.align import align
+from ferwatch.faces.search import FaceFinder
+from ferwatch.faces.tracker import FaceTracker
+from ferwatch.models.checkpoint import load, shipped_weights
+from ferwatch.models.classifier import Classifier
+from ferwatch.pipeline.analyze import analyze
+from ferwatch.pipeline.segment import FACES_A_PASS
+from ferwatch.render.draw import draw
+from ferwatch.render.interpolate import FaceInterpolator
+from ferwatch.timeline.table import read_frames_csv
+from ferwatch.video.reader import VideoReader
+from ferwatch.video.sampling import Sampling
+from ferwatch.video.writer import annotated_video, to_picture
 
 MODELS = ("cnn", "small-vit", "vit-b-16")
 SAMPLINGS = {"all frames": Sampling(), "10 a second": Sampling(fps=10)}
@@ -68,16 +69,16 @@ def stages_alone(clip: Path, sampling: Sampling, classifiers: dict[str, Classifi
     with VideoReader(clip, sampling) as reader, FaceFinder() as finder, clocks["detect"]:
         found = list(finder.watch(reader))
     clocks["detect"].cpu -= clocks["decode"].cpu
-    faces = {index: faces for index, _, faces in found}
+    faces = {frame.index: frame.faces for frame in found}
     with VideoReader(clip, sampling) as reader:
         for frame in reader:
             with clocks["align"]:
                 for face in faces[frame.index]:
-                    align(frame.image, face.keypoints)
+                    align(frame.image, face.landmarks)
     clocks["detect"].cpu -= clocks["align"].cpu
 
-    named = list(Tracker().track(found))
-    crops = [face.crop for _, _, faces in named for face in faces]
+    named = list(FaceTracker().track(found))
+    crops = [face.crop for frame in named for face in frame.faces]
     for name, classifier in classifiers.items():
         passes = [crops[i : i + FACES_A_PASS] for i in range(0, len(crops), FACES_A_PASS)]
         classify_all(classifier, passes[:1])
@@ -85,7 +86,7 @@ def stages_alone(clip: Path, sampling: Sampling, classifiers: dict[str, Classifi
             classify_all(classifier, passes)
 
     analyze(clip, scratch / "rows", classifier=some, sampling=sampling, annotate=False)
-    overlay = Overlay(read_frames_csv(scratch / "rows" / "frames.csv"))
+    overlay = FaceInterpolator(read_frames_csv(scratch / "rows" / "frames.csv"))
     sides: dict[int, int] = {}
     with VideoReader(clip) as reader, ExitStack() as ending:
         writer = ending.enter_context(annotated_video(scratch / "alone.mp4", reader.info))

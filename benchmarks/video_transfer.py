@@ -23,17 +23,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ferwatch.classify import Classifier
-from ferwatch.faces import FaceFinder
-from ferwatch.pipeline import track
+from ferwatch.evaluation.evaluate import views
+from ferwatch.evaluation.fer2013 import load as load_faces
+from ferwatch.faces.search import FaceFinder
+from ferwatch.faces.tracker import FaceTracker
+from ferwatch.models.checkpoint import load
+from ferwatch.models.classifier import Classifier
+from ferwatch.models.pretrained import shipped_weights
+from ferwatch.pipeline.segment import track
 from ferwatch.records import EMOTIONS, FaceResult
-from ferwatch.shipped import shipped_weights
-from ferwatch.tracking import Tracker
-from ferwatch.training.data import load as load_faces
-from ferwatch.training.evaluate import views
-from ferwatch.training.framing import reframe
-from ferwatch.video import VideoReader
-from ferwatch.weights import load
+from ferwatch.training.reframe import reframe
+from ferwatch.video.reader import VideoReader
 
 Classify = Callable[[NDArray[np.uint8]], NDArray[np.float64]]
 FPS = 25
@@ -157,7 +157,7 @@ def answers(video: Path, corners: NDArray[np.int64], side: int, classify: Classi
     found: dict[int, int] = {}
     strangers = 0
     with VideoReader(video) as reader, FaceFinder() as finder:
-        for result in track(reader, finder, Tracker(), classify):
+        for result in track(reader, finder, FaceTracker(), classify):
             image, frame = divmod(result.index, HOLD)
             there = [face for face in result.faces if inside(face, corners[image], side)]
             strangers += len(result.faces) - len(there)
@@ -167,7 +167,7 @@ def answers(video: Path, corners: NDArray[np.int64], side: int, classify: Classi
 
 
 def inside(face: FaceResult, corner: NDArray[np.int64], side: int) -> bool:
-    x, y, w, h = face.box
+    x, y, w, h = face.bbox
     across, down = (x + w / 2 - corner[0]) / side, (y + h / 2 - corner[1]) / side
     return bool(0.15 < across < 0.85 and 0.15 < down < 0.95)
 

@@ -8,17 +8,18 @@ run = ferwatch.analyze("interview.mp4", out="interview-ferwatch")
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from ferwatch.utils.version import __version__
+
 __all__ = ["__version__", "analyze", "track"]
 
 if TYPE_CHECKING:
-    from ferwatch.analysis import analyze, track
+    from ferwatch.pipeline.analyze import analyze, track
 
 
 def __getattr__(name: str) -> Any:
     # Loaded when first asked for, so that `ferwatch --help` imports neither torch nor mediapipe.
     if name in ("analyze", "track"):
-        from ferwatch import analysis
+        from ferwatch.pipeline import analyze as module
 
-        return getattr(analysis, name)
+        return getattr(module, name)
     raise AttributeError(f"module 'ferwatch' has no attribute {name!r}")

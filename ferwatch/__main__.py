@@ -1,4 +1,4 @@
-from ferwatch.cli import main
+from ferwatch.cli.main import main
 
 if __name__ == "__main__":
     main()

@@ -1,68 +1,70 @@
-"""The records that flow through ferwatch, and the errors it raises. Imports nothing of ours."""
+"""The records that flow from a video's frames to the rows of its table. Imports nothing of ferwatch's."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 EMOTIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
-"""FER2013's class order; every probability vector in ferwatch is in this order."""
+"""The classes in FER2013's order, which is the order of every probability vector in ferwatch."""
 
 FACE_SIZE = 48
 """Side of an aligned face crop in pixels, as in FER2013."""
 
-Box = tuple[float, float, float, float]
-"""x, y, width, height in pixels of the upright frame; x and y may be negative at the border."""
 
+class BoundingBox(NamedTuple):
+    """A rectangle in pixels of the upright frame. It may reach beyond the frame's edges."""
 
-class FerwatchError(Exception):
-    """What ferwatch could not do, as one line that names the file, the cause and the remedy."""
-
-
-class VideoError(FerwatchError):
-    """A video that cannot be opened or holds no picture that decodes."""
-
-
-class OutputError(FerwatchError):
-    """An output that cannot be written, or a run folder that must not be overwritten."""
-
-
-class WeightsError(FerwatchError):
-    """Weights that are missing, damaged, or not those of the network they are loaded into."""
-
-
-class DataError(FerwatchError):
-    """A data set or a table that is not in the form it should be; names the line or the file."""
+    x: float
+    y: float
+    width: float
+    height: float
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One decoded frame."""
+    """One decoded frame of a video."""
 
     index: int
-    """0-based, in presentation order, counted from the file's first frame."""
+    """Position in presentation order, from 0, counted from the file's first frame."""
     timestamp: float
-    """Seconds: presentation time minus the container's start time."""
+    """Presentation time in seconds, counted from the container's start time."""
     image: NDArray[np.uint8]
-    """(height, width, 3), BGR, upright."""
+    """(height, width, 3) BGR, upright."""
+    duration: float | None = None
+    """Seconds for which a player shows the frame, as the container says; None where it does not say."""
 
 
 @dataclass(frozen=True, slots=True)
 class Face:
     """One face found in a frame."""
 
-    box: Box
-    keypoints: NDArray[np.float32]
+    bbox: BoundingBox
+    landmarks: NDArray[np.float32]
     """(6, 2) pixels: right eye, left eye, nose tip, mouth, right ear, left ear. Right is the person's own right,
     which is on the left of the picture."""
     score: float
-    """The detector's, 0 to 1."""
+    """Detection score, 0 to 1."""
     crop: NDArray[np.uint8]
     """(48, 48) gray, aligned."""
     face_id: int = 0
-    """From 1 once the Tracker has named it."""
+    """Identity over time, from 1; 0 until the tracker has assigned one."""
+    probabilities: tuple[float, ...] = ()
+    """Seven calibrated probabilities in the order of EMOTIONS; empty until the face is classified."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrameFaces:
+    """The faces found in one sampled frame."""
+
+    index: int
+    timestamp: float
+    faces: tuple[Face, ...]
+    duration: float | None = None
+    """As in Frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +73,19 @@ class FaceResult:
 
     face_id: int
     score: float
-    box: Box
+    """Detection score, 0 to 1."""
+    bbox: BoundingBox
     probabilities: tuple[float, ...]
     """Seven calibrated probabilities in the order of EMOTIONS; they sum to 1."""
 
     @property
     def emotion(self) -> str:
+        """The most probable of EMOTIONS."""
         return EMOTIONS[max(range(len(EMOTIONS)), key=self.probabilities.__getitem__)]
 
     @property
     def confidence(self) -> float:
+        """The probability of `emotion`."""
         return max(self.probabilities)
 
 
@@ -91,6 +96,8 @@ class FrameResult:
     index: int
     timestamp: float
     faces: tuple[FaceResult, ...]
+    duration: float | None = None
+    """As in Frame."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,13 @@ import cv2
 import numpy as np
 import pytest
 
-from ferwatch.align import FER2013_EYES_AND_MOUTH, align, similarity
+from ferwatch.faces.align import FER2013_EYES_AND_MOUTH, align, similarity
 
 RNG = np.random.default_rng(7)
 
 
-def keypoints(eyes_and_mouth: np.ndarray) -> np.ndarray:
-    """Six keypoints; the nose and the ears lie anywhere, alignment must not heed them."""
+def landmarks(eyes_and_mouth: np.ndarray) -> np.ndarray:
+    """Six landmarks; the nose and the ears lie anywhere, alignment must not heed them."""
     points = RNG.uniform(0, 100, (6, 2)).astype(np.float32)
     points[[0, 1, 3]] = eyes_and_mouth
     return points
@@ -27,7 +27,7 @@ def moved(turn: float, scale: float, x: float, y: float) -> np.ndarray:
 @pytest.mark.parametrize("scale", [60, 600])
 def test_similarity_undoes_turn_scale_and_shift(turn: float, scale: float) -> None:
     move = moved(turn, scale, 40, -300)
-    matrix = similarity(keypoints(FER2013_EYES_AND_MOUTH @ move[:, :2].T + move[:, 2]))
+    matrix = similarity(landmarks(FER2013_EYES_AND_MOUTH @ move[:, :2].T + move[:, 2]))
     points = RNG.uniform(0, 1, (5, 2))
     np.testing.assert_allclose(
         (points @ move[:, :2].T + move[:, 2]) @ matrix[:, :2].T + matrix[:, 2], 48 * points, atol=1e-3
@@ -36,7 +36,7 @@ def test_similarity_undoes_turn_scale_and_shift(turn: float, scale: float) -> No
 
 def test_similarity_is_the_best_of_all() -> None:
     face = np.array([[100, 100], [171, 90], [140, 190]], dtype=float)
-    matrix = similarity(keypoints(face))
+    matrix = similarity(landmarks(face))
 
     def error(m: np.ndarray) -> float:
         return float(((face @ m[:, :2].T + m[:, 2] - 48 * FER2013_EYES_AND_MOUTH) ** 2).sum())
@@ -47,7 +47,7 @@ def test_similarity_is_the_best_of_all() -> None:
 
 def test_profile_keeps_its_size() -> None:
     """Eyes in one place: the crop is upright, and eyes and mouth are as far apart as in a face seen from the front."""
-    matrix = similarity(keypoints(np.array([[200, 150], [202, 150], [195, 250]])))
+    matrix = similarity(landmarks(np.array([[200, 150], [202, 150], [195, 250]])))
     eyes, mouth = np.array([[201, 150], [195, 250]]) @ matrix[:, :2].T + matrix[:, 2]
     assert 12 < mouth[1] - eyes[1] < 20
     assert abs(mouth[0] - eyes[0]) < 4
@@ -60,7 +60,7 @@ def test_an_enlarged_crop_comes_back(times: int) -> None:
     frame = np.zeros((48 * times + 70, 48 * times + 90, 3), np.uint8)
     large = cv2.resize(picture, None, fx=times, fy=times, interpolation=cv2.INTER_CUBIC)
     frame[30 : 30 + 48 * times, 50 : 50 + 48 * times] = large[..., None]
-    crop = align(frame, keypoints(48 * times * FER2013_EYES_AND_MOUTH + (50, 30)))
+    crop = align(frame, landmarks(48 * times * FER2013_EYES_AND_MOUTH + (50, 30)))
     assert crop.shape == (48, 48)
     assert crop.dtype == np.uint8
     error = np.abs(crop.astype(int) - picture)[1:-1, 1:-1]
@@ -73,18 +73,18 @@ def test_a_large_face_is_averaged_down(turn: float) -> None:
     """A fine chequerboard becomes an even gray; sampled by points it would be black and white."""
     board = (np.indices((900, 900)).sum(axis=0) % 2 * 255).astype(np.uint8)
     move = moved(turn, 600, 200, 60)
-    crop = align(board, keypoints(FER2013_EYES_AND_MOUTH @ move[:, :2].T + move[:, 2]))
+    crop = align(board, landmarks(FER2013_EYES_AND_MOUTH @ move[:, :2].T + move[:, 2]))
     assert abs(crop.astype(int) - 127).max() <= 12
 
 
 def test_gray_is_rec_601() -> None:
     for bgr, gray in (((255, 0, 0), 29), ((0, 255, 0), 150), ((0, 0, 255), 76)):
         frame = np.full((100, 100, 3), bgr, np.uint8)
-        crop = align(frame, keypoints(100 * FER2013_EYES_AND_MOUTH))
+        crop = align(frame, landmarks(100 * FER2013_EYES_AND_MOUTH))
         assert set(np.unique(crop)) <= {gray - 1, gray, gray + 1}
 
 
 def test_beyond_the_picture_its_edge_goes_on() -> None:
     frame = np.full((100, 100), 200, np.uint8)
-    crop = align(frame, keypoints(100 * FER2013_EYES_AND_MOUTH + (60, -70)))
+    crop = align(frame, landmarks(100 * FER2013_EYES_AND_MOUTH + (60, -70)))
     assert crop.min() == crop.max() == 200

@@ -16,12 +16,12 @@ import av
 import pytest
 from conftest import DEMO, Result
 
-from ferwatch import batch as batch_module
-from ferwatch.batch import Job, Outcome, Settings, find_videos
-from ferwatch.engines import local, on_ray
-from ferwatch.outputs.all_frames import write_all_frames
-from ferwatch.recording import COLUMNS
-from ferwatch.records import DataError, FerwatchError
+from ferwatch.errors import DataError, FerwatchError
+from ferwatch.export.combined import write_all_frames
+from ferwatch.pipeline import batch as batch_module
+from ferwatch.pipeline.batch import Job, Outcome, Settings, find_videos
+from ferwatch.pipeline.executors import local, on_ray
+from ferwatch.timeline.table import COLUMNS
 
 QUICK = ("--no-video", "--sample-fps", "4")
 
@@ -147,7 +147,7 @@ def one_dies(job: Job, _settings: Settings) -> Outcome:
 
 
 def test_a_worker_that_dies_takes_only_its_video_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ferwatch.engines.work", one_dies)
+    monkeypatch.setattr("ferwatch.pipeline.executors.work", one_dies)
     jobs = [Job(tmp_path / f"{name}.mp4", tmp_path / name) for name in ("a", "deadly", "b", "c")]
     outcomes = {job.video.stem: outcome for job, outcome in local(2)(jobs, Settings())}
     assert {name for name, outcome in outcomes.items() if outcome.cause is None} == {"a", "b", "c"}

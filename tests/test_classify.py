@@ -9,10 +9,10 @@ from conftest import needs_weights
 from numpy.typing import NDArray
 from torch import nn
 
-from ferwatch.classify import BATCH, Classifier, best_dtype
-from ferwatch.models import find
-from ferwatch.preprocess import prepare
-from ferwatch.weights import Checkpoint, load, shipped_weights
+from ferwatch.models.checkpoint import Checkpoint, load, shipped_weights
+from ferwatch.models.classifier import BATCH, Classifier, best_dtype
+from ferwatch.models.preprocess import prepare
+from ferwatch.models.registry import find
 
 CROPS = np.random.default_rng(0).integers(0, 256, (BATCH + 3, 48, 48), dtype=np.uint8)
 
@@ -34,7 +34,7 @@ def trained(model: str) -> Checkpoint:
 
 @pytest.mark.parametrize("model", ["cnn", "small-vit", "report-cnn"])
 def test_agrees_with_the_network_as_it_is(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ferwatch.classify.best_dtype", lambda *_: torch.float32)
+    monkeypatch.setattr("ferwatch.models.classifier.best_dtype", lambda *_: torch.float32)
     checkpoint = trained(model)
     classifier = Classifier(checkpoint)
     with torch.inference_mode():

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 from conftest import CLIPS, DEMO, ROOT, Result
 
-from ferwatch.records import WeightsError
-from ferwatch.shipped import shipped_weights
+from ferwatch.errors import WeightsError
+from ferwatch.models.pretrained import shipped_weights
 
 Ferwatch = Callable[..., Result]
 

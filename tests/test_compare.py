@@ -13,14 +13,15 @@ import torch
 from click.testing import CliRunner
 from PIL import Image
 
-from ferwatch.analysis import track
-from ferwatch.cli import cli
-from ferwatch.compare import Side, changes, compare, divergence, faces_to_compare
-from ferwatch.faces import FaceFinder
-from ferwatch.models import MODELS
-from ferwatch.moments import Moment, image_moment, is_image, video_moments
-from ferwatch.records import EMOTIONS, Face, FaceResult, FerwatchError, FrameResult, VideoError
-from ferwatch.weights import Checkpoint, save
+from ferwatch.cli.main import cli
+from ferwatch.compare.comparison import Side, changes, compare, divergence, faces_to_compare
+from ferwatch.errors import FerwatchError, VideoError
+from ferwatch.faces.search import FaceFinder
+from ferwatch.models.checkpoint import Checkpoint, save
+from ferwatch.models.registry import MODELS
+from ferwatch.pipeline.analyze import track
+from ferwatch.pipeline.snapshot import Moment, image_moment, is_image, video_moments
+from ferwatch.records import EMOTIONS, Face, FaceResult, FrameResult
 
 CONFIG = {"widths": (8, 16, 32), "blocks": 1}
 
@@ -67,11 +68,11 @@ def test_one_image_agrees_with_a_run_over_the_same_pixels(
 
     first = next(iter(track(tmp_path / "pair.mkv", weights=weights)))
     assert len(first.faces) == 2
-    for side, face in zip((said["left"], said["right"]), sorted(first.faces, key=lambda f: f.box[0]), strict=True):
+    for side, face in zip((said["left"], said["right"]), sorted(first.faces, key=lambda f: f.bbox[0]), strict=True):
         assert list(side["probabilities"]) == list(EMOTIONS)
         assert list(side["probabilities"].values()) == pytest.approx(face.probabilities, abs=5e-4)
         assert side["emotion"] == face.emotion
-        assert side["box"] == pytest.approx(face.box, abs=0.06)
+        assert side["box"] == pytest.approx(face.bbox, abs=0.06)
     moved = np.subtract(list(said["right"]["probabilities"].values()), list(said["left"]["probabilities"].values()))
     assert list(said["change"].values()) == pytest.approx(list(moved), abs=2e-6)
     assert said["left"]["jitter_from"] == "9 crops shifted by a pixel"
@@ -89,7 +90,7 @@ def test_moments_of_a_video_are_those_of_its_run(clip: Callable[[str], Path], we
         assert [early.time, late.time] == [run[2].timestamp, run[12].timestamp]  # the sample of 0.2 is the nearest
         assert [f.index for f in late.neighbours] == [run[12].index + i for i in (-3, -2, -1, 1, 2, 3)]
         for moment, result in ((early, run[2]), (late, run[12])):
-            assert [(f.face_id, f.box) for f in moment.faces] == [(f.face_id, f.box) for f in result.faces]
+            assert [(f.face_id, f.bbox) for f in moment.faces] == [(f.face_id, f.bbox) for f in result.faces]
         with pytest.raises(VideoError, match=r"ends at 0:02\.\d+: there is no frame at 0:09\.000"):
             video_moments(video, [0.1, 9.0], finder)
 

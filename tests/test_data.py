@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-from ferwatch.records import EMOTIONS, DataError
-from ferwatch.training.data import Faces, clean, load, load_votes, not_among
+from ferwatch.errors import DataError
+from ferwatch.evaluation.fer2013 import Faces, clean, load, load_votes, not_among
+from ferwatch.records import EMOTIONS
 
 PIXELS = " ".join(["7"] * 2304)
 

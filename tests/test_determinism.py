@@ -9,10 +9,10 @@ import pytest
 import torch
 from conftest import DEMO, needs_weights
 
-from ferwatch.analysis import analyze
-from ferwatch.classify import Classifier
-from ferwatch.video import Sampling
-from ferwatch.weights import load, shipped_weights
+from ferwatch.models.checkpoint import load, shipped_weights
+from ferwatch.models.classifier import Classifier
+from ferwatch.pipeline.analyze import analyze
+from ferwatch.video.sampling import Sampling
 
 
 @needs_weights
@@ -29,7 +29,7 @@ def test_the_rows_do_not_depend_on_the_threads(tmp_path: Path) -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
 def test_cpu_and_gpu_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     """In float32, which a GPU computes in; a CPU's bfloat16 changes the third decimal (docs/performance.md)."""
-    monkeypatch.setattr("ferwatch.classify.best_dtype", lambda *_: torch.float32)
+    monkeypatch.setattr("ferwatch.models.classifier.best_dtype", lambda *_: torch.float32)
     crops = np.random.default_rng(0).integers(0, 256, (40, 48, 48), dtype=np.uint8)
     checkpoint = load(shipped_weights("cnn"), "cnn")
     np.testing.assert_allclose(Classifier(checkpoint, "cuda")(crops), Classifier(checkpoint)(crops), atol=1e-3)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from ferwatch.download import download
-from ferwatch.records import WeightsError
+from ferwatch.errors import WeightsError
+from ferwatch.utils.download import download
 
 CONTENT = bytes(range(256)) * 400
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

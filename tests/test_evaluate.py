@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from ferwatch.classify import Classifier
-from ferwatch.models import Input
-from ferwatch.training.data import Faces
-from ferwatch.training.evaluate import class_table, compare_with_crowd, crowd_majority, evaluate, views
-from ferwatch.training.metrics import score
-from ferwatch.weights import Checkpoint
+from ferwatch.evaluation.evaluate import class_table, compare_with_crowd, crowd_majority, evaluate, views
+from ferwatch.evaluation.fer2013 import Faces
+from ferwatch.evaluation.metrics import score
+from ferwatch.models.checkpoint import Checkpoint
+from ferwatch.models.classifier import Classifier
+from ferwatch.models.registry import Input
 
 
 class Brightness(torch.nn.Module):

@@ -16,11 +16,12 @@ import pympi
 import pytest
 import webvtt
 
-from ferwatch.outputs import EXPORTS, write_timeline
-from ferwatch.outputs.tables import FramesWriter
-from ferwatch.recording import read_frames_csv
-from ferwatch.records import EMOTIONS, FaceResult, FrameResult, OutputError
-from ferwatch.timeline import LABELS, Timeline, build_timeline
+from ferwatch.errors import OutputError
+from ferwatch.export.registry import EXPORTS, write_timeline
+from ferwatch.records import EMOTIONS, FaceResult, FrameResult
+from ferwatch.timeline.build import build_timeline
+from ferwatch.timeline.model import LABELS, Timeline
+from ferwatch.timeline.table import FramesWriter, read_frames_csv
 
 NAMES = {1: "</script>", 2: 'Łucja "Lu" O\'Neil & <b>Ωmega</b> --> 東京', 3: "=1+1, {x};"}
 VIDEO = "interview 3 'final' \"cut\" — Łódź 東京 & <b>.mp4"

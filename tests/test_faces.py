@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 import skimage.data
 
-from ferwatch import face_model
-from ferwatch.align import align
-from ferwatch.faces import FaceFinder
-from ferwatch.records import Frame, WeightsError
-from ferwatch.tracking import Tracker
+from ferwatch.errors import WeightsError
+from ferwatch.faces import model_file as face_model
+from ferwatch.faces.align import align
+from ferwatch.faces.search import FaceFinder
+from ferwatch.faces.tracker import FaceTracker
+from ferwatch.records import Frame
 
 SHARED = Path(__file__).parents[2] / "shared"
 # MediaPipe 1.x carries no model: `make test-mediapipe-1` names the older wheel's here.
@@ -71,7 +72,7 @@ def test_keypoints_of_an_aligned_crop_are_where_fer2013_has_them(finder, astrona
         crop = cv2.resize(found[0].crop, (192, 192), interpolation=cv2.INTER_CUBIC)
         framed = cv2.copyMakeBorder(crop, 48, 48, 48, 48, cv2.BORDER_REPLICATE)
         (again,) = finder.find(cv2.cvtColor(framed, cv2.COLOR_GRAY2BGR))
-        error = np.linalg.norm((again.keypoints[:4] - 48) / 4 - FER2013, axis=1)
+        error = np.linalg.norm((again.landmarks[:4] - 48) / 4 - FER2013, axis=1)
         assert error.max() < 2, (face, turn, error)
 
 
@@ -85,7 +86,7 @@ def test_faces_are_found_in_any_place_and_size_of_a_large_picture(finder, astron
     middles = sorted((x + 0.8 * face, y + 0.8 * face, face) for x, y, face in places)
     assert len(found) == len(places)
     for (x, y, size), face in zip(middles, found, strict=True):
-        left, top, width, height = face.box
+        left, top, width, height = face.bbox
         assert abs(left + width / 2 - x) < 0.2 * size
         assert abs(top + height / 2 - y) < 0.2 * size
         assert 0.75 * size < width < 1.3 * size
@@ -95,12 +96,12 @@ def test_twenty_faces(finder, astronaut) -> None:
     row = np.hstack([portrait(astronaut, 150, turn, 90) for turn in (-20, -10, 0, 10, 20)])
     found = finder.find(np.vstack([row] * 4))
     assert len(found) == 20
-    assert len({(round(f.box[0] / 150), round(f.box[1] / 150)) for f in found}) == 20
+    assert len({(round(f.bbox[0] / 150), round(f.bbox[1] / 150)) for f in found}) == 20
 
 
 def test_the_report_s_pair(finder) -> None:
     found = finder.find(cv2.imread(str(shared("report/pair.jpg"))))
-    assert [round(f.box[0] + f.box[2] / 2) // 400 for f in found] == [0, 1]
+    assert [round(f.bbox[0] + f.bbox[2] / 2) // 400 for f in found] == [0, 1]
 
 
 def test_no_face_where_there_is_none(finder) -> None:
@@ -114,25 +115,25 @@ def test_a_face_of_a_face_finder_is_whole(finder, astronaut) -> None:
     (face,) = finder.find(astronaut)
     assert face.face_id == 0
     assert 0.8 < face.score <= 1
-    assert face.keypoints.shape == (6, 2)
-    assert face.keypoints[0, 0] < face.keypoints[1, 0]  # the person's right eye is on the left of the picture
-    np.testing.assert_array_equal(face.crop, align(astronaut, face.keypoints))
+    assert face.landmarks.shape == (6, 2)
+    assert face.landmarks[0, 0] < face.landmarks[1, 0]  # the person's right eye is on the left of the picture
+    np.testing.assert_array_equal(face.crop, align(astronaut, face.landmarks))
 
 
 @pytest.mark.parametrize(("name", "every"), [("single_face.mp4", 1), ("phone.mp4", 3), ("phone.mp4", 50)])
 def test_a_clip_of_one_person_has_one_face_in_every_frame(finder, name, every) -> None:
-    tracked = list(Tracker().track(finder.watch(frames_of(name, every))))
+    tracked = list(FaceTracker().track(finder.watch(frames_of(name, every))))
     assert len(tracked) >= 3
-    assert {tuple(f.face_id for f in faces) for _, _, faces in tracked} == {(1,)}
+    assert {tuple(f.face_id for f in frame.faces) for frame in tracked} == {(1,)}
 
 
 def test_a_clip_whose_second_half_shows_no_face(finder) -> None:
     """Frames 0 to 71 show a face, 72 to 168 do not, though a blurred title resembles one."""
-    tracked = list(Tracker().track(finder.watch(frames_of("face_noface.mov"))))
-    assert [index for index, _, _ in tracked] == list(range(169))
-    wrong = [index for index, _, faces in tracked if bool(faces) != (index < 72)]
+    tracked = list(FaceTracker().track(finder.watch(frames_of("face_noface.mov"))))
+    assert [frame.index for frame in tracked] == list(range(169))
+    wrong = [frame.index for frame in tracked if bool(frame.faces) != (frame.index < 72)]
     assert len(wrong) <= 3, wrong
-    assert {f.face_id for _, _, faces in tracked for f in faces} == {1}
+    assert {f.face_id for frame in tracked for f in frame.faces} == {1}
 
 
 @pytest.mark.parametrize("corner", [(120, 260), (430, 380)])
@@ -142,10 +143,11 @@ def test_a_face_within_a_thing_that_resembles_a_face_is_not_lost(finder, astrona
     picture = cv2.resize(cat, None, fx=1.6, fy=1.6)[:, 40:680].copy()
     x, y = corner
     picture[y : y + 84, x : x + 84] = cv2.resize(astronaut[20:200, 130:310], (84, 84), interpolation=cv2.INTER_AREA)
-    found = list(Tracker().track(finder.watch(Frame(i, i / 10, picture) for i in range(8))))
-    for _, _, faces in found:
+    found = list(FaceTracker().track(finder.watch(Frame(i, i / 10, picture) for i in range(8))))
+    for frame in found:
+        faces = frame.faces
         assert len(faces) == 1
-        assert np.abs(np.array(faces[0].box[:2]) + faces[0].box[2] / 2 - corner - 42).max() < 20
+        assert np.abs(np.array(faces[0].bbox[:2]) + faces[0].bbox[2] / 2 - corner - 42).max() < 20
 
 
 def two_people(astronaut: np.ndarray, count: int, rate: float, gone: range) -> Iterator[Frame]:
@@ -161,23 +163,23 @@ def two_people(astronaut: np.ndarray, count: int, rate: float, gone: range) -> I
 
 def test_one_of_two_faces_leaves_and_comes_back_within_a_second(finder, astronaut) -> None:
     gone = range(12, 21)
-    tracked = list(Tracker().track(finder.watch(two_people(astronaut, 32, 10, gone))))
-    assert [[f.face_id for f in faces] for _, _, faces in tracked] == [[1] if i in gone else [1, 2] for i in range(32)]
+    tracked = list(FaceTracker().track(finder.watch(two_people(astronaut, 32, 10, gone))))
+    assert [[f.face_id for f in frame.faces] for frame in tracked] == [[1] if i in gone else [1, 2] for i in range(32)]
 
 
 @pytest.mark.parametrize("rate", [25, 30, 60])
 def test_a_face_is_where_it_is_in_frames_between_two_looks_too(finder, astronaut, rate) -> None:
     """One of the faces moves by a pixel a frame; the other leaves and comes back."""
     gone = range(18, 41)
-    found = list(Tracker().track(finder.watch(two_people(astronaut, 60, rate, gone))))
-    assert [index for index, _, _ in found] == list(range(60))
-    at = np.array([faces[0].keypoints - (index, 0) for index, _, faces in found])
+    found = list(FaceTracker().track(finder.watch(two_people(astronaut, 60, rate, gone))))
+    assert [frame.index for frame in found] == list(range(60))
+    at = np.array([frame.faces[0].landmarks - (frame.index, 0) for frame in found])
     assert np.abs(at - np.median(at, axis=0)).max() < 4, "as near as where it is looked at"
-    assert [index for index, _, faces in found if len(faces) == 1] == list(gone)
+    assert [frame.index for frame in found if len(frame.faces) == 1] == list(gone)
     frames = {frame.index: frame.image for frame in two_people(astronaut, 60, rate, gone)}
-    for index, _, faces in found:
-        for face in faces:
-            np.testing.assert_array_equal(face.crop, align(frames[index], face.keypoints))
+    for frame in found:
+        for face in frame.faces:
+            np.testing.assert_array_equal(face.crop, align(frames[frame.index], face.landmarks))
 
 
 def test_a_small_face_is_found_from_the_very_frame_of_a_cut_on(finder, astronaut) -> None:
@@ -187,7 +189,7 @@ def test_a_small_face_is_found_from_the_very_frame_of_a_cut_on(finder, astronaut
     shown[200:400, 400:600] = portrait(astronaut, 200, face=45)
     for cut in (13, 14):
         clip = (Frame(i, i / 30, empty if i < cut else shown) for i in range(20))
-        assert [i for i, _, faces in finder.watch(clip) if faces] == list(range(cut, 20))
+        assert [frame.index for frame in finder.watch(clip) if frame.faces] == list(range(cut, 20))
 
 
 @pytest.mark.parametrize(("rate", "first"), [(5, 20), (25, 100), (30, 120)])
@@ -195,7 +197,9 @@ def test_watching_can_be_taken_up_every_four_seconds(finder, astronaut, rate, fi
     frames = list(two_people(astronaut, first + 12, rate, range(first - 8, first - 3)))
 
     def rows(frames: list[Frame]) -> list[tuple]:
-        return [(i, [(f.box, f.score, f.crop.tobytes()) for f in faces]) for i, _, faces in finder.watch(frames)]
+        return [
+            (frame.index, [(f.bbox, f.score, f.crop.tobytes()) for f in frame.faces]) for frame in finder.watch(frames)
+        ]
 
     assert rows(frames[first:]) == rows(frames)[first:]
 
@@ -217,9 +221,9 @@ os.write(2, b"after")
 
 
 def test_errors_within_a_quiet_stretch_are_told(capfd) -> None:
-    from ferwatch.chatter import without_chatter
+    from ferwatch.utils.native_logs import suppress_native_logs
 
-    with without_chatter():
+    with suppress_native_logs():
         os.write(
             2, b"INFO: all is well\nW0000 00:00:1.2 3 a.cc:1] nearly\nE0000 00:00:1.2 3 a.cc:1] broken\nERROR: too\n"
         )

@@ -1,11 +1,11 @@
 import pytest
 import torch
 
-from ferwatch.models import Input
+from ferwatch.models.preprocess import prepare
+from ferwatch.models.registry import Input
 from ferwatch.models.small_vit import SmallViT
 from ferwatch.models.vit_b_16 import ViT
-from ferwatch.preprocess import prepare
-from ferwatch.training.grow import from_small_vit, grow
+from ferwatch.training.net2net import from_small_vit, grow
 
 
 @pytest.fixture(scope="module")

@@ -19,9 +19,9 @@ import numpy as np
 import pytest
 from conftest import DEMO, Result, needs_weights
 
-from ferwatch.analysis import Run, analyze
-from ferwatch.records import VideoError
-from ferwatch.video import Sampling
+from ferwatch.errors import VideoError
+from ferwatch.pipeline.analyze import Run, analyze
+from ferwatch.video.sampling import Sampling
 
 pytestmark = needs_weights
 EVEN = [i / 10 for i in range(6)]

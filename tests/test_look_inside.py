@@ -15,14 +15,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from ferwatch.cli import cli
-from ferwatch.inside.occlusion import PATCH, occlude
-from ferwatch.inside.trace import Trace, attention_layers, layer_table, trace
-from ferwatch.inside.transformer import Reading, read_transformer
-from ferwatch.look_inside import look_inside
-from ferwatch.models import MODELS
-from ferwatch.records import Face, WeightsError
-from ferwatch.weights import Checkpoint, load
+from ferwatch.cli.main import cli
+from ferwatch.errors import WeightsError
+from ferwatch.explain.attention import Reading, read_transformer
+from ferwatch.explain.occlusion import PATCH, occlude
+from ferwatch.explain.report import look_inside
+from ferwatch.explain.trace import Trace, attention_layers, layer_table, trace
+from ferwatch.models.checkpoint import Checkpoint, load
+from ferwatch.models.registry import MODELS
+from ferwatch.records import Face
 
 CONFIG = {"cnn": {}, "small-vit": {"depth": 3}, "vit-b-16": {"layers": 2}, "report-cnn": {}, "report-vit": {}}
 """The networks as they are, only fewer blocks where blocks repeat."""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from ferwatch.training.metrics import calibration_error, cross_fit_probabilities, fit_temperature, reliability, score
+from ferwatch.evaluation.metrics import calibration_error, cross_fit_probabilities, fit_temperature, reliability, score
 
 
 def sure_of(answers: list[int], confidence: float = 0.7) -> np.ndarray:

@@ -13,13 +13,13 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
-from ferwatch.classify import Classifier
-from ferwatch.models import MODELS, find
+from ferwatch.errors import WeightsError
+from ferwatch.models.checkpoint import load
+from ferwatch.models.classifier import Classifier
+from ferwatch.models.preprocess import prepare
+from ferwatch.models.registry import MODELS, find
 from ferwatch.models.report import Head, ReportViT
 from ferwatch.models.small_vit import Attention, SmallViT
-from ferwatch.preprocess import prepare
-from ferwatch.records import WeightsError
-from ferwatch.weights import load
 
 SHARED = Path(__file__).parents[2] / "shared"
 
@@ -140,7 +140,7 @@ def test_an_unknown_model_is_answered_with_those_there_are() -> None:
 
 
 def test_listing_the_models_imports_no_torch() -> None:
-    code = "import sys, ferwatch.commands.models; sys.exit('torch' in sys.modules)"
+    code = "import sys, ferwatch.cli.models; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[1], check=False).returncode == 0
 
 

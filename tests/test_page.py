@@ -17,11 +17,11 @@ import av
 import numpy as np
 import pytest
 
-from ferwatch.outputs import page as page_output
-from ferwatch.palette import PALETTE
-from ferwatch.recording import COLUMNS, Recording, read_frames_csv, row_of
+from ferwatch.export import html_page as page_output
 from ferwatch.records import EMOTIONS, Episode, FaceResult, FrameResult
-from ferwatch.timeline import FaceSummary, Summary, Timeline
+from ferwatch.render.palette import PALETTE
+from ferwatch.timeline.model import FaceSummary, Summary, Timeline
+from ferwatch.timeline.table import COLUMNS, FrameTable, read_frames_csv, row_of
 
 sync_api = pytest.importorskip("playwright.sync_api")
 
@@ -65,11 +65,11 @@ def write_frames_csv(path: Path) -> None:
             out.writerows(row_of(FrameResult(i, t, faces)))
 
 
-def timeline_of(recording: Recording, episodes: tuple[Episode, ...] = (), **rest: object) -> Timeline:
-    faces = tuple(FaceSummary(n, 0.0, 1.0, 1.0, 0, 0.5, {"happy": 1.0}) for n in recording.face_ids)
-    sampled = len(np.unique(recording.frame))
+def timeline_of(table: FrameTable, episodes: tuple[Episode, ...] = (), **rest: object) -> Timeline:
+    faces = tuple(FaceSummary(n, 0.0, 1.0, 1.0, 0, 0.5, {"happy": 1.0}) for n in table.face_ids)
+    sampled = len(np.unique(table.frame))
     summary = Summary(sampled, sampled, len(episodes), {}, faces)
-    return Timeline(recording, recording.probabilities.copy(), episodes, summary, **rest)  # type: ignore[arg-type]
+    return Timeline(table, table.probabilities.copy(), episodes, summary, **rest)  # type: ignore[arg-type]
 
 
 def write_run(folder: Path, clip: Path | None, **rest: object) -> Path:
@@ -363,7 +363,7 @@ def test_a_screen_reader_gets_the_episodes_as_a_table(show: Open, run: Path) -> 
 PIXELS = """([lane, name, left, right, top, bottom]) => {
   const canvas = document.querySelectorAll('.lane canvas')[lane];
   const box = [left * canvas.width, top * canvas.height, (right - left) * canvas.width, (bottom - top) * canvas.height];
-  const data = canvas.getContext('2d').getImageData(...box.map(Math.round)).data;
+  const data = canvas.getContext('2d').getImageData(...bbox.map(Math.round)).data;
   const wanted = [1, 3, 5].map(i => parseInt(name.slice(i, i + 2), 16));
   let count = 0;
   for (let i = 0; i < data.length; i += 4)
@@ -438,9 +438,9 @@ def test_ten_thousand_samples_keep_every_peak_and_gap(show: Open, tmp_path: Path
     noisy = np.random.default_rng(0).dirichlet(np.ones(7), (2, n))
     probabilities = np.stack([calm, *noisy], axis=1).reshape(-1, 7).round(4)
     index, face = np.repeat(np.arange(n), 3), np.tile([1, 2, 3], n)
-    recording = Recording(index, index * 0.1, face, np.ones(3 * n), np.ones((3 * n, 4)), probabilities)
-    recording = recording.where((face != 2) | (index < 5_000) | (index >= 6_000))
-    page_output.write(tmp_path / "timeline.html", timeline_of(recording, duration=n / 10))
+    table = FrameTable(index, index * 0.1, face, np.ones(3 * n), np.ones((3 * n, 4)), probabilities)
+    table = table.where((face != 2) | (index < 5_000) | (index >= 6_000))
+    page_output.write(tmp_path / "timeline.html", timeline_of(table, duration=n / 10))
     tab = show(tmp_path / "timeline.html")
     assert pixels(tab, "angry", 0.245, 0.255, 0.04, 0.5) > 20
     assert pixels(tab, "angry", 0.1, 0.24, 0.04, 0.5) == 0
@@ -496,8 +496,8 @@ def test_the_axis_is_the_stretch_that_was_sampled(
 ) -> None:
     index = np.arange(10 * first, 10 * last)
     columns = (np.ones(len(index), int), np.ones(len(index)), np.ones((len(index), 4)))
-    recording = Recording(index, index / 10, *columns, np.full((len(index), 7), 1 / 7))
-    page_output.write(tmp_path / "timeline.html", timeline_of(recording, duration=3600.0))
+    table = FrameTable(index, index / 10, *columns, np.full((len(index), 7), 1 / 7))
+    page_output.write(tmp_path / "timeline.html", timeline_of(table, duration=3600.0))
     tab = show(tmp_path / "timeline.html")
     assert shown_time(tab) == first
     tab.mouse.click(*point(tab, 0.5))
@@ -506,8 +506,8 @@ def test_the_axis_is_the_stretch_that_was_sampled(
 
 def test_a_recording_without_a_face_is_shown(show: Open, tmp_path: Path) -> None:
     empty = np.full((5, 7), np.nan)
-    recording = Recording(np.arange(5), np.arange(5) / 5, np.zeros(5, int), empty[:, 0], empty[:, :4], empty)
-    page_output.write(tmp_path / "timeline.html", timeline_of(recording, duration=1.0))
+    table = FrameTable(np.arange(5), np.arange(5) / 5, np.zeros(5, int), empty[:, 0], empty[:, :4], empty)
+    page_output.write(tmp_path / "timeline.html", timeline_of(table, duration=1.0))
     tab = show(tmp_path / "timeline.html")
     assert "No episode" in tab.get_by_role("table").inner_text()
     tab.keyboard.press("End")

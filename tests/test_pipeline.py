@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ferwatch.pipeline import Found, track
-from ferwatch.records import Face, Frame
+from ferwatch.pipeline.segment import track
+from ferwatch.records import BoundingBox, Face, Frame, FrameFaces
 
 
 def frames(count: int) -> Iterator[Frame]:
@@ -21,15 +21,15 @@ def frames(count: int) -> Iterator[Frame]:
 class Finder:
     """As many faces in a frame as its index modulo 3; a crop has the frame's number in every pixel."""
 
-    def watch(self, frames: Iterable[Frame]) -> Generator[Found, None, None]:
+    def watch(self, frames: Iterable[Frame]) -> Generator[FrameFaces, None, None]:
         for frame in frames:
             crop = np.full((48, 48), frame.index, np.uint8)
-            face = Face((0, 0, 9, 9), np.zeros((6, 2), np.float32), 0.9, crop)
-            yield frame.index, frame.timestamp, [face] * (frame.index % 3)
+            face = Face(BoundingBox(0, 0, 9, 9), np.zeros((6, 2), np.float32), 0.9, crop)
+            yield FrameFaces(frame.index, frame.timestamp, (face,) * (frame.index % 3))
 
 
 class Namer:
-    def track(self, found: Iterable[Found]) -> Iterator[Found]:
+    def track(self, found: Iterable[FrameFaces]) -> Iterator[FrameFaces]:
         yield from found
 
 

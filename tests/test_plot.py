@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ferwatch.outputs.plot import write_png
-from ferwatch.palette import PALETTE
-from ferwatch.recording import Recording
+from ferwatch.export.timeline_plot import write_png
 from ferwatch.records import EMOTIONS
-from ferwatch.timeline import Timeline, build_timeline
+from ferwatch.render.palette import PALETTE
+from ferwatch.timeline.build import build_timeline
+from ferwatch.timeline.model import Timeline
+from ferwatch.timeline.table import FrameTable
 
 
-def recording(stories: dict[int, list[str | None]], rate: float) -> Recording:
+def table(stories: dict[int, list[str | None]], rate: float) -> FrameTable:
     """Faces that show one emotion a sample, or are gone."""
     rows = []
     length = max(len(story) for story in stories.values())
@@ -29,7 +30,7 @@ def recording(stories: dict[int, list[str | None]], rate: float) -> Recording:
                 rows.append([i, i / rate, face_id, 0.9, 0, 0, 9, 9, *shown])
     table = np.array(rows).reshape(-1, 8 + len(EMOTIONS))
     ids = table[:, [0, 2]].astype(np.int64)
-    return Recording(ids[:, 0], table[:, 1], ids[:, 1], table[:, 3], table[:, 4:8], table[:, 8:])
+    return FrameTable(ids[:, 0], table[:, 1], ids[:, 1], table[:, 3], table[:, 4:8], table[:, 8:])
 
 
 def draw(timeline: Timeline, folder: Path) -> NDArray[np.uint8]:
@@ -53,7 +54,7 @@ def columns_of(image: NDArray[np.uint8], emotion: str) -> NDArray[np.intp]:
 
 def test_bands_are_where_the_episodes_are(tmp_path: Path) -> None:
     story: list[str | None] = [*["happy"] * 40, *["sad"] * 20, *[None] * 20, *["fear"] * 20]
-    image = draw(build_timeline(recording({1: story}, rate=10)), tmp_path)
+    image = draw(build_timeline(table({1: story}, rate=10)), tmp_path)
     # The axis goes from 0 to 10 s, 1.35 inches from the left to 0.3 from the right, at 160 pixels an inch.
     left, right = 1.35 * 160, (11 - 0.3) * 160
     for emotion, start, end in (("happy", 0, 3.95), ("sad", 3.95, 6), ("fear", 8, 10)):
@@ -68,7 +69,7 @@ def test_as_high_as_its_faces_need(tmp_path: Path) -> None:
     heights = []
     for count in (1, 2, 20):
         stories: dict[int, list[str | None]] = {i + 1: [EMOTIONS[i % 7]] * 30 for i in range(count)}
-        image = draw(build_timeline(recording(stories, rate=10)), tmp_path)
+        image = draw(build_timeline(table(stories, rate=10)), tmp_path)
         assert image.shape[1] == 1760
         heights.append(image.shape[0])
     assert heights[0] < heights[1] < heights[2] < 3000
@@ -78,19 +79,19 @@ def test_as_high_as_its_faces_need(tmp_path: Path) -> None:
     "source", ["東京 👩‍🔬 עברית.mp4", "$a_1$ \\frac{ %.mp4", "x" * 400 + ".mp4", "a\udcffb.mp4", "\n\x01.mp4"]
 )
 def test_any_file_name_and_any_name(tmp_path: Path, source: str) -> None:
-    faces = recording({1: ["happy"] * 20, 2: ["sad"] * 20}, rate=10)
+    faces = table({1: ["happy"] * 20, 2: ["sad"] * 20}, rate=10)
     draw(build_timeline(faces, source=source, names={1: "</script>", 2: "$" + "名" * 40}), tmp_path)
 
 
 @pytest.mark.parametrize(("samples", "rate"), [(0, 10), (1, 10), (2, 30), (30, 30), (3 * 3600 * 4, 4)])
 def test_from_no_sample_to_three_hours(tmp_path: Path, samples: int, rate: float) -> None:
     story: list[str | None] = [EMOTIONS[i // 40 % 7] for i in range(samples)]
-    draw(build_timeline(recording({1: story}, rate)), tmp_path)
+    draw(build_timeline(table({1: story}, rate)), tmp_path)
 
 
 def test_the_state_of_pyplot_is_left_alone(tmp_path: Path) -> None:
     import matplotlib
 
     before = dict(matplotlib.rcParams)
-    draw(build_timeline(recording({1: ["happy"] * 20}, rate=10)), tmp_path)
+    draw(build_timeline(table({1: ["happy"] * 20}, rate=10)), tmp_path)
     assert dict(matplotlib.rcParams) == before

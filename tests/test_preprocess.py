@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from ferwatch.models import Input
-from ferwatch.preprocess import prepare
+from ferwatch.models.preprocess import prepare
+from ferwatch.models.registry import Input
 
 
 def test_faces_come_out_in_the_networks_size_with_mean_0_and_deviation_1() -> None:

@@ -9,20 +9,21 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ferwatch.outputs.tables import FramesWriter
-from ferwatch.recording import COLUMNS, Recording, read_frames_csv
-from ferwatch.records import EMOTIONS, DataError, FaceResult, FrameResult
-from ferwatch.timeline import LABELS, MINIMUM, build_timeline
+from ferwatch.errors import DataError
+from ferwatch.records import EMOTIONS, FaceResult, FrameResult
+from ferwatch.timeline.build import MINIMUM, build_timeline
+from ferwatch.timeline.model import LABELS
+from ferwatch.timeline.table import COLUMNS, FramesWriter, FrameTable, read_frames_csv
 
 
-def one_face(times: NDArray[np.float64], probabilities: NDArray[np.float64], face_id: int = 1) -> Recording:
+def one_face(times: NDArray[np.float64], probabilities: NDArray[np.float64], face_id: int = 1) -> FrameTable:
     n = len(times)
-    return Recording(
+    return FrameTable(
         frame=np.arange(n),
         timestamp=times,
         face_id=np.full(n, face_id),
         score=np.full(n, 0.9),
-        box=np.tile([10.0, 20.0, 100.0, 100.0], (n, 1)),
+        bbox=np.tile([10.0, 20.0, 100.0, 100.0], (n, 1)),
         probabilities=probabilities,
     )
 
@@ -36,7 +37,7 @@ def showing(emotions: list[str], confidence: float = 0.8) -> NDArray[np.float64]
 
 def noisy_series(
     seed: int, rate: float, confidence: float, seconds: float = 600
-) -> tuple[NDArray[np.float64], NDArray[np.int64], Recording]:
+) -> tuple[NDArray[np.float64], NDArray[np.int64], FrameTable]:
     """True change times, the label from each on, and rows: irregular, a fifth missing, 15% of them of another label."""
     rng = np.random.default_rng(seed)
     changes = np.cumsum(np.append(0, rng.uniform(1.5, 9, int(seconds))))
@@ -55,8 +56,8 @@ def noisy_series(
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize(("rate", "confidence"), [(30, 0.5), (30, 0.9), (20, 0.7)])
 def test_finds_known_changes(seed: int, rate: float, confidence: float) -> None:
-    changes, labels, recording = noisy_series(seed, rate, confidence)
-    timeline = build_timeline(recording)
+    changes, labels, table = noisy_series(seed, rate, confidence)
+    timeline = build_timeline(table)
 
     onsets = {label: np.array([e.start for e in timeline.episodes if e.emotion == label]) for label in LABELS}
     found = [
@@ -65,15 +66,15 @@ def test_finds_known_changes(seed: int, rate: float, confidence: float) -> None:
     ]
     assert np.mean(found) >= 0.95
     assert min(e.duration for e in timeline.episodes) >= MINIMUM
-    raw_changes = np.count_nonzero(np.diff(recording.probabilities.argmax(axis=1)))
+    raw_changes = np.count_nonzero(np.diff(table.probabilities.argmax(axis=1)))
     assert len(timeline.episodes) - 1 <= raw_changes / 10
 
 
 def test_onsets_are_neither_late_nor_early() -> None:
     late = []
     for seed in range(4):
-        changes, _, recording = noisy_series(seed, 15, 0.7)
-        starts = np.array([e.start for e in build_timeline(recording).episodes])
+        changes, _, table = noisy_series(seed, 15, 0.7)
+        starts = np.array([e.start for e in build_timeline(table).episodes])
         offsets = starts[:, None] - changes[1:]
         nearest = offsets[np.abs(offsets).argmin(axis=0), np.arange(len(changes) - 1)]
         late.append(nearest[np.abs(nearest) < 0.3])
@@ -83,9 +84,9 @@ def test_onsets_are_neither_late_nor_early() -> None:
 
 @pytest.mark.parametrize("shift", [0.001, 12.345, 3600.0, 86399.999])
 def test_all_times_shifted_shift_the_episodes(shift: float) -> None:
-    _, _, recording = noisy_series(7, 12, 0.6, seconds=120)
-    moved = one_face(recording.timestamp + shift, recording.probabilities)
-    here, there = build_timeline(recording), build_timeline(moved)
+    _, _, table = noisy_series(7, 12, 0.6, seconds=120)
+    moved = one_face(table.timestamp + shift, table.probabilities)
+    here, there = build_timeline(table), build_timeline(moved)
     assert [e.emotion for e in here.episodes] == [e.emotion for e in there.episodes]
     for a, b in zip(here.episodes, there.episodes, strict=True):
         assert (b.start, b.end, b.peak_time) == pytest.approx((a.start + shift, a.end + shift, a.peak_time + shift))
@@ -93,9 +94,9 @@ def test_all_times_shifted_shift_the_episodes(shift: float) -> None:
 
 
 def test_smoothing_has_no_direction() -> None:
-    _, _, recording = noisy_series(3, 12, 0.7, seconds=60)
-    backwards = one_face(recording.timestamp[-1] - recording.timestamp[::-1], recording.probabilities[::-1])
-    ahead, back = build_timeline(recording), build_timeline(backwards)
+    _, _, table = noisy_series(3, 12, 0.7, seconds=60)
+    backwards = one_face(table.timestamp[-1] - table.timestamp[::-1], table.probabilities[::-1])
+    ahead, back = build_timeline(table), build_timeline(backwards)
     # Apart from the ends, where the last sample lasts on and the first does not begin earlier.
     np.testing.assert_allclose(ahead.smoothed[9:-9], back.smoothed[::-1][9:-9], atol=0.01)
 
@@ -157,25 +158,25 @@ def test_a_face_seen_too_shortly_has_no_episode() -> None:
 
 def test_nothing_that_stands_out_is_uncertain() -> None:
     rows = np.vstack([showing(["sad"] * 60), np.tile([0.1, 0.1, 0.2, 0.2, 0.2, 0.1, 0.1], (60, 1))])
-    recording = one_face(np.arange(120) / 30, rows)
-    sad, uncertain = build_timeline(recording).episodes
+    table = one_face(np.arange(120) / 30, rows)
+    sad, uncertain = build_timeline(table).episodes
     assert (sad.emotion, uncertain.emotion) == ("sad", "uncertain")
     assert uncertain.mean_confidence == pytest.approx(0.2, abs=0.02)
-    assert [e.emotion for e in build_timeline(recording, uncertain_below=0.1).episodes] == ["sad"]
+    assert [e.emotion for e in build_timeline(table, uncertain_below=0.1).episodes] == ["sad"]
 
 
 def test_smoothing_off_gives_the_runs_of_raw_labels() -> None:
-    _, _, recording = noisy_series(1, 10, 0.6, seconds=30)
-    timeline = build_timeline(recording, smoothing=0)
-    labels = [EMOTIONS[i] for i in recording.probabilities.argmax(axis=1)]
+    _, _, table = noisy_series(1, 10, 0.6, seconds=30)
+    timeline = build_timeline(table, smoothing=0)
+    labels = [EMOTIONS[i] for i in table.probabilities.argmax(axis=1)]
     expected = [label for i, label in enumerate(labels) if i == 0 or label != labels[i - 1]]
     assert [e.emotion for e in timeline.episodes] == expected
-    np.testing.assert_array_equal(timeline.smoothed, recording.probabilities)
+    np.testing.assert_array_equal(timeline.smoothed, table.probabilities)
 
 
 def test_more_smoothing_gives_fewer_episodes() -> None:
-    _, _, recording = noisy_series(1, 20, 0.6, seconds=120)
-    counts = [len(build_timeline(recording, smoothing=s).episodes) for s in (0, 0.2, 2, 20)]
+    _, _, table = noisy_series(1, 20, 0.6, seconds=120)
+    counts = [len(build_timeline(table, smoothing=s).episodes) for s in (0, 0.2, 2, 20)]
     assert counts == sorted(counts, reverse=True)
     assert counts[0] > 10 * counts[1]
     assert counts[1] > counts[3]
@@ -183,12 +184,12 @@ def test_more_smoothing_gives_fewer_episodes() -> None:
 
 def test_several_faces_and_their_summary() -> None:
     rows = [showing([a, "fear"]) for a in ["happy"] * 60 + ["sad"] * 40]
-    both = Recording(
+    both = FrameTable(
         frame=np.repeat(np.arange(100), 2),
         timestamp=np.repeat(np.arange(100) / 10, 2),
         face_id=np.tile([1, 4], 100),
         score=np.full(200, 0.9),
-        box=np.zeros((200, 4)),
+        bbox=np.zeros((200, 4)),
         probabilities=np.vstack(rows),
     )
     summary = build_timeline(both.where(~((both.face_id == 4) & (both.timestamp > 4.95)))).summary
@@ -204,28 +205,28 @@ def test_several_faces_and_their_summary() -> None:
 
 
 def test_episodes_end_with_the_video() -> None:
-    recording = one_face(np.arange(20) / 10, showing(["happy"] * 20))
-    assert build_timeline(recording).episodes[-1].end == 2.0
-    assert build_timeline(recording, duration=1.95).episodes[-1].end == 1.95
+    table = one_face(np.arange(20) / 10, showing(["happy"] * 20))
+    assert build_timeline(table).episodes[-1].end == 2.0
+    assert build_timeline(table, duration=1.95).episodes[-1].end == 1.95
 
 
 def test_names_are_unique_and_fit_on_a_line() -> None:
     one, two = (one_face(np.arange(30) / 10, showing(["happy"] * 30), face_id) for face_id in (1, 2))
-    both = Recording(*(np.concatenate([vars(one)[name], vars(two)[name]]) for name in vars(one)))
+    both = FrameTable(*(np.concatenate([vars(one)[name], vars(two)[name]]) for name in vars(one)))
     timeline = build_timeline(both, names={1: "A\tn\nna\x00", 2: "A n na"})
     assert (timeline.name_of(1), timeline.name_of(2)) == ("A n na", "A n na (2)")
     assert build_timeline(both).name_of(2) == "Face 2"
 
 
 def test_frames_csv_read_back_gives_the_same_timeline(tmp_path: Path) -> None:
-    _, _, recording = noisy_series(2, 10, 0.6, seconds=60)
+    _, _, table = noisy_series(2, 10, 0.6, seconds=60)
     with FramesWriter(tmp_path / "frames.csv") as writer:
-        for i, row in enumerate(recording.probabilities):
+        for i, row in enumerate(table.probabilities):
             face = FaceResult(1, 0.9, (10.0, 20.0, 100.0, 100.0), tuple(row.tolist()))
-            writer.write(FrameResult(i, float(recording.timestamp[i]), (face,)))
+            writer.write(FrameResult(i, float(table.timestamp[i]), (face,)))
         writer.finish()
     again = build_timeline(read_frames_csv(tmp_path / "frames.csv"))
-    assert again.episodes == build_timeline(recording).episodes
+    assert again.episodes == build_timeline(table).episodes
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 import pytest
 
-from ferwatch.times import format_time, parse_time
+from ferwatch.utils.timecode import format_time, parse_time
 
 
 @pytest.mark.parametrize(

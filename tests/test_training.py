@@ -23,21 +23,21 @@ import skimage.data
 import torch
 from conftest import ROOT
 
-from ferwatch.models import find
+from ferwatch.errors import DataError, FerwatchError, WeightsError
+from ferwatch.evaluation.fer2013 import VOTE_OF_EMOTION, VOTES, Faces
+from ferwatch.models.checkpoint import Checkpoint, load, save
+from ferwatch.models.pretrained import read_metadata
+from ferwatch.models.registry import find
 from ferwatch.models.vit_b_16 import ViT
-from ferwatch.records import DataError, FerwatchError, WeightsError
-from ferwatch.shipped import read_metadata
 from ferwatch.training import stages
 from ferwatch.training.batches import Batches
-from ferwatch.training.data import VOTE_OF_EMOTION, VOTES, Faces
-from ferwatch.training.finish import multiply_adds
-from ferwatch.training.framing import reframe
-from ferwatch.training.guidance import Teacher
-from ferwatch.training.loop import learning_rate, train
-from ferwatch.training.pretrained import pretrained_vit
+from ferwatch.training.distillation import Teacher
+from ferwatch.training.finalize import multiply_adds
+from ferwatch.training.imagenet import pretrained_vit
 from ferwatch.training.recipe import Recipe, as_toml, read_recipe, shipped_recipe
+from ferwatch.training.reframe import reframe
 from ferwatch.training.stages import train_stages
-from ferwatch.weights import Checkpoint, load, save
+from ferwatch.training.trainer import learning_rate, train
 
 RECIPES = sorted(shipped_recipe("cnn").parent.glob("*.toml"))
 

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from clips import make_clip, number_of, numbered, presentation_times
 
-from ferwatch.records import VideoError
-from ferwatch.video import Sampling, VideoReader
+from ferwatch.errors import VideoError
+from ferwatch.video.reader import VideoReader
+from ferwatch.video.sampling import Sampling
 
 SHARED = Path(__file__).parents[2] / "shared" / "videos"
 THIRTY = [i / 30 for i in range(60)]

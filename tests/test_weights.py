@@ -16,10 +16,10 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from ferwatch import weights
-from ferwatch.models import Input, find
-from ferwatch.records import WeightsError
-from ferwatch.weights import Checkpoint, load, save
+from ferwatch.errors import WeightsError
+from ferwatch.models import checkpoint as weights
+from ferwatch.models.checkpoint import Checkpoint, load, save
+from ferwatch.models.registry import Input, find
 
 
 @pytest.fixture

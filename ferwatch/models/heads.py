@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from ferwatch.models import HEADS
+from ferwatch.models.registry import HEADS
 from ferwatch.records import EMOTIONS
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ferwatch import torchvision_on_cpu  # noqa: F401  (before torchvision)
+from ferwatch.models import torchvision_compat  # noqa: F401  (before torchvision)
 from ferwatch.models.heads import classification_heads
 
 from torchvision.models.vision_transformer import VisionTransformer  # isort: skip

@@ -15,16 +15,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ferwatch.models import Model
-from ferwatch.outputs.whole import whole_file
-from ferwatch.preprocess import normalise, prepare
-from ferwatch.records import EMOTIONS, DataError
+from ferwatch.errors import DataError
+from ferwatch.evaluation.fer2013 import VOTE_OF_EMOTION, Faces
+from ferwatch.models.checkpoint import read_plain
+from ferwatch.models.preprocess import normalise, prepare
+from ferwatch.models.registry import Model
+from ferwatch.records import EMOTIONS
 from ferwatch.training.augment import erase, mix, view
-from ferwatch.training.data import VOTE_OF_EMOTION, Faces
-from ferwatch.training.framing import reframe
-from ferwatch.training.guidance import CachedTargets, Teacher, TeacherTargets, mean_answers, query_teachers
+from ferwatch.training.distillation import CachedTargets, Teacher, TeacherTargets, mean_answers, query_teachers
 from ferwatch.training.recipe import Recipe
-from ferwatch.weights import read_plain
+from ferwatch.training.reframe import reframe
+from ferwatch.utils.files import atomic_write
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ class Batches:
                 return {key: tensor.to(self.device) for key, tensor in kept["tensors"].items()}
         tensors = compute()
         path.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(path) as beside:
+        with atomic_write(path) as beside:
             torch.save({"checksum": checksum.hexdigest(), "tensors": tensors}, beside)
         return tensors
 

@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from ferwatch.records import DataError
+from ferwatch.errors import DataError
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -137,7 +137,7 @@ def read_recipe(path: Path) -> Recipe:
 
 def shipped_recipe(name: str) -> Path:
     """A recipe of the package; that of the name of a model made the model's shipped checkpoint."""
-    return Path(str(files("ferwatch") / "recipes" / f"{name}.toml"))
+    return Path(str(files("ferwatch.training") / "recipes" / f"{name}.toml"))
 
 
 def as_toml(recipe: Recipe) -> str:

@@ -11,19 +11,19 @@ from typing import Any
 import torch
 from torch import nn
 
-from ferwatch.face_model import find_face_model
-from ferwatch.models import find
+from ferwatch.errors import DataError
+from ferwatch.evaluation.fer2013 import Faces
+from ferwatch.faces.model_file import find_face_model
+from ferwatch.models.checkpoint import Checkpoint, load
+from ferwatch.models.pretrained import read_metadata, shipped_weights
+from ferwatch.models.registry import find
 from ferwatch.models.small_vit import SmallViT
 from ferwatch.models.vit_b_16 import ViT
-from ferwatch.records import DataError
-from ferwatch.shipped import read_metadata, shipped_weights
-from ferwatch.training.data import Faces
-from ferwatch.training.grow import from_small_vit, grow
-from ferwatch.training.guidance import Teacher
-from ferwatch.training.loop import train
+from ferwatch.training.curves import Epoch
+from ferwatch.training.distillation import Teacher
+from ferwatch.training.net2net import from_small_vit, grow
 from ferwatch.training.recipe import Recipe, read_recipe
-from ferwatch.training.state import Epoch
-from ferwatch.weights import Checkpoint, load
+from ferwatch.training.trainer import train
 
 
 @dataclass(frozen=True)

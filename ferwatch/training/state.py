@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import math
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from ferwatch.outputs.whole import whole_file
-from ferwatch.records import DataError
+from ferwatch.errors import DataError
+from ferwatch.models.checkpoint import read_plain
+from ferwatch.training.curves import Epoch
 from ferwatch.training.recipe import Recipe
-from ferwatch.weights import read_plain
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """One line of curve.csv."""
-
-    epoch: int
-    learning_rate: float
-    train_loss: float
-    train_accuracy: float
-    public_test_loss: float
-    public_test_accuracy: float
-    seconds: float
-    public_test_crowd: float = math.nan
-    """Share of PublicTest's images on which the crowd head agrees with the majority of FER+'s voters; nan without."""
+from ferwatch.utils.files import atomic_write
 
 
 @dataclass(frozen=True)
@@ -43,7 +27,7 @@ class State:
 
     def save(self, curve: list[Epoch]) -> None:
         """Writes it after an epoch."""
-        with whole_file(self.path) as beside:
+        with atomic_write(self.path) as temp_path:
             torch.save(
                 {
                     "recipe": self.recipe.as_dict(),
@@ -52,7 +36,7 @@ class State:
                     "optimizer": self.optimizer.state_dict(),
                     "curve": [astuple(epoch) for epoch in curve],
                 },
-                beside,
+                temp_path,
             )
 
     def load(self, device: str) -> list[Epoch]:
@@ -70,13 +54,3 @@ class State:
         self.averaged.load_state_dict(state["averaged"])
         self.optimizer.load_state_dict(state["optimizer"])
         return [Epoch(*epoch) for epoch in state["curve"]]
-
-
-def write_curve(path: Path, curve: list[Epoch]) -> None:
-    """One line an epoch."""
-    with whole_file(path) as beside, open(beside, "w", encoding="utf-8", newline="") as f:
-        lines = csv.writer(f, lineterminator="\n")
-        lines.writerow([column.name for column in fields(Epoch)])
-        lines.writerows(
-            [["" if v != v else v if isinstance(v, int) else f"{v:.5g}" for v in astuple(epoch)] for epoch in curve]
-        )

@@ -20,7 +20,13 @@ from typing import NoReturn
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
-LIBRARIES = ("ferwatch.analysis", "ferwatch.again", "ferwatch.training.evaluate", "matplotlib.pyplot", "mediapipe")
+LIBRARIES = (
+    "ferwatch.pipeline.analyze",
+    "ferwatch.pipeline.rebuild",
+    "ferwatch.evaluation.evaluate",
+    "matplotlib.pyplot",
+    "mediapipe",
+)
 
 
 def import_everything() -> None:
@@ -74,7 +80,7 @@ def _run(arguments: Sequence[str], said: Path) -> NoReturn:
         os.dup2(file, 2)
         faulthandler.enable()
         sys.argv = ["ferwatch", *arguments]
-        from ferwatch.cli import main
+        from ferwatch.cli.main import main
 
         main()
     except SystemExit as end:

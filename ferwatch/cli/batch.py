@@ -1,0 +1,98 @@
+"""Many videos on the command line."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ferwatch.cli.run import chosen_sampling, how
+
+if TYPE_CHECKING:
+    from ferwatch.pipeline.manifest import Entry
+
+
+@click.command()
+@click.argument("sources", nargs=-1, required=True, metavar="FOLDER|LIST|GLOB...")
+@click.option("--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="The folder of all runs.")
+@how
+@click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Videos at a time here.  [default: one a core]")
+@click.option("--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True)
+@click.option("--address", help="The Ray cluster, for instance auto or ray://HOST:10001.  [default: start one here]")
+@click.option("--overwrite", is_flag=True, help="Replace runs that were made with other settings.")
+@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+def batch(
+    sources: tuple[str, ...],
+    out: Path,
+    sample_fps: float | None,
+    every: int | None,
+    interval: float | None,
+    all_frames: bool,
+    no_video: bool,
+    smoothing: float | None,
+    jobs: int | None,
+    engine: str,
+    address: str | None,
+    overwrite: bool,
+    quiet: bool,
+    **options: Any,
+) -> None:
+    """Analyses every video of a folder, of a list (a text file with one path a line) or of a pattern.
+
+    Each gets its own run folder in DIR; all-frames.csv holds the rows of all, batch.json how each went. A video that
+    fails does not stop the others; the exit code is then 1. Run again, it does only what is missing.
+
+    \b
+    ferwatch batch recordings --out results
+    ferwatch batch 'recordings/*.mov' --out results --no-video --jobs 4
+    ferwatch batch list.txt --out /shared/results --engine ray --address auto
+    """
+    if engine == "local" and address:
+        raise click.UsageError("--address is for --engine ray")
+    if address and jobs:
+        raise click.UsageError("--jobs is for this machine; the cluster at --address decides for itself")
+    sampling = chosen_sampling(sample_fps, every, interval, all_frames)
+
+    from tqdm import tqdm
+
+    from ferwatch.errors import FerwatchError
+    from ferwatch.pipeline.batch import Settings, find_videos, run_batch
+    from ferwatch.pipeline.executors import local, on_ray
+    from ferwatch.timeline.smoothing import SMOOTHING
+
+    settings = Settings(
+        sampling=sampling,
+        annotate=not no_video,
+        smoothing=SMOOTHING if smoothing is None else smoothing,
+        **options,
+    )
+    videos = find_videos(sources)
+    worked_on = 0
+    with tqdm(total=len(videos), unit=" videos", disable=quiet or not sys.stderr.isatty(), leave=False) as bar:
+
+        def report(entry: Entry, finished: int) -> None:
+            nonlocal worked_on
+            worked_on += 1
+            bar.update(finished - bar.n)
+            if entry.cause:
+                bar.write(f"ferwatch: failed: {entry.cause}", file=sys.stderr)
+            for warning in () if quiet else entry.warnings:
+                bar.write(f"ferwatch: warning: {entry.video}: {warning}", file=sys.stderr)
+
+        entries = run_batch(
+            videos,
+            out,
+            settings,
+            on_ray(address, jobs) if engine == "ray" else local(jobs),
+            overwrite=overwrite,
+            report=report,
+        )
+    failed = sum(entry.state == "failed" for entry in entries)
+    done = len(entries) - failed
+    if not quiet:
+        click.echo(f"{done} of {len(entries)} videos done, {len(entries) - worked_on} of them before")
+        click.echo(f"in {out}: a folder for each, all-frames.csv, batch.json")
+    if failed:
+        raise FerwatchError(f"{failed} of {len(entries)} videos failed; {out / 'batch.json'} says why")

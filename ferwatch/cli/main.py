@@ -1,0 +1,100 @@
+"""The command line. Commands are thin, and import what is heavy only when they run."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from importlib import import_module
+from io import TextIOWrapper
+from tempfile import gettempdir
+from types import FrameType
+
+import click
+
+from ferwatch.errors import FerwatchError
+from ferwatch.utils.version import __version__
+
+COMMANDS = {
+    "run": "the main job; 'ferwatch VIDEO' is short for it",
+    "batch": "the main job for many videos, on all cores or a Ray cluster",
+    "compare": "compare two moments of a video, or two pictures",
+    "timeline": "smooth, segment and export a run again, without its video",
+    "look-inside": "the forward pass as pictures",
+    "evaluate": "measure a classifier on FER2013",
+    "train": "train a classifier on FER2013",
+    "models": "the classifiers, and how right they are",
+}
+
+
+class Commands(click.Group):
+    """Loads a command's module when it is called; a first argument that is no command is a video."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        module = import_module(f"ferwatch.cli.{name.replace('-', '_')}")
+        command = getattr(module, name.replace("-", "_"))
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))  # without loading their modules
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args and args[0] not in COMMANDS and args[0] not in ("--help", "--version"):
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=Commands, invoke_without_command=False, context_settings={"max_content_width": 100})
+@click.version_option(__version__, prog_name="ferwatch")
+def cli() -> None:
+    """Turns a video into an emotion timeline.
+
+    \b
+    ferwatch interview.mp4                        the main job: table, episodes, timeline, annotated video
+    ferwatch interview.mp4 --export html          and a page to look at
+    ferwatch compare interview.mp4 --at 0:12 --at 0:34
+    ferwatch COMMAND --help                       more, with examples
+    """
+
+
+def main() -> None:
+    """The console script. 0: done; 1: a line on stderr says what it could not do; 2: wrong usage; 130: interrupted."""
+    stopped_by: list[int] = []
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        stopped_by.append(number)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, stop)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a job in the background ignores it
+        signal.signal(signal.SIGINT, stop)
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr does: names of files may be no text at all
+    try:
+        # Torch makes a folder of this name when it loads, in the place for temporary files: so none is left behind.
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", gettempdir())
+        try:
+            sys.exit(cli.main(standalone_mode=False) or 0)
+        except Exception:
+            if stopped_by:  # an extension module in which it struck may have made an error of its own of it
+                raise KeyboardInterrupt from None
+            raise
+    except FerwatchError as cause:
+        click.echo(f"ferwatch: {' '.join(str(cause).split())}", err=True)
+        sys.exit(1)
+    except OSError as cause:  # of no file that a command knows: no room for temporary files, say
+        click.echo(f"ferwatch: the system refuses: {cause}", err=True)
+        sys.exit(1)
+    except click.ClickException as cause:
+        cause.show()
+        sys.exit(cause.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("ferwatch: interrupted", err=True)
+        sys.exit(130)

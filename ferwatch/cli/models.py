@@ -1,0 +1,42 @@
+"""`ferwatch models`. Imports no torch, so that it answers at once."""
+
+from __future__ import annotations
+
+import click
+
+from ferwatch.errors import WeightsError
+from ferwatch.models.pretrained import read_metadata, shipped_weights
+from ferwatch.models.registry import MODELS
+
+
+@click.command()
+def models() -> None:
+    """Lists the classifiers: size, how right the shipped weights are on FER2013's PublicTest, and what they look at.
+
+    \b
+    ferwatch models
+    """
+    row = "{:<11} {:>11} {:>9} {:>9} {:>12}  {:<8} {}"
+    click.echo(row.format("", "parameters", "accuracy", "macro-F1", "calibration", "input", ""))
+    for name, model in MODELS.items():
+        side = f"{model.input.side}x{model.input.side}"
+        try:
+            about = read_metadata(shipped_weights(name))["about"]
+        except WeightsError:
+            click.echo(row.format(name, "", "", "", "", side, f"no weights yet: 'ferwatch train --model {name}'"))
+            continue
+        figures = about["public_test"]
+        click.echo(
+            row.format(
+                name,
+                f"{about['parameters']:,}",
+                f"{figures['accuracy']:.2%}",
+                f"{figures['macro_f1']:.3f}",
+                f"{figures['ece']:.3f}",
+                side,
+                model.about,
+            )
+        )
+    click.echo(
+        "\nOn FER2013's PublicTest, one view of each face. Calibration: mean distance of confidence from accuracy."
+    )

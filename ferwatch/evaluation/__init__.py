@@ -1,0 +1,1 @@
+"""Measuring a classifier on FER2013."""

@@ -1,0 +1,165 @@
+"""FER2013 and FER+ read into arrays."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ferwatch.errors import DataError
+from ferwatch.records import EMOTIONS, FACE_SIZE
+
+SPLITS = {"train": "Training", "public_test": "PublicTest", "private_test": "PrivateTest"}
+"""Our names of the splits -> those of fer2013.csv's Usage column."""
+
+VOTES = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "unknown")
+"""What a FER+ voter could choose, in the order of fer2013new.csv; its last column, NF (no face), is left out."""
+
+VOTE_OF_EMOTION = (4, 5, 6, 1, 3, 2, 0)
+"""Where each of EMOTIONS stands in VOTES."""
+
+
+@dataclass(frozen=True)
+class Faces:
+    """One split of the data."""
+
+    images: NDArray[np.uint8]  # (N, 48, 48)
+    labels: NDArray[np.int64]  # (N,) index into EMOTIONS
+    votes: NDArray[np.float32] | None = None  # (N, 9) counts in the order of VOTES; a row of zeros: nobody voted
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def where(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> Faces:
+        """The faces that a mask or an index selects."""
+        return Faces(self.images[rows], self.labels[rows], None if self.votes is None else self.votes[rows])
+
+
+def load(data: Path, split: str, ferplus: Path | None = None, *, may_be_empty: bool = False) -> Faces:
+    """Reads one split of FER2013, from fer2013.csv or from folders SPLIT/EMOTION/*.png.
+
+    Raises DataError that names the line or the file where the data is not in that form, and where the split is empty
+    unless it may be.
+    """
+    if data.is_dir():
+        if ferplus is not None:
+            raise DataError(f"{ferplus} goes by the rows of fer2013.csv; give that file instead of the folder {data}")
+        faces = _load_folders(data, split)
+    else:
+        faces = _load_csv(data, split)
+    if len(faces) == 0 and not may_be_empty:
+        raise DataError(f"{data} holds no image of the split {split} ({SPLITS[split]})")
+    if ferplus is None:
+        return faces
+    return Faces(faces.images, faces.labels, load_votes(ferplus, split, len(faces)))
+
+
+def _load_csv(path: Path, split: str) -> Faces:
+    images, labels = [], []
+    csv.field_size_limit(1_000_000)
+    try:
+        with open(path, encoding="utf-8", newline="") as f:
+            lines = csv.DictReader(f, skipinitialspace=True)
+            missing = {"emotion", "pixels", "Usage"} - set(lines.fieldnames or [])
+            if missing:
+                raise DataError(f"{path} is no fer2013.csv: it lacks the column {', '.join(sorted(missing))}")
+            for line in lines:
+                if line["Usage"] != SPLITS[split]:
+                    if line["Usage"] not in SPLITS.values():
+                        raise DataError(f"{path}, line {lines.line_num}: the Usage {line['Usage']!r} is unknown")
+                    continue
+                labels.append(_label(line["emotion"], f"{path}, line {lines.line_num}"))
+                images.append(_pixels(line["pixels"], f"{path}, line {lines.line_num}"))
+    except (OSError, UnicodeDecodeError, csv.Error) as cause:
+        raise DataError(f"{path} cannot be read: {cause}") from None
+    return Faces(np.array(images, np.uint8).reshape(-1, FACE_SIZE, FACE_SIZE), np.array(labels, np.int64))
+
+
+def _label(text: str | None, place: str) -> int:
+    if text is None or not text.isascii() or not text.isdecimal() or int(text) >= len(EMOTIONS):
+        raise DataError(f"{place}: the emotion is {text!r}, not 0 to {len(EMOTIONS) - 1}")
+    return int(text)
+
+
+def _pixels(text: str | None, place: str) -> NDArray[np.int64]:
+    try:
+        pixels = np.array((text or "").split(), dtype=np.int64)
+    except (ValueError, OverflowError) as cause:
+        raise DataError(f"{place}: the pixels are no numbers ({cause})") from None
+    if pixels.size != FACE_SIZE**2:
+        raise DataError(f"{place}: {pixels.size} pixels instead of {FACE_SIZE**2}")
+    if pixels.min() < 0 or pixels.max() > 255:
+        raise DataError(f"{place}: a pixel is outside 0 to 255")
+    return pixels
+
+
+def _load_folders(root: Path, split: str) -> Faces:
+    images, labels = [], []
+    for label, emotion in enumerate(EMOTIONS):
+        for path in sorted((root / split / emotion).glob("*")):
+            image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+            if image is None:
+                raise DataError(f"{path} cannot be read as an image")
+            if image.shape != (FACE_SIZE, FACE_SIZE):
+                raise DataError(f"{path} is {image.shape[1]}x{image.shape[0]}, not {FACE_SIZE}x{FACE_SIZE}")
+            images.append(image)
+            labels.append(label)
+    return Faces(np.array(images, np.uint8).reshape(-1, FACE_SIZE, FACE_SIZE), np.array(labels, np.int64))
+
+
+def load_votes(path: Path, split: str, rows: int) -> NDArray[np.float32]:
+    """(rows, 9) counts of FER+ votes; fer2013new.csv has one line for each line of fer2013.csv.
+
+    Raises DataError where the file is not of that form or has another number of lines.
+    """
+    votes = []
+    try:
+        with open(path, encoding="utf-8", newline="") as f:
+            lines = csv.DictReader(f)
+            missing = {"Usage", *VOTES} - set(lines.fieldnames or [])
+            if missing:
+                raise DataError(f"{path} is no fer2013new.csv: it lacks the column {', '.join(sorted(missing))}")
+            for line in lines:
+                if line["Usage"] != SPLITS[split]:
+                    continue
+                try:
+                    votes.append([float(line[name]) for name in VOTES])
+                    if not all(0 <= count < math.inf for count in votes[-1]):
+                        raise ValueError("a count of votes cannot be that")
+                except (TypeError, ValueError) as cause:
+                    raise DataError(f"{path}, line {lines.line_num}: {cause}") from None
+    except (OSError, UnicodeDecodeError, csv.Error) as cause:
+        raise DataError(f"{path} cannot be read: {cause}") from None
+    if len(votes) != rows:
+        raise DataError(f"{path} has {len(votes)} lines of {SPLITS[split]}; the data has {rows}")
+    return np.array(votes, np.float32)
+
+
+def clean(faces: Faces) -> Faces:
+    """A training set without blank images, without second copies, and without copies that contradict each other."""
+    copies: dict[bytes, list[int]] = defaultdict(list)
+    for row, image in enumerate(faces.images):
+        if image.std() > 1:
+            copies[image.tobytes()].append(row)
+    agreed = [rows[0] for rows in copies.values() if len(set(faces.labels[rows])) == 1]
+    return faces.where(np.array(sorted(agreed), np.int64))
+
+
+def not_among(faces: Faces, others: Faces) -> NDArray[np.bool_]:
+    """(N,) True for the faces of which `others` holds no exact copy."""
+    known = {image.tobytes() for image in others.images}
+    return np.array([image.tobytes() not in known for image in faces.images], bool)
+
+
+def crowd_majority(votes: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """The emotion (N,) with the most votes, and (N,) whether it has more than every other choice."""
+    seven = votes[:, VOTE_OF_EMOTION]
+    majority = seven.argmax(axis=1)
+    most = seven.max(axis=1)
+    return majority, (most > 0) & ((votes >= most[:, None]).sum(axis=1) == 1)

@@ -1,0 +1,158 @@
+"""The pictures of convolutions: what they look for, and what they find in the face."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ferwatch.explain.trace import Step, Trace
+from ferwatch.render.figures import (
+    SIGNED,
+    VALUES,
+    Array,
+    Picture,
+    colour_bar,
+    columns_for,
+    label,
+    limit,
+    mosaic,
+    place,
+    probability_bars,
+    render,
+    show,
+    show_gray,
+    slide,
+)
+
+OVERVIEW_CHANNELS = 5
+MOST_KERNELS = 64 * 32
+"""Of a layer; more are too small to see on a slide."""
+
+
+def layer_maps(recorded: Trace) -> dict[str, Step]:
+    """The steps that have feature maps to show, by their names: every ReLU and max-pool, and each convolution whose
+    output is not normalised first."""
+    maps: dict[str, Step] = {}
+    name = ""
+    for step, following in zip(recorded.steps, [*recorded.steps[1:], None], strict=True):
+        if step.output.ndim != 4:
+            continue
+        if step.operation == "convolution":
+            name = step.layer
+            if following is None or following.operation != "batch norm":
+                maps[name] = step
+        elif step.operation == "sum of two":
+            name = f"{step.layer}, block's sum"
+        elif step.operation in ("ReLU", "max-pool"):
+            name = f"{name} → {step.operation}"
+            maps[name] = step
+    return maps
+
+
+def overview_picture(crop: NDArray[np.uint8], recorded: Trace, probabilities: Array) -> Picture:
+    """The whole forward pass: for each layer the channels that the face excites most."""
+    # of a block the last step alone
+    last = {(step.layer, step.operation, step.output.shape): step for step in layer_maps(recorded).values()}
+    steps = [step for step in last.values() if step.operation != "convolution"]
+    figure = slide(
+        "The forward pass: from pixels to parts to an answer",
+        f"One column per layer, the {OVERVIEW_CHANNELS} channels that this face excites most; each column has its own "
+        "scale, from 0 (dark) to its strongest value (yellow). Sizes shrink and channels multiply on the way.",
+    )
+    show_gray(place(figure, 0, 0.33, 0.11, 0.36), crop, "the face")
+    left, right = 0.135, 0.835
+    width = (right - left) / len(steps)
+    for column, step in enumerate(steps):
+        maps = step.output[0].numpy()
+        strongest = np.argsort(-maps.mean(axis=(1, 2)))[:OVERVIEW_CHANNELS]
+        high = limit(maps[strongest])
+        for row, channel in enumerate(strongest):
+            at = (left + column * width, 0.81 - row * 0.2, width * 0.93, 0.18)
+            axes = place(figure, *at)
+            show(axes, maps[channel], VALUES, 0, high)
+            if row == 0:
+                size = f"{maps.shape[0]}x{maps.shape[1]}x{maps.shape[2]}"
+                label(axes, f"{step.layer or step.operation}\n{size}", 11)
+    probability_bars(place(figure, 0.9, 0.2, 0.1, 0.62), probabilities, "the answer")
+    return Picture(
+        "forward-pass",
+        "The forward pass: from pixels to parts to an answer",
+        "Early layers keep the face's outline and answer to edges and shades; later ones are coarse and answer to "
+        "parts and their arrangement. The last map's places are flattened or averaged, and one matrix makes the "
+        "answer of them.",
+        render(figure),
+    )
+
+
+def kernel_pictures(recorded: Trace) -> list[Picture]:
+    """The learnt kernels of each convolution that a slide can show."""
+    pictures = []
+    for step in recorded.steps:
+        if step.weight is None or step.weight.shape[-1] == 1:
+            continue
+        out, into, height, width = step.weight.shape
+        if out * into > MOST_KERNELS or height > 7:
+            continue
+        kernels = step.weight.numpy().reshape(out * into, height, width)
+        if into == 1:
+            caption = f"Each of the {out} kernels slides over the face; what it finds becomes one feature map."
+            sheet = mosaic(kernels, columns_for(out, 2.1))
+        else:  # wider than high
+            caption = f"One column for each of the {out} outputs, one row for each of the {into} channels it adds up."
+            sheet = mosaic(kernels.reshape(out, into, height, width).swapaxes(0, 1).reshape(-1, height, width), out)
+        figure = slide(
+            f"The learnt kernels of {step.layer}: {out} x {into} x {height}x{width}",
+            f"{caption} Red weights add where the picture is bright, blue ones subtract; one scale for all.",
+        )
+        high = limit(kernels)
+        shown = show(place(figure, 0, 0, 0.92, 1), sheet, SIGNED, -high, high)
+        colour_bar(figure, shown, "weight", (0.935, 0.15, 0.012, 0.7))
+        pictures.append(
+            Picture(
+                f"kernels-{step.layer}",
+                f"The learnt kernels of {step.layer}",
+                "What training made of random numbers. A kernel with red on one side and blue on the other answers to "
+                "an edge across it; one with a red centre in blue to a spot; one of a single colour to brightness.",
+                render(figure),
+            )
+        )
+    return pictures
+
+
+def feature_pictures(crop: NDArray[np.uint8], recorded: Trace) -> list[Picture]:
+    """One slide for each layer's feature maps, in the order of the pass."""
+    return [_feature_picture(crop, name, step) for name, step in layer_maps(recorded).items()]
+
+
+def _feature_picture(crop: NDArray[np.uint8], name: str, step: Step) -> Picture:
+    maps = step.output[0].numpy()
+    channels, height, width = maps.shape
+    signed = bool(maps.min() < 0)
+    figure = slide(
+        f"{name}: {channels} x {height}x{width}",
+        f"{channels} feature maps of {height}x{width}, all on one scale. "
+        + (
+            "Red: the kernel's pattern is here; blue: its opposite."
+            if signed
+            else "Yellow: the pattern is here; dark: it is not."
+        ),
+    )
+    show_gray(place(figure, 0, 0.34, 0.14, 0.34), crop, "the face")
+    high = limit(maps)
+    cmap, low = (SIGNED, -high) if signed else (VALUES, 0.0)
+    sheet = mosaic(maps, columns_for(channels, 1.75), gap=max(1, height // 14))
+    shown = show(place(figure, 0.165, 0, 0.755, 1), sheet, cmap, low, high)
+    colour_bar(figure, shown, "output", (0.935, 0.15, 0.012, 0.7))
+    file = re.sub(r"[^a-z0-9.]+", "-", name.lower())
+    return Picture(f"features-{file}", f"Feature maps: {name}", _EXPLAIN[step.operation], render(figure))
+
+
+_EXPLAIN = {
+    "convolution": "The sums of a convolution before anything is cut off: positive where the picture resembles the "
+    "kernel, negative where it resembles its opposite.",
+    "ReLU": "After ReLU, max(0, x): only where the pattern is present does the map say something. (In a residual "
+    "block: after the block's input has been added.)",
+    "max-pool": "Of each 2x2 square the largest value: half the side, and a pattern may move by a pixel unnoticed.",
+}

@@ -1,0 +1,59 @@
+"""The rows of many runs as one table, with the run's name in front of each."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+
+from ferwatch.timeline.table import COLUMNS
+from ferwatch.utils.files import atomic_write
+
+
+def write_all_frames(folder: Path, runs: Mapping[str, Path]) -> list[Path]:
+    """Writes all-frames.csv, and where pyarrow is installed all-frames.parquet, and returns their paths.
+
+    runs: name -> its frames.csv. One run after the other, each copied line by line, so that nothing has to fit in
+    memory. Raises OutputError where the disk refuses.
+    """
+    table = folder / "all-frames.csv"
+    with atomic_write(table) as temp_path, open(temp_path, "w", encoding="utf-8", newline="") as out:
+        out.write(",".join(("video", *COLUMNS)) + "\n")
+        for name, rows in runs.items():
+            field = _as_field(name)
+            with open(rows, encoding="utf-8", newline="") as f:
+                next(f)
+                out.writelines(f"{field},{line}" for line in f)
+    columns = folder / "all-frames.parquet"
+    if find_spec("pyarrow") is None:
+        columns.unlink(missing_ok=True)  # of an earlier batch: it would not hold the same rows
+        return [table]
+    _write_parquet(columns, runs)
+    return [table, columns]
+
+
+def _as_field(name: str) -> str:
+    """A name as a CSV field, quoted where it must be."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow([name])
+    return text.getvalue()
+
+
+def _write_parquet(path: Path, runs: Mapping[str, Path]) -> None:
+    import pyarrow as pa
+    import pyarrow.csv as arrow_csv
+    import pyarrow.parquet as parquet
+
+    types = {
+        **dict.fromkeys(COLUMNS, pa.float64()),
+        **{"frame": pa.int64(), "face_id": pa.int64(), "success": pa.bool_(), "emotion": pa.string()},
+    }
+    schema = pa.schema([("video", pa.string()), *((name, types[name]) for name in COLUMNS)])
+    options = arrow_csv.ConvertOptions(column_types=types, strings_can_be_null=True)
+    with atomic_write(path) as temp_path, parquet.ParquetWriter(temp_path, schema) as out:
+        for name, rows in runs.items():
+            table = arrow_csv.read_csv(rows, convert_options=options)
+            names = pa.array([name] * len(table), pa.string())
+            out.write_table(table.add_column(0, "video", names).cast(schema))

@@ -1,0 +1,177 @@
+"""The page: one self-contained HTML file beside the video, with its curves, episodes and values. It asks no network.
+
+The template, the style and the scripts lie in html_assets/ and are put into the file as they are. The page's own policy
+(CSP) allows these by their checksums and nothing else, so that no name or file can bring in code of its own.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from urllib.parse import quote
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ferwatch.records import EMOTIONS, Episode
+from ferwatch.render.palette import PALETTE
+from ferwatch.timeline.model import FaceSummary, Timeline
+from ferwatch.utils.version import __version__
+
+_ASSETS = files("ferwatch.export") / "html_assets"
+
+
+def write(path: Path, timeline: Timeline) -> None:
+    """Writes the page. `timeline.video` is played from beside it; without one the page has a time cursor only."""
+    # A run folder is named after its video.
+    title = timeline.source or path.resolve().parent.name.removesuffix("-ferwatch")
+    path.write_bytes(_page(timeline, title).encode("utf-8", "replace"))  # a name may hold bytes that are no UTF-8
+
+
+def _page(timeline: Timeline, title: str) -> str:
+    style = _asset("page.css") + "".join(
+        f'[data-emotion="{name}"] {{ --c: {color}; }}\n' for name, color in PALETTE.items()
+    )
+    script = _asset("plot.js") + _asset("page.js")
+    start, end = _span(timeline)
+    return Template(_asset("page.html")).substitute(
+        version=__version__,
+        title=html.escape(title),
+        facts=_facts(timeline),
+        layout="with-video" if timeline.video else "without-video",
+        player=_player(timeline.video),
+        end=_clock(end),
+        begin_seconds=f"{start:.3f}",
+        end_seconds=f"{end:.3f}",
+        smoothing=", smoothed (close up also raw, in faint lines)" if _is_smoothed(timeline) else "",
+        count=len(timeline.episodes),
+        rows="\n".join(_row(timeline, episode) for episode in timeline.episodes) or _NO_EPISODE,
+        data=_for_script(_data(timeline)),
+        style=style,
+        style_hash=_checksum(style),
+        script=script,
+        script_hash=_checksum(script),
+    )
+
+
+_NO_EPISODE = '<tr><td colspan="8" class="none">No episode: no face was long enough in the picture.</td></tr>'
+
+
+def _data(timeline: Timeline) -> dict[str, object]:
+    """What page.js reads. Numbers are base64 of little-endian integers: milliseconds, and probabilities in 1/10000."""
+    table = timeline.table
+    samples, first_rows = np.unique(table.frame, return_index=True)
+    start, end = _span(timeline)
+    return {
+        "emotions": EMOTIONS,
+        "colors": PALETTE,
+        "start": start,
+        "end": end,
+        "frames": _base64(samples, "<u4"),
+        "times": _base64(table.timestamp[first_rows] * 1000, "<i4"),
+        "faces": [_face(timeline, samples, summary) for summary in timeline.summary.faces],
+    }
+
+
+def _face(timeline: Timeline, samples: NDArray[np.int64], summary: FaceSummary) -> dict[str, object]:
+    rows = timeline.table.face_id == summary.face_id
+    face: dict[str, object] = {
+        "id": summary.face_id,
+        "name": timeline.name_of(summary.face_id),
+        "note": _note(summary),
+        "samples": _base64(np.searchsorted(samples, timeline.table.frame[rows]), "<u4"),
+        "values": _base64(timeline.table.probabilities[rows] * 10_000, "<u2"),
+        "episodes": [
+            {"emotion": e.emotion, "start": round(e.start, 3), "end": round(e.end, 3)}
+            for e in timeline.episodes_of(summary.face_id)
+        ],
+    }
+    if _is_smoothed(timeline):
+        face["smoothed"] = _base64(np.nan_to_num(timeline.smoothed[rows]) * 10_000, "<u2")
+    return face
+
+
+def _note(summary: FaceSummary) -> str:
+    seen = f"seen {summary.on_screen:.1f} s" if summary.on_screen < 60 else f"seen {_clock(summary.on_screen)}"
+    emotion, share = max(summary.shares.items(), key=lambda item: item[1], default=("", 0.0))
+    return f"{seen} · {share:.0%} {emotion}" if share else seen
+
+
+def _row(timeline: Timeline, e: Episode) -> str:
+    name = html.escape(timeline.name_of(e.face_id))
+    return (
+        f'<tr data-face="{e.face_id}" data-start="{e.start:.3f}" data-end="{e.end:.3f}">'
+        f'<td title="{name}"><bdi>{name}</bdi></td>'
+        f'<td><i class="chip" data-emotion="{e.emotion}"></i>{e.emotion}</td>'
+        f'<td class="n"><button>{_clock(e.start, 3)}</button></td><td class="n">{_clock(e.end, 3)}</td>'
+        f'<td class="n wide">{e.duration:.2f} s</td>'
+        f'<td class="n widest">{_clock(e.peak_time, 3)}</td><td class="n wide">{e.peak_confidence:.0%}</td>'
+        f'<td class="n">{e.mean_confidence:.0%}</td></tr>'
+    )
+
+
+def _player(video: str) -> str:
+    if not video:
+        return ""
+    place, name = html.escape(quote(video.encode("utf-8", "surrogateescape"))), html.escape(video)
+    return (
+        f'<section id="player" aria-label="Video"><video src="{place}" preload="auto" playsinline></video>'
+        f'<p id="no-video" hidden>The video does not play: {name} has to lie beside this page.</p></section>'
+    )
+
+
+def _facts(timeline: Timeline) -> str:
+    start, end = _span(timeline)
+    faces, samples = len(timeline.summary.faces), timeline.summary.sampled_frames
+    without = samples - timeline.summary.frames_with_faces
+    facts = [
+        f"{_clock(start, 1)} to {_clock(end, 1)}" if start else _clock(end, 1),
+        f"{faces} face{'' if faces == 1 else 's'}",
+        f"{samples:,} sampled frame{'' if samples == 1 else 's'}",
+        f"{without:,} without a face" if without else "",
+    ]
+    return " · ".join(filter(None, facts))
+
+
+def _is_smoothed(timeline: Timeline) -> bool:
+    return not np.array_equal(timeline.smoothed, timeline.table.probabilities, equal_nan=True)
+
+
+def _span(timeline: Timeline) -> tuple[float, float]:
+    """Seconds, where the time axis starts and ends: the whole video, or what --start and --end took."""
+    times = timeline.table.sample_times()
+    first, last = float(times.min(initial=np.inf)), float(times.max(initial=0))
+    near = 2 + 2 * (last - first) / max(len(times) - 1, 1)
+    start = first if near < first < np.inf else 0.0
+    end = timeline.duration if 0 < timeline.duration - last < near else last
+    return start, max(end, start + 0.1)  # one frame alone can be shown too
+
+
+def _clock(seconds: float, decimals: int = 0) -> str:
+    whole = round(seconds * 10**decimals)
+    rest = f".{whole % 10**decimals:0{decimals}d}" if decimals else ""
+    minutes, second = divmod(whole // 10**decimals, 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02d}:{second:02d}{rest}" if hours else f"{minute}:{second:02d}{rest}"
+
+
+def _base64(numbers: NDArray[np.float64] | NDArray[np.int64], kind: str) -> str:
+    return base64.b64encode(np.round(numbers).astype(kind).tobytes()).decode()
+
+
+def _for_script(data: object) -> str:
+    """JSON in plain ASCII that cannot end the element it stands in, whatever the names in it."""
+    return json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def _checksum(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+def _asset(name: str) -> str:
+    return (_ASSETS / name).read_text(encoding="utf-8")

@@ -1,1 +1,0 @@
-"""What happens inside a network on the way from a face to an answer."""

@@ -1,0 +1,55 @@
+"""Where the shipped weights lie and what they say about themselves. Imports no torch."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ferwatch.errors import WeightsError
+from ferwatch.models.registry import find
+
+FORMAT = 1
+
+
+def weights_folder() -> Path:
+    """Where the shipped weights lie: inside an installed package, or at the top of a checkout."""
+    installed = Path(__file__).parents[1] / "weights_data"
+    return installed if installed.is_dir() else Path(__file__).parents[2] / "weights"
+
+
+def shipped_weights(model: str) -> Path:
+    """The shipped checkpoint of a model, its first part where it has several.
+
+    Raises WeightsError where none is shipped: no network is ever filled with random numbers.
+    """
+    find(model)
+    for name in (f"{model}.safetensors", f"{model}.part1.safetensors"):
+        if (weights_folder() / name).is_file():
+            return weights_folder() / name
+    raise WeightsError(
+        f"no weights of {model} are shipped: train them with 'ferwatch train', or name a file with --weights"
+    )
+
+
+def read_metadata(path: Path) -> dict[str, Any]:
+    """What a checkpoint says about itself, without reading its tensors.
+
+    A safetensors file begins with the length of its header (8 bytes, little-endian) and the header in JSON. Raises
+    WeightsError where the file is missing, damaged, or not one that ferwatch wrote.
+    """
+    try:
+        with open(path, "rb") as f:
+            length = int.from_bytes(f.read(8), "little")
+            header = json.loads(f.read(length) if length < path.stat().st_size else b"")
+    except OSError as cause:
+        raise WeightsError(f"{path} cannot be read: {cause.strerror}") from None
+    except ValueError:
+        raise WeightsError(f"{path} is damaged or no safetensors file; fetch it again") from None
+    try:
+        metadata: dict[str, Any] = json.loads(header["__metadata__"]["ferwatch"])
+    except (KeyError, TypeError, ValueError):
+        raise WeightsError(f"{path} is a safetensors file, but not one that ferwatch wrote") from None
+    if metadata.get("format") != FORMAT:
+        raise WeightsError(f"{path} is of another format ({metadata.get('format')}, not {FORMAT}); update ferwatch")
+    return metadata

@@ -1,0 +1,252 @@
+"""Many videos: a run folder for each, one table of them all, and a file that says how each went."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from functools import lru_cache
+from glob import glob
+from pathlib import Path
+from typing import Any
+
+from ferwatch.errors import DataError, FerwatchError, OutputError
+from ferwatch.export.combined import write_all_frames
+from ferwatch.models.checkpoint import Checkpoint, load, shipped_weights
+from ferwatch.models.classifier import Classifier, choose_device
+from ferwatch.pipeline.analyze import analyze, settings_of_outputs, settings_of_rows
+from ferwatch.pipeline.manifest import Entry, _read, _save
+from ferwatch.pipeline.options import TEN_A_SECOND
+from ferwatch.pipeline.resume import read_bookmark
+from ferwatch.pipeline.run_folder import RunFolder
+from ferwatch.timeline.smoothing import SMOOTHING
+from ferwatch.utils.files import make_folder
+from ferwatch.video.sampling import Sampling
+
+VIDEO_SUFFIXES = (
+    *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts"),
+    *(".wmv", ".flv", ".ogv", ".3gp", ".mxf", ".dv", ".gif"),
+)
+"""What counts as a video in a folder; a list or a pattern may name others."""
+SECONDS_BETWEEN = 2.0
+"""At least, between two writings of batch.json while a batch goes on."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How every video of a batch is analysed; as the arguments of `analyze`."""
+
+    model: str = "cnn"
+    sampling: Sampling = TEN_A_SECOND
+    exports: tuple[str, ...] = ()
+    annotate: bool = True
+    blur_faces: bool = False
+    smoothing: float = SMOOTHING
+    weights: Path | None = None
+    face_model: Path | None = None
+    device: str = "auto"
+    threads: int | None = None
+    """Of each worker."""
+
+    def of_rows(self, video: Path, checkpoint: Checkpoint) -> dict[str, Any]:
+        return settings_of_rows(video, checkpoint, self.face_model, self.sampling, 0.0, None)
+
+    def of_outputs(self) -> dict[str, Any]:
+        return settings_of_outputs(self.exports, self.annotate, self.blur_faces, self.smoothing)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One video and the folder that its run goes to."""
+
+    video: Path
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one video went."""
+
+    cause: str | None = None
+    """Why it failed; None: it is done."""
+    warnings: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+
+Engine = Callable[[Sequence[Job], Settings], Generator[tuple[Job, Outcome], None, None]]
+"""Works on jobs, somewhere, and yields each with its outcome as it ends, in any order."""
+
+
+def find_videos(sources: Iterable[str]) -> list[Path]:
+    """The videos that folders (searched to their depths), lists (a text file with a path a line, relative to the list)
+    and patterns name: absolute, without repeats, each source's in alphabetical order or that of the list.
+
+    Raises DataError where a source names none or is no text.
+    """
+    videos: dict[Path, None] = {}
+    for source in sources:
+        path = Path(source)
+        if path.is_dir():
+            found = sorted(f for f in path.rglob("*") if f.suffix.lower() in VIDEO_SUFFIXES and f.is_file())
+            found = [f for f in found if not _is_output(f)]
+        elif path.is_file() and path.suffix.lower() in VIDEO_SUFFIXES:
+            found = [path]
+        elif path.is_file():
+            try:
+                lines = path.read_text(encoding="utf-8").splitlines()
+            except (OSError, UnicodeDecodeError) as cause:
+                raise DataError(f"{path} is no list of videos, one path a line: {cause}") from None
+            found = [path.parent / line.strip() for line in lines if line.strip()]
+        else:
+            found = sorted(Path(f) for f in glob(source, recursive=True) if Path(f).is_file())  # noqa: PTH207  (absolute)
+        if not found:
+            raise DataError(f"{source}: no videos there; name a folder, a list of paths or a pattern")
+        videos |= dict.fromkeys(Path(os.path.abspath(f)) for f in found)  # noqa: PTH100  (Path.absolute keeps "..")
+    return list(videos)
+
+
+def _is_output(video: Path) -> bool:
+    """Whether a run wrote it, or writes it now; hidden files are no recordings either."""
+    return video.name.startswith(".") or (video.name == "annotated.mp4" and (video.parent / "frames.csv").exists())
+
+
+def run_batch(
+    videos: Sequence[Path],
+    out: Path,
+    settings: Settings,
+    engine: Engine,
+    *,
+    overwrite: bool = False,
+    report: Callable[[Entry, int], None] = lambda entry, finished: None,
+) -> list[Entry]:
+    """Analyses what is missing of these videos, and writes all-frames.csv and batch.json.
+
+    A video is not missing where its folder holds a finished run with the same settings; an interrupted one is
+    continued. A video that fails is recorded, and the others go on. Returns an entry for each of `videos`.
+
+    Args:
+        out: the batch's folder. Videos given earlier to the same one stay in it.
+        overwrite: replace runs that were made with other settings.
+        report: called with each entry as it is done or has failed, and how many of `videos` are by then.
+    Raises WeightsError, OutputError where the folder cannot be written or holds runs with other settings, and what the
+    engine raises where it cannot work at all.
+    """
+    # Loaded once here too, so that what no video could be analysed with stops the batch before it begins.
+    checkpoint = load(settings.weights or shipped_weights(settings.model), settings.model)
+    choose_device(settings.device)
+    make_folder(out)
+    file = out / "batch.json"
+    everything = _read(file)
+    by_video = {entry.video: entry for entry in everything}
+    taken = {entry.run for entry in everything}
+    entries = []
+    for video in videos:
+        if (entry := by_video.get(str(video))) is None:
+            entry = Entry(str(video), _free_name(video.stem, taken))
+            taken.add(entry.run)
+            everything.append(entry)
+        entries.append(entry)
+
+    others = []
+    for entry in entries:
+        state = _state(out / entry.run, Path(entry.video), settings, checkpoint)
+        if state == "other":
+            others.append(entry.run)
+        entry.state, entry.cause = ("done", None) if state == "done" else ("pending", None)
+    if others and not overwrite:
+        raise OutputError(
+            f"{out / others[0]} and {len(others) - 1} more in {out} hold runs with other settings, or of videos that "
+            "have changed since; give --overwrite to replace them, or another folder with --out"
+        )
+    _save(everything, file)
+    todo = {Job(Path(e.video), out / e.run): e for e in entries if e.state == "pending"}
+    finished = len(entries) - len(todo)
+    saved_at = time.monotonic()
+    try:
+        with closing(engine(list(todo), settings)) as outcomes:
+            for job, outcome in outcomes:
+                entry = todo[job]
+                entry.state = "failed" if outcome.cause else "done"
+                entry.cause, entry.warnings, entry.seconds = outcome.cause, outcome.warnings, outcome.seconds
+                finished += 1
+                report(entry, finished)
+                if time.monotonic() - saved_at > SECONDS_BETWEEN:
+                    _save(everything, file)
+                    saved_at = time.monotonic()
+    finally:
+        _save(everything, file)
+    tables = {e.run: out / e.run / "frames.csv" for e in everything if e.state == "done"}
+    write_all_frames(out, {name: rows for name, rows in tables.items() if rows.exists()})
+    return entries
+
+
+def work(job: Job, settings: Settings) -> Outcome:
+    """Analyses one video in this process: the whole of what a worker does. Never raises an Exception."""
+    started = time.monotonic()
+    try:
+        done = _analyze(job, settings)
+        cause, warnings = None, done
+    except FerwatchError as error:
+        cause, warnings = str(error), ()
+    except Exception as error:  # whatever it is, it is this video's: the others go on
+        cause, warnings = f"{job.video}: unexpected {type(error).__name__}: {error}", ()
+    return Outcome(cause, warnings, round(time.monotonic() - started, 3))
+
+
+def _analyze(job: Job, settings: Settings) -> tuple[str, ...]:
+    classifier = _classifier(settings.model, settings.weights, settings.device, settings.threads)
+    resume = job.video.exists() and _interrupted(job.folder, settings.of_rows(job.video, classifier.checkpoint))
+    run = analyze(
+        job.video,
+        job.folder,
+        classifier=classifier,
+        sampling=settings.sampling,
+        exports=settings.exports,
+        annotate=settings.annotate,
+        blur_faces=settings.blur_faces,
+        smoothing=settings.smoothing,
+        face_model=settings.face_model,
+        threads=settings.threads,
+        resume=resume,
+        overwrite=not resume,
+    )
+    return run.warnings
+
+
+@lru_cache(maxsize=1)
+def _classifier(model: str, weights: Path | None, device: str, threads: int | None) -> Classifier:
+    """Loaded once in each worker."""
+    return Classifier(load(weights or shipped_weights(model), model), choose_device(device), threads)
+
+
+def _interrupted(folder: Path, settings: dict[str, Any]) -> bool:
+    """Whether the folder holds a run that can be continued with these settings."""
+    try:
+        read_bookmark(RunFolder(folder).resume, settings)
+    except OutputError:
+        return False
+    return True
+
+
+def _state(path: Path, video: Path, settings: Settings, checkpoint: Checkpoint) -> str:
+    """ "done", "missing" (or interrupted), or "other": a run that these settings must not replace unasked."""
+    folder = RunFolder(path)
+    if not video.exists() or not (folder.facts.exists() or folder.resume.exists()):
+        return "missing"
+    rows = settings.of_rows(video, checkpoint)
+    if folder.facts.exists():
+        same = folder.read_facts().get("settings") == {**rows, **settings.of_outputs()}
+        return "done" if same and folder.rows.exists() else "other"
+    return "missing" if _interrupted(path, rows) else "other"
+
+
+def _free_name(stem: str, taken: set[str]) -> str:
+    """The stem, or with -2, -3 and so on; bytes of a file name that are no UTF-8 are spelt out."""
+    name = stem = stem.encode("utf-8", "backslashreplace").decode()
+    number = 1
+    while name in taken:
+        number += 1
+        name = f"{stem}-{number}"
+    return name

@@ -1,0 +1,137 @@
+"""The folder that a run writes: what lies in it, and when it may be touched."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ferwatch.errors import DataError, OutputError
+from ferwatch.export.registry import ALWAYS, EXPORTS
+from ferwatch.models.checkpoint import Checkpoint
+from ferwatch.timeline.model import Timeline
+from ferwatch.timeline.table import FrameTable
+from ferwatch.utils.files import atomic_write, make_folder
+from ferwatch.utils.version import __version__
+from ferwatch.video.reader import VideoReader
+
+OF_A_RUN = (
+    *("frames.partial.csv", "resume.json", "frames.csv", "run.json", "annotated.mp4"),
+    *ALWAYS,
+    *(file for file, _ in EXPORTS.values()),
+)
+"""Every file that a run may leave; nothing else in the folder is ever touched."""
+
+
+class RunFolder:
+    """One run's folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.partial_rows = path / "frames.partial.csv"
+        self.resume = path / "resume.json"
+        self.rows = path / "frames.csv"
+        self.facts = path / "run.json"
+
+    def prepare(self, *, overwrite: bool) -> None:
+        """Makes the folder, and clears the run in it where `overwrite` says so.
+
+        Raises OutputError where it holds a run and must not be overwritten, and where it cannot be made.
+        """
+        try:
+            if self.path.exists() and not self.path.is_dir():
+                raise OutputError(f"{self.path} is a file; name another folder with --out")
+            there = [self.path / name for name in OF_A_RUN if (self.path / name).exists()]
+        except OSError as cause:
+            raise OutputError(f"cannot use the folder {self.path}: {cause.strerror}; name another with --out") from None
+        if there and not overwrite:
+            if self.facts not in there and self.resume in there:
+                raise OutputError(
+                    f"{self.path} holds an interrupted run; continue it with --resume, or give --overwrite"
+                )
+            raise OutputError(f"{self.path} holds a run; give --overwrite to replace it, or another folder with --out")
+        make_folder(self.path)
+        try:
+            for file in there:
+                file.unlink()
+        except OSError as cause:
+            raise OutputError(f"cannot replace {file}: {cause.strerror}") from None
+
+    def complete_rows(self) -> None:
+        """The partial table is whole: it becomes frames.csv."""
+        try:
+            if self.partial_rows.exists():  # not where a resumed run had come further than that
+                self.partial_rows.replace(self.rows)
+        except OSError as cause:
+            raise OutputError(f"cannot write {self.rows}: {cause.strerror}") from None
+
+    def write_facts(self, facts: Mapping[str, Any]) -> Path:
+        """Writes run.json; returns its path."""
+        text = json.dumps(facts, indent=2, ensure_ascii=False) + "\n"
+        with atomic_write(self.facts) as temp_path:
+            # A file name that is no UTF-8 holds lone surrogates, which JSON knows in this very form: \udcff.
+            temp_path.write_text(text, encoding="utf-8", errors="backslashreplace")
+        return self.facts
+
+    def read_facts(self) -> dict[str, Any]:
+        """Reads run.json; raises DataError where it is missing or damaged."""
+        try:
+            facts = json.loads(self.facts.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as cause:
+            raise DataError(f"{self.facts} cannot be read ({cause}): the folder holds no finished run") from None
+        if not isinstance(facts, dict):
+            raise DataError(f"{self.facts} is no run.json of ferwatch")
+        return facts
+
+
+def run_facts(
+    *,
+    reader: VideoReader,
+    frames_decoded: int,
+    checkpoint: Checkpoint,
+    settings: Mapping[str, Any],
+    table: FrameTable,
+    timeline: Timeline,
+    smoothing: float,
+    seconds: Mapping[str, float],
+    warnings: Sequence[str],
+) -> dict[str, Any]:
+    """What run.json says: enough to know what was run on what, how it went, and to build the timeline again."""
+    info = reader.info
+    return {
+        "ferwatch": __version__,
+        "command": sys.argv,
+        "settings": dict(settings),
+        "model": {
+            "name": checkpoint.model,
+            "weights_sha256": checkpoint.checksum,
+            "temperature": checkpoint.temperature,
+        },
+        "video": {
+            "file": str(info.path),
+            "width": info.width,
+            "height": info.height,
+            "fps": info.fps,
+            "frames_declared": info.frames_declared,
+            "frames_decoded": frames_decoded,
+            "duration": info.duration,
+            "rotation": info.rotation,
+            "codec": info.codec,
+            "timestamp_source": info.timestamp_source,
+        },
+        "sampling": {**asdict(reader.sampling), "start": reader.start, "end": reader.end},
+        "timeline": {"media": timeline.video, "duration": timeline.duration, "smoothing": smoothing},
+        "counts": {
+            "frames_sampled": timeline.summary.sampled_frames,
+            "frames_with_faces": timeline.summary.frames_with_faces,
+            "rows": len(table),
+            "faces": len(timeline.summary.faces),
+            "episodes": timeline.summary.episodes,
+        },
+        "seconds": dict(seconds),
+        "warnings": list(warnings),
+        "summary": asdict(timeline.summary),
+    }

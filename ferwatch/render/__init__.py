@@ -1,0 +1,1 @@
+"""Drawing: faces on frames, the annotated video, and the style of explaining figures."""

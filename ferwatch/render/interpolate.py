@@ -1,0 +1,65 @@
+"""FaceInterpolator: the faces at any time, also between the samples of a table."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ferwatch.records import BoundingBox, FaceResult
+from ferwatch.timeline.table import FrameTable
+
+
+class FaceInterpolator:
+    """Looks up the faces of a table by time; between two samples, box and probabilities are interpolated linearly.
+
+    Args:
+        table: the rows of a run.
+        max_gap: seconds between two samples of a face over which it counts as present throughout; never less than two
+            sample intervals.
+        hold: seconds for which a face is shown before the first and after the last sample of such a stretch; never
+            less than half a sample interval.
+    """
+
+    def __init__(self, table: FrameTable, max_gap: float = 0.5, hold: float = 0.0) -> None:
+        times = table.sample_times()
+        interval = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
+        self._table = table
+        # Times have three decimals, so a difference of two may be 1 ms too large.
+        self._max_gap = max(2 * interval, max_gap) + 0.001
+        self._hold = max(interval / 2, hold) + 0.001
+
+    @classmethod
+    def for_blur(cls, table: FrameTable) -> FaceInterpolator:
+        """The interpolator for hiding faces, which shows a face too long rather than too short: over gaps of up to a
+        second, and half a second before and after."""
+        return cls(table, max_gap=1.0, hold=0.5)
+
+    def at(self, timestamp: float) -> list[FaceResult]:
+        """The faces at a time in seconds, in the order of their ids."""
+        table = self._table
+        reach = max(self._max_gap, self._hold)
+        first, split, last = np.searchsorted(table.timestamp, (timestamp - reach, timestamp + 1e-9, timestamp + reach))
+        # The nearest row of each face on either side: a later entry of the same id replaces an earlier one.
+        before = dict(zip(table.face_id[first:split].tolist(), range(first, split), strict=True))
+        after = dict(zip(table.face_id[split:last][::-1].tolist(), range(last - 1, split - 1, -1), strict=True))
+        faces = (self._face(i, before.get(i), after.get(i), timestamp) for i in sorted({*before, *after} - {0}))
+        return [face for face in faces if face is not None]
+
+    def _face(self, face_id: int, before: int | None, after: int | None, timestamp: float) -> FaceResult | None:
+        """One face at a time, from its nearest rows on either side; None where it is not shown."""
+        times = self._table.timestamp
+        if before is not None and after is not None and times[after] - times[before] <= self._max_gap:
+            return self._mix(face_id, before, after, (timestamp - times[before]) / (times[after] - times[before]))
+        if before is not None and timestamp - times[before] <= self._hold:
+            return self._mix(face_id, before, before, 0.0)
+        if after is not None and times[after] - timestamp <= self._hold:
+            return self._mix(face_id, after, after, 0.0)
+        return None
+
+    def _mix(self, face_id: int, first: int, second: int, weight: float) -> FaceResult:
+        """The weighted mean of two rows; a `weight` of 1 gives the second."""
+        table = self._table
+        score, box, probabilities = (
+            ((1 - weight) * column[first] + weight * column[second]).tolist()
+            for column in (table.score, table.bbox, table.probabilities)
+        )
+        return FaceResult(face_id, score, BoundingBox(*box), tuple(probabilities))

@@ -1,0 +1,1 @@
+"""From rows to a timeline: the table of a run, smoothing and episodes."""

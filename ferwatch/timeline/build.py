@@ -1,0 +1,173 @@
+"""From rows to a timeline: smoothed probabilities, episodes, and the summary of a run.
+
+All times are whole milliseconds inside this module, which is what frames.csv resolves: comparisons are exact, so
+that a table whose times are all shifted gives the same episodes, shifted.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ferwatch.records import Episode
+from ferwatch.timeline.model import LABELS, UNCERTAIN, FaceSummary, Summary, Timeline
+from ferwatch.timeline.segmentation import Piece, runs, segment
+from ferwatch.timeline.smoothing import SMOOTHING, _smooth
+from ferwatch.timeline.table import FrameTable
+
+MINIMUM = 0.5
+"""Seconds: the shortest episode. Expressions that people see as such last about 0.5 to 4 s (Ekman & Friesen 1982)."""
+
+UNCERTAIN_BELOW = 0.3
+"""Mean probability below which an emotion does not stand out: about twice chance."""
+
+
+def build_timeline(
+    table: FrameTable,
+    *,
+    smoothing: float = SMOOTHING,
+    minimum: float = MINIMUM,
+    uncertain_below: float = UNCERTAIN_BELOW,
+    source: str = "",
+    video: str = "",
+    duration: float = 0.0,
+    fps: float = 0.0,
+    names: Mapping[int, str] | None = None,
+) -> Timeline:
+    """Smooths a table and cuts it into episodes.
+
+    The rows of a face are parted where it is gone, see `stretches`. A stretch is cut into episodes so that the
+    probability of their labels, integrated over time, less `smoothing` / 2 for every change is as large as possible,
+    and no episode is shorter than `minimum`. That is the best path of a semi-Markov model with linear scores and a
+    minimum dwell time (Sarawagi & Cohen 2004, semi-Markov conditional random fields), see `segment`. "uncertain" takes
+    part as a label whose probability is `uncertain_below` throughout. Episodes of one stretch tile it: one ends where
+    the next starts, between two samples; the last ends one sampling interval after the last sample. What is a little
+    shorter than `minimum` is stretched or joins its neighbours, whichever fits better; a stretch shorter than it has no
+    episode.
+
+    Probabilities are smoothed by a Gaussian kernel in time with a standard deviation of `smoothing` / 2, symmetric, so
+    that nothing comes late (Nadaraya 1964; Watson 1964), and within each stretch alone.
+
+    With `smoothing` 0 the smoothed probabilities are the raw ones, and the episodes are the runs of the raw labels,
+    however short; `minimum` and `uncertain_below` have no part in it.
+
+    duration: seconds of the video, 0 where unknown; no episode goes beyond it.
+    """
+    times = _milliseconds(table.timestamp)
+    interval = _sampling_interval(table)
+    video_end = round(duration * 1000) or None
+    smoothed = np.full_like(table.probabilities, np.nan)
+    episodes: list[Episode] = []
+    faces = []
+    for face_id in table.face_ids:
+        own: list[Episode] = []
+        on_screen = []
+        for rows in stretches(table, face_id):
+            at, raw = times[rows], table.probabilities[rows]
+            edges = _edges(at, interval, video_end)
+            weights = np.diff(edges)
+            smooth = _smooth(at, weights, raw, smoothing * 1000 / 2)
+            if smoothing:
+                chances = np.column_stack([raw, np.full(len(raw), uncertain_below)])
+                pieces = segment(edges, chances, smoothing * 1000 / 2, math.ceil(minimum * 1000), interval)
+            else:
+                pieces = runs(edges, raw.argmax(axis=1))
+            own += [_episode(face_id, piece, at, weights, smooth) for piece in pieces]
+            smoothed[rows] = smooth
+            on_screen.append((int(edges[0]), int(edges[-1])))
+        episodes += own
+        faces.append(
+            FaceSummary(
+                face_id=face_id,
+                first_seen=on_screen[0][0] / 1000,
+                last_seen=on_screen[-1][1] / 1000,
+                on_screen=sum(end - start for start, end in on_screen) / 1000,
+                episodes=len(own),
+                mean_confidence=sum(e.mean_confidence * e.duration for e in own) / (sum(e.duration for e in own) or 1),
+                shares=_shares(own),
+            )
+        )
+    summary = Summary(
+        sampled_frames=len(np.unique(table.frame)),
+        frames_with_faces=len(np.unique(table.frame[table.face_id > 0])),
+        episodes=len(episodes),
+        shares=_shares(episodes),
+        faces=tuple(faces),
+    )
+    # A file name may hold bytes that are no text; every export is UTF-8.
+    source, video = (name.encode("utf-8", "replace").decode() for name in (source, video))
+    return Timeline(table, smoothed, tuple(episodes), summary, source, video, duration, fps, _names(names or {}, table))
+
+
+def _names(given: Mapping[int, str], table: FrameTable) -> dict[int, str]:
+    """A name for every face that fits on a line and belongs to no other."""
+    names: dict[int, str] = {}
+    for face_id in table.face_ids:
+        printable = "".join(c if c.isprintable() else " " for c in given.get(face_id, ""))
+        name = " ".join(printable.split()) or f"Face {face_id}"
+        while name in names.values():
+            name += f" ({face_id})"
+        names[face_id] = name
+    return names
+
+
+def stretches(table: FrameTable, face_id: int) -> list[NDArray[np.intp]]:
+    """The rows of a face, parted where it was not seen for more than a second (or three sampling intervals)."""
+    rows = np.flatnonzero(table.face_id == face_id)
+    gone = np.diff(_milliseconds(table.timestamp[rows])) > max(1000, 3 * _sampling_interval(table))
+    return np.split(rows, np.flatnonzero(gone) + 1)
+
+
+def _sampling_interval(table: FrameTable) -> int:
+    """The usual time between two sampled frames, at least a millisecond."""
+    between = np.diff(_milliseconds(table.sample_times()))
+    return max(1, round(float(np.median(between)))) if len(between) else 1
+
+
+def _milliseconds(seconds: NDArray[np.float64]) -> NDArray[np.int64]:
+    return np.round(seconds * 1000).astype(np.int64)
+
+
+def _edges(times: NDArray[np.int64], interval: int, video_end: int | None) -> NDArray[np.int64]:
+    """(n + 1,) milliseconds: the time that each of n samples stands for, from edge i to edge i + 1.
+
+    Halfway between samples; the first begins at itself, and the last lasts as long as its picture is usually shown.
+    """
+    end = times[-1] + interval
+    if video_end is not None:
+        end = max(times[-1], min(end, video_end))
+    # Rounded up: a sample is never before its own edge.
+    return np.concatenate([times[:1], (times[:-1] + times[1:] + 1) // 2, [end]])
+
+
+def _episode(
+    face_id: int, piece: Piece, times: NDArray[np.int64], weights: NDArray[np.int64], smoothed: NDArray[np.float64]
+) -> Episode:
+    """Describes a piece by the samples within it, or by the nearest where none is. "uncertain" has the confidence of
+    whatever emotion leads."""
+    first, last = np.searchsorted(times, (piece.start, piece.end))
+    first = min(first, len(times) - 1)
+    last = max(last, first + 1)
+    within = smoothed[first:last]
+    confidence = within.max(axis=1) if LABELS[piece.label] == UNCERTAIN else within[:, piece.label]
+    peak = int(confidence.argmax())
+    return Episode(
+        face_id=face_id,
+        emotion=LABELS[piece.label],
+        start=piece.start / 1000,
+        end=piece.end / 1000,
+        mean_confidence=round(float(np.average(confidence, weights=np.maximum(weights[first:last], 1))), 4),
+        peak_time=int(times[first + peak]) / 1000,
+        peak_confidence=round(float(confidence[peak]), 4),
+    )
+
+
+def _shares(episodes: Sequence[Episode]) -> dict[str, float]:
+    """The share of each label in the time of some episodes."""
+    total = sum(episode.duration for episode in episodes)
+    return {
+        label: sum(e.duration for e in episodes if e.emotion == label) / total if total else 0.0 for label in LABELS
+    }

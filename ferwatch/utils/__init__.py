@@ -1,0 +1,1 @@
+"""Helpers that know nothing of videos, faces or emotions."""

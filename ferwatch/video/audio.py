@@ -1,0 +1,100 @@
+"""The source's sound for annotated.mp4: copied packet by packet where MP4 can carry it, else encoded as AAC."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from fractions import Fraction
+
+import av
+from av.audio.resampler import AudioResampler
+from av.audio.stream import AudioStream
+from av.container import InputContainer, OutputContainer
+
+from ferwatch.video.sampling import ROUNDING
+
+IN_MP4 = frozenset({"aac", "mp3", "mp2", "ac3", "eac3", "alac", "flac", "opus"})
+"""What an MP4 file carries and its players expect in it."""
+AAC_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
+
+
+class Sound:
+    """The audio streams of `source` from `start` to `end`, as packets for `out` with times that count from `start`."""
+
+    def __init__(self, source: InputContainer, out: OutputContainer, start: float, end: float | None) -> None:
+        self.warnings: list[str] = []
+        self._source = source
+        self._range = (start, end)
+        self._zero = Fraction(source.start_time or 0, av.time_base) + Fraction(start)
+        self._tracks: dict[int, _Copy | _Encode] = {}
+        for stream in source.streams.audio:
+            if stream.codec_context is None or not stream.rate or not stream.channels:
+                self.warnings.append("a sound track without a known codec is left out")
+                continue
+            codec = stream.codec_context.codec.canonical_name
+            if codec in IN_MP4:
+                self._tracks[stream.index] = _Copy(stream, out)
+            else:
+                self._tracks[stream.index] = _Encode(stream, out)
+                self.warnings.append(f"sound in {codec} does not go into MP4; encoded as AAC")
+
+    def packets(self) -> Iterator[tuple[float, av.Packet]]:
+        """Each packet with its time in seconds, in the order of the source."""
+        start, end = self._range
+        playing = set(self._tracks)
+        if not playing:
+            return
+        packets = self._source.demux([self._source.streams[index] for index in playing])
+        while playing:
+            try:
+                packet = next(packets)
+            except (StopIteration, av.FFmpegError, IndexError):
+                break  # what cannot be demuxed any more, VideoReader has reported
+            if packet.pts is None or packet.time_base is None:
+                continue
+            # A range that starts at 0 also takes what precedes it: AAC decoders need their priming packet.
+            time = float(packet.pts * packet.time_base - self._zero)
+            if end is not None and time + start + ROUNDING >= end:
+                playing.discard(packet.stream_index)
+            elif packet.stream_index in playing and (start == 0 or time + ROUNDING >= 0):
+                shift = round(self._zero / packet.time_base)
+                packet.pts -= shift
+                packet.dts = packet.pts if packet.dts is None else packet.dts - shift
+                for ready in self._tracks[packet.stream_index].take(packet):
+                    yield time, ready
+        for track in self._tracks.values():
+            for ready in track.finish():
+                yield float("inf"), ready
+
+
+class _Copy:
+    def __init__(self, stream: AudioStream, out: OutputContainer) -> None:
+        self._track = out.add_stream_from_template(stream)
+
+    def take(self, packet: av.Packet) -> Iterator[av.Packet]:
+        packet.stream = self._track
+        yield packet
+
+    def finish(self) -> Iterator[av.Packet]:
+        return iter(())
+
+
+class _Encode:
+    def __init__(self, stream: AudioStream, out: OutputContainer) -> None:
+        rate = min(AAC_RATES, key=lambda known: abs(known - stream.rate))
+        layout = "mono" if stream.channels == 1 else "stereo"
+        self._stream = stream
+        self._track = out.add_stream("aac", rate=rate, layout=layout)
+        self._resampler = AudioResampler(format="fltp", layout=layout, rate=rate)
+
+    def take(self, packet: av.Packet | None) -> Iterator[av.Packet]:
+        with suppress(av.FFmpegError):  # a damaged packet costs its own sound
+            for frame in self._stream.decode(packet):
+                for piece in self._resampler.resample(frame):
+                    yield from self._track.encode(piece)
+
+    def finish(self) -> Iterator[av.Packet]:
+        yield from self.take(None)
+        for piece in self._resampler.resample(None):
+            yield from self._track.encode(piece)
+        yield from self._track.encode(None)
