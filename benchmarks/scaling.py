@@ -53,11 +53,12 @@ def tiled(clip: Path, out: Path, copies: int, width: int, height: int) -> Path:
 
 def one_case(clip: Path, out: Path, model: str, weights: Path | None, video: bool) -> dict[str, Any]:
     """Runs in its own process; the peak includes the libraries, as a user sees it."""
-    from ferwatch.models.checkpoint import load, shipped_weights
+    from ferwatch.models.checkpoint import load_checkpoint
     from ferwatch.models.classifier import Classifier
+    from ferwatch.models.pretrained import shipped_weights
     from ferwatch.pipeline.analyze import analyze
 
-    classifier = Classifier(load(weights or shipped_weights(model), model))
+    classifier = Classifier(load_checkpoint(weights or shipped_weights(model), model))
     analyze(clip, out.with_name("first"), classifier=classifier, annotate=video, end=1)
     with Clock() as clock:
         run = analyze(clip, out, classifier=classifier, annotate=video)

@@ -28,8 +28,9 @@ from ferwatch.errors import WeightsError
 from ferwatch.faces.align import align
 from ferwatch.faces.search import FaceFinder
 from ferwatch.faces.tracker import FaceTracker
-from ferwatch.models.checkpoint import load, shipped_weights
+from ferwatch.models.checkpoint import load_checkpoint
 from ferwatch.models.classifier import Classifier
+from ferwatch.models.pretrained import shipped_weights
 from ferwatch.pipeline.analyze import analyze
 from ferwatch.pipeline.segment import FACES_A_PASS
 from ferwatch.render.draw import draw
@@ -123,7 +124,7 @@ def main() -> None:
     classifiers = {}
     for model in args.model or MODELS:
         try:
-            classifiers[model] = Classifier(load(args.weights or shipped_weights(model), model))
+            classifiers[model] = Classifier(load_checkpoint(args.weights or shipped_weights(model), model))
         except WeightsError as cause:
             print(f"left out: {cause}")
     if not classifiers:

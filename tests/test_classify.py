@@ -9,10 +9,11 @@ from conftest import needs_weights
 from numpy.typing import NDArray
 from torch import nn
 
-from ferwatch.models.checkpoint import Checkpoint, load, shipped_weights
+from ferwatch.models.checkpoint import Checkpoint, load_checkpoint
 from ferwatch.models.classifier import BATCH, Classifier, best_dtype
-from ferwatch.models.preprocess import prepare
-from ferwatch.models.registry import find
+from ferwatch.models.preprocess import preprocess
+from ferwatch.models.pretrained import shipped_weights
+from ferwatch.models.registry import get_model
 
 CROPS = np.random.default_rng(0).integers(0, 256, (BATCH + 3, 48, 48), dtype=np.uint8)
 
@@ -20,7 +21,7 @@ CROPS = np.random.default_rng(0).integers(0, 256, (BATCH + 3, 48, 48), dtype=np.
 def trained(model: str) -> Checkpoint:
     """A network whose batch norms have seen something, as after training."""
     torch.manual_seed(0)
-    network = find(model).build()
+    network = get_model(model).build()
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.weight, 0.5, 1.5)
@@ -29,7 +30,7 @@ def trained(model: str) -> Checkpoint:
             nn.init.uniform_(module.running_var, 0.5, 2)
     head = [m for m in network.modules() if isinstance(m, nn.Linear)][-1]
     nn.init.normal_(head.weight, std=0.1)
-    return Checkpoint(model, network.eval(), find(model).input)
+    return Checkpoint(model, network.eval(), get_model(model).input)
 
 
 @pytest.mark.parametrize("model", ["cnn", "small-vit", "report-cnn"])
@@ -38,7 +39,7 @@ def test_agrees_with_the_network_as_it_is(model: str, monkeypatch: pytest.Monkey
     checkpoint = trained(model)
     classifier = Classifier(checkpoint)
     with torch.inference_mode():
-        plain = checkpoint.network(prepare(torch.from_numpy(CROPS), checkpoint.input)).softmax(dim=1).numpy()
+        plain = checkpoint.network(preprocess(torch.from_numpy(CROPS), checkpoint.input)).softmax(dim=1).numpy()
     assert plain.std() > 0.01  # there is something to agree on
     assert np.abs(classifier(CROPS) - plain).max() < 1e-4
     assert not any(isinstance(module, nn.BatchNorm2d) for module in classifier.network.modules())
@@ -47,14 +48,14 @@ def test_agrees_with_the_network_as_it_is(model: str, monkeypatch: pytest.Monkey
 @needs_weights
 def test_the_fast_form_hardly_changes_an_answer(public_test: tuple[NDArray[np.uint8], NDArray[np.int64]]) -> None:
     """In bfloat16, where the processor has it, at least 99.5% of PublicTest keep their label."""
-    checkpoint = load(shipped_weights("cnn"), "cnn")
+    checkpoint = load_checkpoint(shipped_weights("cnn"), "cnn")
     classifier = Classifier(checkpoint)
     if classifier.dtype is torch.float32:
         pytest.skip("this processor has no instructions for bfloat16: the fast form is float32")
     faces, _ = public_test
     with torch.inference_mode():
         plain = torch.cat(
-            [checkpoint.network(prepare(batch, checkpoint.input)) for batch in torch.from_numpy(faces).split(256)]
+            [checkpoint.network(preprocess(batch, checkpoint.input)) for batch in torch.from_numpy(faces).split(256)]
         )
     exact = (plain.double() / checkpoint.temperature).softmax(dim=1).numpy()
     fast = classifier(faces)

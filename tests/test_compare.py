@@ -17,7 +17,7 @@ from ferwatch.cli.main import cli
 from ferwatch.compare.comparison import Side, changes, compare, divergence, faces_to_compare
 from ferwatch.errors import FerwatchError, VideoError
 from ferwatch.faces.search import FaceFinder
-from ferwatch.models.checkpoint import Checkpoint, save
+from ferwatch.models.checkpoint import Checkpoint, save_checkpoint
 from ferwatch.models.registry import MODELS
 from ferwatch.pipeline.analyze import track
 from ferwatch.pipeline.snapshot import Moment, image_moment, is_image, video_moments
@@ -33,7 +33,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     network = MODELS["cnn"].build(**CONFIG)
     torch.nn.init.normal_(network.get_parameter("head.weight"), std=2.0)
     path = tmp_path_factory.mktemp("weights") / "cnn.safetensors"
-    save(Checkpoint("cnn", network, MODELS["cnn"].input, config=CONFIG), path)
+    save_checkpoint(Checkpoint("cnn", network, MODELS["cnn"].input, config=CONFIG), path)
     return path
 
 

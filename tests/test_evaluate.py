@@ -11,7 +11,7 @@ from ferwatch.evaluation.fer2013 import Faces
 from ferwatch.evaluation.metrics import score
 from ferwatch.models.checkpoint import Checkpoint
 from ferwatch.models.classifier import Classifier
-from ferwatch.models.registry import Input
+from ferwatch.models.registry import InputSpec
 
 
 class Brightness(torch.nn.Module):
@@ -30,7 +30,7 @@ def striped(labels: list[int]) -> Faces:
 
 @pytest.fixture
 def classifier() -> Classifier:
-    return Classifier(Checkpoint("cnn", Brightness(), Input(48, contrast="unit"), temperature=2.0))
+    return Classifier(Checkpoint("cnn", Brightness(), InputSpec(48, normalization="unit"), temperature=2.0))
 
 
 def test_the_checkpoints_temperature_is_used_and_copies_are_left_out(classifier: Classifier) -> None:

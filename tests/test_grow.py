@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from ferwatch.models.preprocess import prepare
-from ferwatch.models.registry import Input
+from ferwatch.models.preprocess import preprocess
+from ferwatch.models.registry import InputSpec
 from ferwatch.models.small_vit import SmallViT
 from ferwatch.models.vit_b_16 import ViT
 from ferwatch.training.net2net import from_small_vit, grow
@@ -52,7 +52,7 @@ def test_a_vit_goes_on_from_a_small_vits_blocks() -> None:
     faces = torch.randint(0, 256, (40, 8, 8)).float()
     faces = torch.nn.functional.interpolate(faces[:, None], size=(48, 48), mode="bicubic")[:, 0].clamp(0, 255)
     vit = from_small_vit(student, faces).eval()
-    small, large = prepare(faces, Input(48)), prepare(faces, Input(96, channels=3))
+    small, large = preprocess(faces, InputSpec(48)), preprocess(faces, InputSpec(96, channels=3))
     with torch.no_grad():
         tokens = student.stem(small).flatten(2).transpose(1, 2)
         fitted = vit.conv_proj(large).flatten(2).transpose(1, 2)

@@ -21,7 +21,7 @@ from ferwatch.explain.attention import Reading, read_transformer
 from ferwatch.explain.occlusion import PATCH, occlude
 from ferwatch.explain.report import look_inside
 from ferwatch.explain.trace import Trace, attention_layers, layer_table, trace
-from ferwatch.models.checkpoint import Checkpoint, load
+from ferwatch.models.checkpoint import Checkpoint, load_checkpoint
 from ferwatch.models.registry import MODELS
 from ferwatch.records import Face
 
@@ -43,7 +43,7 @@ def checkpoint(request: pytest.FixtureRequest) -> Checkpoint:
 
 def some_face(checkpoint: Checkpoint) -> Tensor:
     to = checkpoint.input
-    return torch.rand(1, 1, to.side, to.side, generator=torch.Generator().manual_seed(1)).expand(
+    return torch.rand(1, 1, to.size, to.size, generator=torch.Generator().manual_seed(1)).expand(
         -1, to.channels, -1, -1
     )
 
@@ -222,7 +222,7 @@ def test_report_cnn_first_layer_is_conv2d_with_the_stored_kernels(
     report: Callable[[str], Path], tmp_path: Path
 ) -> None:
     weights = report("conv_weights.pth")
-    checkpoint = load(weights, "report-cnn")
+    checkpoint = load_checkpoint(weights, "report-cnn")
     x = some_face(checkpoint)
     stored = torch.load(weights, weights_only=True)
     first = trace(checkpoint.network, x).steps[0]

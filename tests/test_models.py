@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from torch.nn import functional as F
 
 from ferwatch.errors import WeightsError
-from ferwatch.models.checkpoint import load
+from ferwatch.models.checkpoint import load_checkpoint
 from ferwatch.models.classifier import Classifier
-from ferwatch.models.preprocess import prepare
-from ferwatch.models.registry import MODELS, find
+from ferwatch.models.preprocess import preprocess
+from ferwatch.models.registry import MODELS, get_model
 from ferwatch.models.report import Head, ReportViT
 from ferwatch.models.small_vit import Attention, SmallViT
 
@@ -28,10 +28,10 @@ SHARED = Path(__file__).parents[2] / "shared"
 def test_the_first_loss_is_ln_7(name: str) -> None:
     """A network that knows nothing says so: the report's ViT began at 30."""
     torch.manual_seed(0)
-    model = find(name)
+    model = get_model(name)
     network = model.build()
     faces = torch.randint(0, 256, (64, 12, 12)).float()  # blobs, which have a face's low frequencies
-    x = prepare(F.interpolate(faces[:, None], size=(48, 48), mode="bicubic")[:, 0].clamp(0, 255), model.input)
+    x = preprocess(F.interpolate(faces[:, None], size=(48, 48), mode="bicubic")[:, 0].clamp(0, 255), model.input)
     with torch.no_grad():
         logits = network.train()(x)
     assert logits.shape == (64, 7)
@@ -50,13 +50,13 @@ def test_the_first_loss_is_ln_7(name: str) -> None:
 )
 def test_parameters(name: str, least: float, most: float) -> None:
     with torch.device("meta"):
-        network = find(name).build()
+        network = get_model(name).build()
     assert least <= sum(p.numel() for p in network.parameters()) <= most
 
 
 def test_vit_b_16_is_torchvisions_module_for_module() -> None:
     with torch.device("meta"):
-        ours = find("vit-b-16").build()
+        ours = get_model("vit-b-16").build()
         from torchvision.models import vit_b_16  # after our module, which lets torchvision load
 
         theirs = vit_b_16(image_size=96, num_classes=7)
@@ -136,7 +136,7 @@ def test_a_class_token_instead_of_pooling() -> None:
 
 def test_an_unknown_model_is_answered_with_those_there_are() -> None:
     with pytest.raises(WeightsError, match="'resnet'; the models are cnn, small-vit"):
-        find("resnet")
+        get_model("resnet")
 
 
 def test_listing_the_models_imports_no_torch() -> None:
@@ -158,6 +158,6 @@ def test_the_reports_checkpoints_give_the_reports_counts(
     if not (SHARED / "report" / file).exists():
         pytest.skip("the report's checkpoints are not here: they lie in ../shared/report")
     images, labels = public_test
-    answers = Classifier(load(SHARED / "report" / file, model))(images).argmax(axis=1)
+    answers = Classifier(load_checkpoint(SHARED / "report" / file, model))(images).argmax(axis=1)
     assert [int(((answers == c) & (labels == c)).sum()) for c in range(7)] == per_class
     assert np.bincount(labels).sum() == 3589

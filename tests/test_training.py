@@ -25,9 +25,9 @@ from conftest import ROOT
 
 from ferwatch.errors import DataError, FerwatchError, WeightsError
 from ferwatch.evaluation.fer2013 import VOTE_OF_EMOTION, VOTES, Faces
-from ferwatch.models.checkpoint import Checkpoint, load, save
+from ferwatch.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from ferwatch.models.pretrained import read_metadata
-from ferwatch.models.registry import find
+from ferwatch.models.registry import get_model
 from ferwatch.models.vit_b_16 import ViT
 from ferwatch.training import stages
 from ferwatch.training.batches import Batches
@@ -59,7 +59,7 @@ def test_every_recipe_starts_and_runs_two_steps_and_resumes(path: Path, tmp_path
     if recipe.model == "vit-b-16":
         recipe = replace(recipe, config={"width": 64, "heads": 1, "layers": 2})
     faces, test = some_faces(4), some_faces(3)
-    teachers = [(find("cnn").build().eval(), find("cnn").input)]
+    teachers = [(get_model("cnn").build().eval(), get_model("cnn").input)]
     losses: dict[str, list[float]] = {"whole": [], "parts": []}
 
     def run(name: str, max_steps: int | None) -> torch.nn.Module:
@@ -122,7 +122,7 @@ def test_a_student_follows_its_teacher_instead_of_the_labels(tmp_path: Path, dis
     faces = some_faces(280)
     recipe = Recipe("report-cnn", epochs=25, batch_size=28, optimizer="adam", learning_rate=3e-3, augment=0, erase=0)
     recipe = replace(recipe, mirror=False, ema=0.9, distill=1.0, distill_mean=distill_mean)
-    network, _ = train(recipe, faces, faces, tmp_path, teachers=[(Contrary(), find("cnn").input)])
+    network, _ = train(recipe, faces, faces, tmp_path, teachers=[(Contrary(), get_model("cnn").input)])
     with torch.no_grad():
         answers = network(_small(faces)).argmax(1)
     assert (answers.numpy() == (faces.labels + 1) % 7).mean() > 0.9
@@ -162,7 +162,7 @@ def test_votes_may_be_learnt_instead_of_the_labels(tmp_path: Path) -> None:
     votes[:40] = 0  # nobody voted: the label stays
     recipe = Recipe("report-cnn", batch_size=28, augment=0, mirror=False, erase=0, vote_targets=0.75, label_smoothing=0)
     cpu = torch.autocast("cpu", torch.bfloat16)
-    batches = Batches(recipe, find("report-cnn"), Faces(faces.images, faces.labels, votes), [], "cpu", cpu)
+    batches = Batches(recipe, get_model("report-cnn"), Faces(faces.images, faces.labels, votes), [], "cpu", cpu)
     for rows, share in ((torch.arange(28), 1.0), (torch.arange(100, 128), 0.25)):
         target = batches.draw(rows, 0, torch.Generator().manual_seed(0)).target
         np.testing.assert_allclose(target.sum(dim=1), 1, rtol=1e-6)
@@ -201,8 +201,8 @@ def test_so_many_training_faces_as_the_recipe_says_are_framed_as_a_video_s_are()
     face = cv2.resize(astronaut, (48, 48), interpolation=cv2.INTER_AREA)
     faces = Faces(np.stack([face] * 64), np.zeros(64, np.int64))
     recipe = Recipe("cnn", batch_size=64, augment=0, mirror=False, erase=0, reframed=0.3)
-    batches = Batches(recipe, find("cnn"), faces, (), "cpu", torch.autocast("cpu", torch.bfloat16))
-    as_they_are = Batches(replace(recipe, reframed=0.0), find("cnn"), faces, (), "cpu", batches.autocast)
+    batches = Batches(recipe, get_model("cnn"), faces, (), "cpu", torch.autocast("cpu", torch.bfloat16))
+    as_they_are = Batches(replace(recipe, reframed=0.0), get_model("cnn"), faces, (), "cpu", batches.autocast)
     rows, generator = torch.arange(64), torch.Generator().manual_seed(0)
     seen, plain = batches.draw(rows, 0, generator).x, as_they_are.draw(rows, 0, generator).x
     other = [bool((one - two).abs().max() > 0.1) for one, two in zip(seen, plain, strict=True)]
@@ -273,7 +273,7 @@ def test_recipes_survive_being_written_and_errors_in_them_are_named(tmp_path: Pa
 
 def test_multiply_adds_of_the_reports_cnn_by_hand() -> None:
     by_hand = 28 * 28 * 6 * 25 + 10 * 10 * 16 * 6 * 25 + 400 * 120 + 120 * 84 + 84 * 7
-    assert multiply_adds(find("report-cnn").build().eval(), "report-cnn") == by_hand
+    assert multiply_adds(get_model("report-cnn").build().eval(), "report-cnn") == by_hand
 
 
 def test_vit_b_16_grows_out_of_a_narrow_one(tmp_path: Path) -> None:
@@ -354,7 +354,7 @@ def test_the_command_trains_resumes_and_writes_what_evaluate_reads(
     card = (tmp_path / "trained" / "report-cnn.md").read_text()
     assert f"{told['public_test']['accuracy']:.2%}" in card
     assert "learning_rate = 0.003" in card
-    load(path, "report-cnn")  # whose checksum the card states
+    load_checkpoint(path, "report-cnn")  # whose checksum the card states
     for name in ("curves", "confusion", "reliability"):
         assert cv2.imread(str(tmp_path / "trained" / f"report-cnn-{name}.png")).std() > 5
     with open(tmp_path / "trained" / "report-cnn-curve.csv") as f:
@@ -391,10 +391,12 @@ def test_wrong_use_is_told_in_one_line(ferwatch: Callable[..., object], folder: 
 def test_a_checkpoint_teaches_whatever_model_it_is_of(tmp_path: Path) -> None:
     from ferwatch.training.stages import load_teachers
 
-    network = find("report-vit").build().eval()
-    file = save(Checkpoint("report-vit", network, find("report-vit").input), tmp_path / "x.safetensors")[0]
+    network = get_model("report-vit").build().eval()
+    file = save_checkpoint(
+        Checkpoint("report-vit", network, get_model("report-vit").input), tmp_path / "x.safetensors"
+    )[0]
     ((teacher, to),) = load_teachers([file])
-    assert to.side == 32
+    assert to.size == 32
     assert torch.equal(teacher(torch.ones(1, 1, 32, 32)), network(torch.ones(1, 1, 32, 32)))
     with pytest.raises(FerwatchError, match=r"none\.safetensors"):
         load_teachers([tmp_path / "none.safetensors"])

@@ -99,13 +99,13 @@ def compare(
 
 def _classifiers(model: str, all_models: bool, weights: Path | None) -> dict[str, Classifier]:
     from ferwatch.errors import WeightsError
-    from ferwatch.models.checkpoint import load
+    from ferwatch.models.checkpoint import load_checkpoint
     from ferwatch.models.classifier import Classifier
     from ferwatch.models.pretrained import shipped_weights
     from ferwatch.models.registry import MODELS
 
     if not all_models:
-        return {model: Classifier(load(weights or shipped_weights(model), model))}
+        return {model: Classifier(load_checkpoint(weights or shipped_weights(model), model))}
     there = {}
     for name in MODELS:
         try:
@@ -113,7 +113,7 @@ def _classifiers(model: str, all_models: bool, weights: Path | None) -> dict[str
         except WeightsError as cause:
             click.echo(f"ferwatch: left out: {cause}", err=True)
         else:
-            there[name] = Classifier(load(path, name))
+            there[name] = Classifier(load_checkpoint(path, name))
     if not there:
         raise WeightsError("no model has shipped weights; name one with --model and --weights")
     return there

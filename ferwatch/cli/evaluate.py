@@ -47,9 +47,9 @@ def evaluate(
 
     from ferwatch.evaluation.evaluate import class_table, confusion_table, side_by_side
     from ferwatch.evaluation.evaluate import evaluate as measure
-    from ferwatch.evaluation.fer2013 import load, not_among
+    from ferwatch.evaluation.fer2013 import load, without_copies_mask
     from ferwatch.evaluation.plots import draw_confusion, draw_reliability
-    from ferwatch.models.checkpoint import load as load_weights
+    from ferwatch.models.checkpoint import load_checkpoint
     from ferwatch.models.classifier import Classifier, choose_device
     from ferwatch.models.pretrained import shipped_weights
     from ferwatch.utils.files import atomic_write
@@ -58,14 +58,14 @@ def evaluate(
         raise click.UsageError(f"{len(weights)} --weights for {len(models)} --model: give one for each, or none")
     device = choose_device(device)
     paths = weights or tuple(shipped_weights(model) for model in models)
-    classifiers = [Classifier(load_weights(p, model), device) for p, model in zip(paths, models, strict=True)]
+    classifiers = [Classifier(load_checkpoint(p, model), device) for p, model in zip(paths, models, strict=True)]
     names = [
         f"{model} {path.stem}" if weights and len(models) > 1 else model
         for path, model in zip(paths, models, strict=True)
     ]
 
     faces = load(data, split, ferplus)
-    unseen = None if split == "train" else not_among(faces, load(data, "train", may_be_empty=True))
+    unseen = None if split == "train" else without_copies_mask(faces, load(data, "train", may_be_empty=True))
     evaluations = []
     for name, classifier in zip(names, classifiers, strict=True):
         with tqdm(desc=name, total=len(faces), unit=" faces", disable=not sys.stderr.isatty(), leave=False) as bar:

@@ -41,7 +41,7 @@ def look_inside(
     from ferwatch.errors import FerwatchError
     from ferwatch.explain.report import look_inside as look
     from ferwatch.faces.search import FaceFinder
-    from ferwatch.models.checkpoint import load
+    from ferwatch.models.checkpoint import load_checkpoint
     from ferwatch.models.pretrained import shipped_weights
     from ferwatch.pipeline.snapshot import image_moment, is_image, video_moments
     from ferwatch.records import EMOTIONS
@@ -51,7 +51,7 @@ def look_inside(
         raise click.UsageError(f"{source} is an image: leave out --at")
     if not still and time is None:
         raise click.UsageError(f"give the moment of {source} to look at with --at T")
-    checkpoint = load(weights or shipped_weights(model), model)
+    checkpoint = load_checkpoint(weights or shipped_weights(model), model)
     with FaceFinder(face_model) as finder:
         moment = image_moment(source, finder) if time is None else video_moments(source, [time], finder)[0]
     if not moment.faces:

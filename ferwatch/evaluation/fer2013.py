@@ -151,7 +151,7 @@ def clean(faces: Faces) -> Faces:
     return faces.where(np.array(sorted(agreed), np.int64))
 
 
-def not_among(faces: Faces, others: Faces) -> NDArray[np.bool_]:
+def without_copies_mask(faces: Faces, others: Faces) -> NDArray[np.bool_]:
     """(N,) True for the faces of which `others` holds no exact copy."""
     known = {image.tobytes() for image in others.images}
     return np.array([image.tobytes() not in known for image in faces.images], bool)
@@ -163,3 +163,18 @@ def crowd_majority(votes: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArr
     majority = seven.argmax(axis=1)
     most = seven.max(axis=1)
     return majority, (most > 0) & ((votes >= most[:, None]).sum(axis=1) == 1)
+
+
+def class_shares(faces: Faces, head: str) -> NDArray[np.float64]:
+    """(7,) shares of the emotions in what a head learns from these faces: their labels, or FER+'s votes.
+
+    Raises DataError for the crowd head where the faces have no votes.
+    """
+    if head == "fer2013":
+        counts = np.bincount(faces.labels, minlength=len(EMOTIONS)).astype(np.float64)
+    elif faces.votes is None:
+        raise DataError("the crowd head's prior correction goes by FER+'s votes: give fer2013new.csv with --ferplus")
+    else:
+        counts = faces.votes[:, VOTE_OF_EMOTION].sum(axis=0, dtype=np.float64)
+    counts = np.maximum(counts, 1)
+    return counts / counts.sum()

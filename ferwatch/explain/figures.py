@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from ferwatch.explain.occlusion import PATCH, STRIDE, Occlusion
 from ferwatch.explain.trace import Trace
-from ferwatch.models.preprocess import Input
+from ferwatch.models.checkpoint import Checkpoint
+from ferwatch.models.registry import InputSpec
 from ferwatch.records import EMOTIONS, Face
 from ferwatch.render.figures import (
     BOTTOM,
@@ -34,11 +35,11 @@ from ferwatch.render.figures import (
 
 
 def input_picture(
-    image: NDArray[np.uint8], face: Face, recorded: Trace, to: Input, probabilities: Array, model: str
+    image: NDArray[np.uint8], face: Face, recorded: Trace, to: InputSpec, probabilities: Array, model: str
 ) -> Picture:
     """Frame, aligned crop, the network's input, its answer."""
-    contrast = "shifted to mean 0 and deviation 1" if to.contrast == "standard" else "scaled from 0..255 to 0..1"
-    size = f"{to.side}x{to.side}"
+    contrast = "shifted to mean 0 and deviation 1" if to.normalization == "standard" else "scaled from 0..255 to 0..1"
+    size = f"{to.size}x{to.size}"
     figure = slide(
         f"From the frame to the answer of {model}",
         "The eyes and the mouth are moved to where FER2013 has them, at 48x48 gray pixels; the network is given "
@@ -69,13 +70,21 @@ def input_picture(
     )
 
 
-def answer_picture(recorded: Trace, features: Array, temperature: float, probabilities: Array) -> Picture:
-    """The last vector, the seven outputs, the seven probabilities."""
+def answer_picture(recorded: Trace, features: Array, checkpoint: Checkpoint, probabilities: Array) -> Picture:
+    """The last vector, the seven outputs of the head that was asked, the seven probabilities."""
+    temperature = checkpoint.calibration(recorded.head).temperature
+    blended = recorded.head == "crowd" and checkpoint.crowd_weight < 1
+    mixed = (
+        f" What people see is answered by two heads: {checkpoint.crowd_weight:.0%} of the answer come from the crowd "
+        "head, shown here, and the rest from the fer2013 head, which reads the same features."
+        if blended
+        else ""
+    )
     figure = slide(
         "The last step: from a vector to seven probabilities",
         f"{len(features)} numbers are all that is left of the face. One matrix turns them into seven outputs "
-        f"(logits); the softmax of the logits, divided by the temperature {temperature:.3g}, is the answer. Only "
-        "their differences count.",
+        f"(logits); the softmax of the logits, divided by the temperature {temperature:.3g}, is "
+        f"{'its' if blended else 'the'} answer. Only their differences count.",
     )
     high = limit(features)
     cmap, low = (SIGNED, -high) if features.min() < 0 else (VALUES, 0.0)
@@ -102,7 +111,7 @@ def answer_picture(recorded: Trace, features: Array, temperature: float, probabi
         "The last step: from a vector to seven probabilities",
         "The network's body ends in a vector of features; its head is one matrix (and a bias, in most of the "
         "networks). The softmax makes the logits positive and lets them sum to 1. Dividing by the temperature, fitted "
-        "on PublicTest, makes the probabilities honest: of faces answered with 70%, about 70% are right.",
+        "on PublicTest, makes the probabilities honest: of faces answered with 70%, about 70% are right." + mixed,
         render(figure),
     )
 

@@ -20,7 +20,7 @@ from ferwatch.explain.trace import Trace, format_table, trace, write_table
 from ferwatch.explain.vit_figures import transformer_pictures
 from ferwatch.models.checkpoint import Checkpoint
 from ferwatch.models.classifier import Classifier
-from ferwatch.models.preprocess import prepare
+from ferwatch.models.preprocess import preprocess
 from ferwatch.records import Face
 from ferwatch.utils.files import atomic_write, make_folder
 
@@ -41,6 +41,7 @@ def look_inside(
     checkpoint: Checkpoint,
     out: Path,
     *,
+    labels: str | None = None,
     html: bool = False,
     on_picture: Callable[[str], None] = lambda _: None,
 ) -> Inside:
@@ -48,17 +49,19 @@ def look_inside(
 
     Args:
         image: (H, W, 3) BGR, the frame that the face was found in.
+        labels: "crowd", "fer2013", or None for crowd where the checkpoint has that head.
         html: also index.html, one self-contained page with all of it.
         on_picture: told the name of each file as it is written.
 
     Raises OutputError where the folder cannot be written.
     """
-    classifier = Classifier(checkpoint)
+    classifier = Classifier(checkpoint, labels=labels)
     network: Any = checkpoint.network
     probabilities = classifier(face.crop[None])[0]
-    recorded = trace(network, prepare(torch.from_numpy(face.crop[None]), checkpoint.input))
+    x = preprocess(torch.from_numpy(face.crop[None]), checkpoint.input)
+    recorded = trace(network, x, classifier.labels)
     with torch.inference_mode():
-        features = network.features(recorded.input)[0].double().numpy()
+        features = network.forward_features(recorded.input)[0].double().numpy()
 
     reading = read_transformer(network, recorded)
     pictures = [input_picture(image, face, recorded, checkpoint.input, probabilities, checkpoint.model)]
@@ -67,7 +70,7 @@ def look_inside(
     else:
         pictures += [overview_picture(face.crop, recorded, probabilities), *kernel_pictures(recorded)]
         pictures += feature_pictures(face.crop, recorded)
-    pictures.append(answer_picture(recorded, features, checkpoint.temperature, probabilities))
+    pictures.append(answer_picture(recorded, features, checkpoint, probabilities))
     pictures.append(occlusion_picture(face.crop, occlude(classifier, face.crop), probabilities))
 
     make_folder(out)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from ferwatch.models.heads import head_logits
 from ferwatch.utils.files import atomic_write
 
 OPERATIONS = {
@@ -66,6 +67,8 @@ class Trace:
     """(1, 7)"""
     unused: dict[str, int]
     """Parameters that the network holds and its forward pass never touches, with their numbers."""
+    head: str = "fer2013"
+    """The head that gave the logits."""
 
     @property
     def parameters(self) -> int:
@@ -169,12 +172,16 @@ def _multiply_adds(name: str, args: tuple[Any, ...], output: Tensor) -> int:
 
 
 @torch.inference_mode()
-def trace(network: nn.Module, x: Tensor) -> Trace:
-    """Runs a network in evaluation mode on one prepared face, (1, channels, side, side), and records every step."""
+def trace(network: nn.Module, x: Tensor, head: str = "fer2013") -> Trace:
+    """Runs a network in evaluation mode on one prepared face, (1, channels, size, size), and records every step.
+
+    Args:
+        head: the head whose logits are kept.
+    """
     recorder = _Recorder(network)
     with recorder.inside(network):
-        logits = network(x)
-    return Trace(x, recorder.steps, logits, recorder.untouched)
+        logits = head_logits(network, x)[head]
+    return Trace(x, recorder.steps, logits, recorder.untouched, head)
 
 
 def attention_layers(recorded: Trace) -> list[Tensor]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from torch import nn
+from torch import Tensor, nn
 
 from ferwatch.models.registry import HEADS
 from ferwatch.records import EMOTIONS
@@ -40,5 +40,17 @@ def add_heads(network: nn.Module, names: Sequence[str]) -> None:
     width = next(iter(heads.values())).in_features
     fresh = classification_heads([name for name in HEADS if name in names or name in heads], int(width))
     for name, head in fresh.items():
-        fresh[name] = heads[name] if name in heads else head
+        fresh[name] = heads[name] if name in heads else head  # noqa: SIM401  (a ModuleDict has no get)
     network.heads = fresh
+
+
+def head_logits(network: nn.Module, x: Tensor) -> dict[str, Tensor]:
+    """A network's (N, 7) logits by head. One that returns a plain tensor has the fer2013 head alone."""
+    logits = network(x)
+    return {"fer2013": logits} if isinstance(logits, Tensor) else logits
+
+
+def head_names(network: nn.Module) -> list[str]:
+    """The heads of a network, without running it; a network without `heads` has the fer2013 head alone."""
+    heads = getattr(network, "heads", None)
+    return list(heads) if isinstance(heads, nn.ModuleDict) else ["fer2013"]

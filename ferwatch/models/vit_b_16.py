@@ -14,8 +14,10 @@ from torchvision.models.vision_transformer import VisionTransformer  # isort: sk
 
 
 class ViT(VisionTransformer):
-    """(N, 3, size, size) -> (N, 7) logits of each head. But for `heads` it is `torchvision.models.vit_b_16(image_size=96)`,
-    module for module, so that torchvision's state dicts load (their position embeddings resampled to this size).
+    """(N, 3, size, size) -> (N, 7) logits of each head.
+
+    But for `heads` it is `torchvision.models.vit_b_16(image_size=96)`, module for module, so that torchvision's state
+    dicts load (their position embeddings resampled to this size).
     """
 
     def __init__(

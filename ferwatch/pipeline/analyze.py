@@ -15,8 +15,9 @@ import cv2
 from ferwatch.export.registry import write_timeline
 from ferwatch.faces.search import FaceFinder
 from ferwatch.faces.tracker import FaceTracker
-from ferwatch.models.checkpoint import Checkpoint, load, shipped_weights
+from ferwatch.models.checkpoint import Checkpoint, load_checkpoint
 from ferwatch.models.classifier import Classifier, choose_device
+from ferwatch.models.pretrained import shipped_weights
 from ferwatch.pipeline import segment as pipeline
 from ferwatch.pipeline.options import TEN_A_SECOND
 from ferwatch.pipeline.resume import Bookmark, Bookmarks, Finished, read_bookmark
@@ -86,7 +87,9 @@ def track(
     """
     cv2.setNumThreads(1)  # the stages run side by side; threads within each would only get into each other's way
     with VideoReader(video, sampling, start, end) as reader, FaceFinder(face_model) as finder:
-        classifier = Classifier(load(weights or shipped_weights(model), model), choose_device(device), threads)
+        classifier = Classifier(
+            load_checkpoint(weights or shipped_weights(model), model), choose_device(device), threads
+        )
         yield from pipeline.track(reader, finder, FaceTracker(), classifier, passes_at_once=classifier.passes_at_once)
 
 
@@ -132,7 +135,9 @@ def analyze(
     folder = RunFolder(Path(out) if out else Path(f"{video.stem}-ferwatch"))
     with VideoReader(video, sampling, start, end) as reader:
         if classifier is None:
-            classifier = Classifier(load(weights or shipped_weights(model), model), choose_device(device), threads)
+            classifier = Classifier(
+                load_checkpoint(weights or shipped_weights(model), model), choose_device(device), threads
+            )
         settings = settings_of_rows(video, classifier.checkpoint, face_model, sampling, start, end)
         bookmark = Bookmark(settings)
         if resume:

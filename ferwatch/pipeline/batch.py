@@ -14,8 +14,9 @@ from typing import Any
 
 from ferwatch.errors import DataError, FerwatchError, OutputError
 from ferwatch.export.combined import write_all_frames
-from ferwatch.models.checkpoint import Checkpoint, load, shipped_weights
+from ferwatch.models.checkpoint import Checkpoint, load_checkpoint
 from ferwatch.models.classifier import Classifier, choose_device
+from ferwatch.models.pretrained import shipped_weights
 from ferwatch.pipeline.analyze import analyze, settings_of_outputs, settings_of_rows
 from ferwatch.pipeline.manifest import Entry, _read, _save
 from ferwatch.pipeline.options import TEN_A_SECOND
@@ -134,7 +135,7 @@ def run_batch(
     engine raises where it cannot work at all.
     """
     # Loaded once here too, so that what no video could be analysed with stops the batch before it begins.
-    checkpoint = load(settings.weights or shipped_weights(settings.model), settings.model)
+    checkpoint = load_checkpoint(settings.weights or shipped_weights(settings.model), settings.model)
     choose_device(settings.device)
     make_folder(out)
     file = out / "batch.json"
@@ -218,7 +219,7 @@ def _analyze(job: Job, settings: Settings) -> tuple[str, ...]:
 @lru_cache(maxsize=1)
 def _classifier(model: str, weights: Path | None, device: str, threads: int | None) -> Classifier:
     """Loaded once in each worker."""
-    return Classifier(load(weights or shipped_weights(model), model), choose_device(device), threads)
+    return Classifier(load_checkpoint(weights or shipped_weights(model), model), choose_device(device), threads)
 
 
 def _interrupted(folder: Path, settings: dict[str, Any]) -> bool:

@@ -12,17 +12,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ferwatch.errors import DataError
 from ferwatch.evaluation.fer2013 import VOTE_OF_EMOTION, Faces
 from ferwatch.models.checkpoint import read_plain
-from ferwatch.models.preprocess import normalise, prepare
+from ferwatch.models.preprocess import normalize, preprocess
 from ferwatch.models.registry import Model
 from ferwatch.records import EMOTIONS
 from ferwatch.training.augment import erase, mix, view
 from ferwatch.training.distillation import CachedTargets, Teacher, TeacherTargets, mean_answers, query_teachers
+from ferwatch.training.features import features_of_views
 from ferwatch.training.recipe import Recipe
 from ferwatch.training.reframe import reframe
 from ferwatch.utils.files import atomic_write
@@ -67,13 +68,15 @@ class Batches:
         device: str,
         autocast: AbstractContextManager[Any],
         folder: Path | None = None,
+        network: nn.Module | None = None,
     ) -> None:
         """Raises DataError where there are too few faces for one batch.
 
         Args:
+            network: makes the features, where the recipe's heads learn from features alone.
             folder: what takes long to prepare is kept here, for a training that goes on after an interruption.
         """
-        self.folder = folder
+        self.folder, self.network = folder, network
         self.recipe, self.model, self.teachers, self.device, self.autocast = recipe, model, teachers, device, autocast
         self.images, self.labels = torch.from_numpy(faces.images), torch.from_numpy(faces.labels)
         wanted = recipe.votes > 0 or recipe.vote_targets > 0
@@ -97,7 +100,25 @@ class Batches:
                 return mean_answers(self.teachers, self.images, self.recipe, self.device)
 
         weights = [tensor for teacher, _ in self.teachers for tensor in teacher.state_dict().values()]
-        return TeacherTargets(self._kept("teachers", compute, repr(self.recipe), *weights), None)
+        recipe = self.recipe
+        views = (recipe.side, recipe.augment, recipe.mirror, recipe.vertical_flips, recipe.distill_mean, recipe.seed)
+        return TeacherTargets(
+            self._kept("teachers", compute, repr((views, recipe.distill_temperature)), *weights), None
+        )
+
+    @cached_property
+    def features(self) -> Tensor:
+        """(views, faces, width): the network's features of some views of each face."""
+        assert self.network is not None
+        network, recipe = self.network, self.recipe
+        views = (recipe.augment, recipe.mirror, recipe.vertical_flips, recipe.side, recipe.feature_views, recipe.seed)
+        weights = [tensor for name, tensor in network.state_dict().items() if not name.startswith("heads.")]
+        return self._kept(
+            "features",
+            lambda: {"x": features_of_views(network, self.images, recipe, self.model.input, self.device)},
+            repr(views),
+            *weights,
+        )["x"]
 
     @cached_property
     def reframed(self) -> Tensor:
@@ -137,6 +158,26 @@ class Batches:
         recipe, labels = self.recipe, self.labels[rows].to(self.device)
         share, other = self._pairs(step, len(rows), generator)
         taught: TeacherTargets | None = None
+        if recipe.feature_views > 0:
+            which = torch.randint(recipe.feature_views, (len(rows),), generator=generator, device=self.device)
+            x = self.features[which, rows.to(self.device)]
+        else:
+            x, taught = self._faces(rows, generator, share, other)
+        target = F.one_hot(labels, len(EMOTIONS)).float()
+        target = target.lerp(torch.full_like(target, 1 / len(EMOTIONS)), recipe.label_smoothing)
+        votes = None
+        if self.votes is not None:
+            counts = self.votes[rows].to(self.device)
+            target = target.lerp(_of_the_seven(counts, target), recipe.vote_targets)
+            votes = mix(counts[:, VOTE_OF_EMOTION] / counts.sum(dim=1, keepdim=True).clamp(min=1), share, other)
+        return Batch(x, labels, mix(target, share, other), taught, votes)
+
+    def _faces(
+        self, rows: Tensor, generator: torch.Generator, share: Tensor, other: Tensor
+    ) -> tuple[Tensor, TeacherTargets | None]:
+        """The network's input for these faces, mixed, and what the teachers answer about them."""
+        recipe = self.recipe
+        taught: TeacherTargets | None = None
         if recipe.distill_views > 0:
             faces, taught = self.cached.pick(rows, generator)
             faces, taught = mix(faces, share, other), taught.mixed(share, other)
@@ -150,14 +191,7 @@ class Batches:
         x = self._input(faces)
         if recipe.erase > 0:
             x = erase(x, recipe.erase, generator)
-        target = F.one_hot(labels, len(EMOTIONS)).float()
-        target = target.lerp(torch.full_like(target, 1 / len(EMOTIONS)), recipe.label_smoothing)
-        votes = None
-        if self.votes is not None:
-            counts = self.votes[rows].to(self.device)
-            target = target.lerp(_of_the_seven(counts, target), recipe.vote_targets)
-            votes = mix(counts[:, VOTE_OF_EMOTION] / counts.sum(dim=1, keepdim=True).clamp(min=1), share, other)
-        return Batch(x.contiguous(memory_format=torch.channels_last), labels, mix(target, share, other), taught, votes)
+        return x.contiguous(memory_format=torch.channels_last), taught
 
     def _images(self, rows: Tensor, generator: torch.Generator) -> Tensor:
         """The faces of these rows, some of them framed as in a video."""
@@ -178,9 +212,9 @@ class Batches:
     def _input(self, faces: Tensor) -> Tensor:
         """A network for any side sees a smaller window as it is, not enlarged: with the whole face later it then sees
         things at the size it learnt them (Touvron et al. 2019, https://arxiv.org/abs/1906.06423)."""
-        if self.model.any_side:
-            return normalise(faces.unsqueeze(1) / 255, self.model.input.contrast)
-        return prepare(faces, self.model.input)
+        if self.model.any_size:
+            return normalize(faces.unsqueeze(1) / 255, self.model.input.normalization)
+        return preprocess(faces, self.model.input)
 
 
 def _of_the_seven(counts: Tensor, otherwise: Tensor) -> Tensor:

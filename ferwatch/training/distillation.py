@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ferwatch.models.preprocess import prepare
-from ferwatch.models.registry import Input
+from ferwatch.models.preprocess import preprocess
+from ferwatch.models.registry import InputSpec
 from ferwatch.training.augment import mix, view
 from ferwatch.training.recipe import Recipe
 
-Teacher = tuple[nn.Module, Input]
+Teacher = tuple[nn.Module, InputSpec]
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def query_teachers(teachers: Sequence[Teacher], faces: Tensor, recipe: Recipe) -
     answers: dict[str, list[Tensor]] = defaultdict(list)
     tokens = None
     for i, (teacher, to) in enumerate(teachers):
-        x = prepare(faces, to).contiguous(memory_format=torch.channels_last)
+        x = preprocess(faces, to).contiguous(memory_format=torch.channels_last)
         teacher.eval()
         if i == 0 and recipe.match > 0:
             seen = teacher.forward_tokens(x)  # type: ignore[operator]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -92,8 +92,15 @@ class Recipe:
     """A recipe in the same folder whose trained network starts this training, grown to this one's width."""
     frozen: list[str] = field(default_factory=list)
     """Modules of the network, by name, that stay as they are, batch statistics included: ["stem", "stages.0"]."""
+    feature_views: int = 0
+    """Only the heads learn, from the features of this many views of each face, which are computed once; 0: all learns."""
     blocks_from: str = ""
     """"small-vit": the shipped one lends a vit-b-16 of its width the blocks that it starts with."""
+    prior_correction: dict[str, Any] = field(default_factory=dict)
+    """head: the part of the logarithm of each emotion's share in training that is taken off the head's logits once it is
+    trained, so that rare emotions are answered more often; below 0: less often. It changes nothing in training."""
+    crowd_weight: float = 1.0
+    """Share of the crowd head's probabilities in what a video uses, the rest being the fer2013 head's; 0 to 1."""
     compile: bool = False
     seed: int = 0
 
@@ -106,6 +113,11 @@ class Recipe:
     def network_config(self) -> dict[str, Any]:
         """The arguments that the network is built with: `config`, and the heads where there is more than the first."""
         return self.config | ({"head_names": self.head_names} if self.votes > 0 else {})
+
+    def trains_like(self, other: Recipe) -> bool:
+        """Whether both give the same network: they may differ in what is done with it once it is trained."""
+        mine = replace(self, prior_correction={}, crowd_weight=1.0)
+        return mine == replace(other, prior_correction={}, crowd_weight=1.0)
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)

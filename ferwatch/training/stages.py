@@ -14,14 +14,14 @@ from torch import nn
 from ferwatch.errors import DataError
 from ferwatch.evaluation.fer2013 import Faces
 from ferwatch.faces.model_file import find_face_model
-from ferwatch.models.checkpoint import Checkpoint, load
+from ferwatch.models.checkpoint import Checkpoint, load_checkpoint
 from ferwatch.models.pretrained import read_metadata, shipped_weights
-from ferwatch.models.registry import find
+from ferwatch.models.registry import get_model
 from ferwatch.models.small_vit import SmallViT
 from ferwatch.models.vit_b_16 import ViT
 from ferwatch.training.curves import Epoch
 from ferwatch.training.distillation import Teacher
-from ferwatch.training.net2net import from_small_vit, grow
+from ferwatch.training.net2net import from_small_vit, grow, narrow
 from ferwatch.training.recipe import Recipe, read_recipe
 from ferwatch.training.trainer import train
 
@@ -65,9 +65,8 @@ def train_stages(
         find_face_model()  # while its absence costs nothing, not after hours of earlier stages
     if recipe.starts_from and network is None:
         first = read_recipe(recipes / f"{recipe.starts_from}.toml")
-        if start is not None and "recipe" in start.about and Recipe(**start.about["recipe"]) == first:
-            before = Trained(start.network, [], [Recipe(**stage) for stage in start.about["stages"]], {})
-        else:
+        before = None if start is None else _finished(start, first)
+        if before is None:
             before = train_stages(
                 first,
                 recipes,
@@ -80,13 +79,13 @@ def train_stages(
             )
         network = before.network
         # A copy: the network itself goes on learning.
-        earlier = before.earlier | {recipe.starts_from: (copy.deepcopy(network), find(first.model).input)}
-        if isinstance(network, ViT):
+        earlier = before.earlier | {recipe.starts_from: (copy.deepcopy(network), get_model(first.model).input)}
+        if isinstance(network, ViT) and network.hidden_dim != recipe.config.get("width", 768):
             network = grow(network.cpu(), recipe.config.get("width", 768))
     elif start is not None and network is None:
         raise DataError("the weights to start from came of none of the recipes from which this one starts")
     elif recipe.blocks_from and network is None:
-        small = load(shipped_weights(recipe.blocks_from), recipe.blocks_from).network
+        small = load_checkpoint(shipped_weights(recipe.blocks_from), recipe.blocks_from).network
         assert isinstance(small, SmallViT)
         network = from_small_vit(small, torch.from_numpy(train_faces.images[:4000]).float())
     classroom: list[Teacher] = []
@@ -101,7 +100,24 @@ def train_stages(
     return Trained(trained, before.curve + later, [*before.stages, first], earlier)
 
 
+def _finished(start: Checkpoint, recipe: Recipe) -> Trained | None:
+    """What a recipe gave, where a checkpoint holds it; else None.
+
+    A checkpoint holds what its own recipe gave; and where that one only widened a network and trained it no further,
+    also what the recipe before gave.
+    """
+    made_by = [Recipe(**values) for values in (*start.about.get("stages", ()), start.about.get("recipe")) if values]
+    if made_by and made_by[-1].trains_like(recipe):
+        return Trained(start.network, [], made_by[:-1], {})
+    if len(made_by) > 1 and made_by[-1].epochs == 0 and made_by[-2].trains_like(recipe):
+        network = start.network
+        if isinstance(network, ViT) and "width" in recipe.config:
+            network = narrow(network, recipe.config["width"])
+        return Trained(network, [], made_by[:-2], {})
+    return None
+
+
 def load_teachers(files: Sequence[Path]) -> list[Teacher]:
     """The networks of some of our checkpoints; each says itself which model it is of."""
-    checkpoints = [load(file, read_metadata(file)["model"]) for file in files]
+    checkpoints = [load_checkpoint(file, read_metadata(file)["model"]) for file in files]
     return [(checkpoint.network, checkpoint.input) for checkpoint in checkpoints]

@@ -18,16 +18,18 @@ from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ferwatch.errors import DataError
-from ferwatch.evaluation.fer2013 import Faces, clean, crowd_majority
-from ferwatch.models.classifier import has_bfloat16
-from ferwatch.models.heads import add_heads
-from ferwatch.models.preprocess import prepare
-from ferwatch.models.registry import Input, find
+from ferwatch.evaluation.fer2013 import Faces, clean
+from ferwatch.models.classifier import has_bfloat16, infer
+from ferwatch.models.heads import add_heads, head_logits
+from ferwatch.models.preprocess import preprocess
+from ferwatch.models.registry import InputSpec, get_model
 from ferwatch.records import EMOTIONS
 from ferwatch.training import distributed as processes
-from ferwatch.training.batches import Batch, Batches
+from ferwatch.training.batches import Batches
 from ferwatch.training.curves import Epoch, write_curve
 from ferwatch.training.distillation import Teacher, query_teachers
+from ferwatch.training.features import features_of, freeze_backbone
+from ferwatch.training.objective import compute_loss, crowd_agreement
 from ferwatch.training.recipe import Recipe
 from ferwatch.training.state import State
 
@@ -44,9 +46,14 @@ class AuxHeadModel(nn.Module):
         self.match = nn.LazyLinear(matched_width) if matched_width else None
 
     def forward(self, x: Tensor) -> tuple[dict[str, Tensor], Tensor | None]:
-        """The logits of each head, and (N, tokens, width) predicted of the teacher's tokens."""
+        """The logits of each head, and (N, tokens, width) predicted of the teacher's tokens.
+
+        `x` is a batch of images, or (N, width) features that the network made of them before.
+        """
+        if x.ndim == 2:
+            return self.network.forward_head(x), None  # type: ignore[operator]
         if self.match is None:
-            return self.network(x), None
+            return head_logits(self.network, x), None
         tokens = self.network.forward_tokens(x)  # type: ignore[operator]
         return self.network.forward_head(self.network.pool(tokens)), self.match(tokens)  # type: ignore[operator]
 
@@ -67,31 +74,34 @@ def train(
     """Trains the recipe's network; returns its averaged weights and the curve. Continues where `out` holds a state.
 
     Args:
-        network: starts from this one instead of fresh weights; what does not require a gradient stays as it is.
+        network: the network to start from instead of fresh weights; what does not require a gradient stays as it is.
         teachers: networks whose mean answer the recipe's `distill` follows, with their inputs.
         max_steps: stops after that many steps in all, as a killed run would; for tests.
         on_step: called with the step, the number of steps and its loss.
     Writes out/state.pt and out/curve.csv after every epoch. Raises DataError where the data lacks what the recipe asks.
     """
     torch.manual_seed(recipe.seed)
-    model = find(recipe.model)
+    model = get_model(recipe.model)
     _check(recipe, train_faces, teachers)
     teachers = [(teacher.to(device), to) for teacher, to in teachers]
     own = processes.part(recipe.batch_size)
     autocast = training_autocast(device)
     faces = clean(train_faces) if recipe.clean else train_faces
-    batches = Batches(recipe, model, faces, teachers, device, autocast, folder=out)
-    steps = batches.an_epoch * recipe.epochs
-
     network = _network(recipe, network).to(device)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     frozen = [network.get_submodule(name) for name in recipe.frozen]
+    if recipe.feature_views > 0:
+        frozen += freeze_backbone(network)
     for module in frozen:
         module.requires_grad_(False)
+    batches = Batches(recipe, model, faces, teachers, device, autocast, folder=out, network=network)
+    steps = batches.an_epoch * recipe.epochs
     nothing = torch.zeros(1, 48, 48, device=device)
     taught_tokens = query_teachers(teachers, nothing, recipe).tokens if recipe.match > 0 else None
     learner = AuxHeadModel(network, 0 if taught_tokens is None else taught_tokens.shape[-1]).to(device)
-    learner.eval()(prepare(nothing, model.input))  # gives the lazy map its width
+    if recipe.feature_views == 0:
+        learner.eval()(preprocess(nothing, model.input))  # gives the lazy map its width
+    test_features = features_of(network, public_test.images, model.input, device) if recipe.feature_views > 0 else None
     averaged = copy.deepcopy(network)
     state = State(out / "state.pt", recipe, learner, averaged, _optimizer(recipe, learner))
     curve = state.load(device)
@@ -118,7 +128,7 @@ def train(
             with autocast, _attention_for(device):
                 logits, matched = forward(batch.x)
             logits = {name: values.float() for name, values in logits.items()}
-            loss = _loss(recipe, batch, logits, matched, prior)
+            loss = compute_loss(recipe, batch, logits, matched, prior)
 
             state.optimizer.zero_grad(set_to_none=True)
             with _attention_for(device):
@@ -135,8 +145,11 @@ def train(
                 on_step(step + 1, steps, value)
         if processes.rank() > 0:  # the first process measures and writes
             continue
-        answers, test_labels = predict(averaged, model.input, public_test.images, device), public_test.labels
-        test_logits = answers["fer2013"]
+        if test_features is None:
+            answers = predict(averaged, model.input, public_test.images, device)
+        else:
+            answers = predict_from_features(averaged, test_features)
+        test_logits, test_labels = answers["fer2013"], public_test.labels
         curve.append(
             Epoch(
                 epoch=epoch + 1,
@@ -146,13 +159,15 @@ def train(
                 public_test_loss=float(F.cross_entropy(test_logits, torch.from_numpy(test_labels))),
                 public_test_accuracy=float((test_logits.argmax(1).numpy() == test_labels).mean()),
                 seconds=time.monotonic() - started,
-                public_test_crowd=_crowd_agreement(answers, public_test),
+                public_test_crowd=crowd_agreement(answers, public_test),
             )
         )
         state.save(curve)
         write_curve(out / "curve.csv", curve)
         if on_epoch is not None:
             on_epoch(curve[-1])
+    if frozen:
+        averaged.requires_grad_(True)  # a later stage may train them
     return averaged, curve
 
 
@@ -160,7 +175,7 @@ def _network(recipe: Recipe, network: nn.Module | None) -> nn.Module:
     """The network to train, with the heads that the recipe wants; raises DataError where it cannot have them."""
     try:
         if network is None:
-            return find(recipe.model).build(**recipe.network_config)
+            return get_model(recipe.model).build(**recipe.network_config)
         if recipe.votes > 0:
             add_heads(network, recipe.head_names)
     except (TypeError, ValueError) as error:
@@ -175,34 +190,6 @@ def training_autocast(device: str) -> AbstractContextManager[Any]:
     return torch.autocast(torch.device(device).type, torch.bfloat16)
 
 
-def _loss(recipe: Recipe, batch: Batch, logits: dict[str, Tensor], matched: Tensor | None, prior: Tensor) -> Tensor:
-    """The loss of a batch: the fer2013 head's, the crowd head's, and that of the matched tokens, as the recipe weighs
-    them."""
-    loss = _cross_entropy(logits["fer2013"] + prior, batch.target)
-    crowd_loss = None
-    if batch.votes is not None and "crowd" in logits:
-        crowd_loss = _cross_entropy(logits["crowd"], batch.votes)
-    if batch.taught is not None:
-        t = recipe.distill_temperature
-        distilled = _cross_entropy(logits["fer2013"] / t, batch.taught.answers["fer2013"]) * t * t
-        loss = loss.lerp(distilled, recipe.distill)
-        if crowd_loss is not None and recipe.distill_votes > 0:
-            distilled = _cross_entropy(logits["crowd"], batch.taught.answers["crowd"])
-            crowd_loss = crowd_loss.lerp(distilled, recipe.distill_votes)
-        if matched is not None and batch.taught.tokens is not None:
-            matched = matched.float()[:, -batch.taught.tokens.shape[1] :]  # a class token, in front, is no place
-            loss = loss + recipe.match * F.mse_loss(matched, batch.taught.tokens)
-    return loss if crowd_loss is None else loss + recipe.votes * crowd_loss
-
-
-def _crowd_agreement(logits: dict[str, Tensor], faces: Faces) -> float:
-    """Share of the faces with a majority on which the crowd head agrees with it; nan without head or votes."""
-    if "crowd" not in logits or faces.votes is None:
-        return math.nan
-    majority, has_majority = crowd_majority(faces.votes)
-    return float((logits["crowd"].argmax(1).numpy() == majority)[has_majority].mean())
-
-
 def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
     """One-cycle (Smith & Topin 2018, https://arxiv.org/abs/1708.07120): linear rise, cosine fall to 0; or constant."""
     if recipe.schedule == "constant":
@@ -213,12 +200,20 @@ def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
     return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1.0, steps - rise)))
 
 
-@torch.inference_mode()
-def predict(network: nn.Module, to: Input, images: NDArray[np.uint8], device: str = "cpu") -> dict[str, Tensor]:
+def predict(
+    network: nn.Module, input_spec: InputSpec, images: NDArray[np.uint8], device: str = "cpu"
+) -> dict[str, Tensor]:
     """(N, 48, 48) -> head: (N, 7) float32 logits on the CPU, in full precision."""
     network.eval()
-    answers = [network(prepare(batch.to(device), to)) for batch in torch.from_numpy(images).split(256)]
+    answers = [infer(network, batch, input_spec, device) for batch in torch.from_numpy(images).split(256)]
     return {name: torch.cat([logits[name].float().cpu() for logits in answers]) for name in answers[0]}
+
+
+@torch.inference_mode()
+def predict_from_features(network: nn.Module, features: Tensor) -> dict[str, Tensor]:
+    """(N, width) features -> head: (N, 7) float32 logits on the CPU."""
+    network.eval()
+    return {name: logits.float().cpu() for name, logits in network.forward_head(features).items()}  # type: ignore[operator]
 
 
 def _check(recipe: Recipe, train_faces: Faces, teachers: Sequence[Teacher]) -> None:
@@ -236,6 +231,8 @@ def _check(recipe: Recipe, train_faces: Faces, teachers: Sequence[Teacher]) -> N
         raise DataError(
             "the recipe's distill_votes wants a teacher with a crowd head, and none of the teachers has one"
         )
+    if recipe.feature_views > 0 and (recipe.distill > 0 or recipe.erase > 0 or recipe.mixup > 0):
+        raise DataError("the recipe's feature_views goes with none of distill, erase and mixup: set them to 0")
     if recipe.distill > 0 and not teachers:
         raise DataError("the recipe learns from a teacher: give its model and weights with --teacher")
 
@@ -251,10 +248,6 @@ def _optimizer(recipe: Recipe, learner: nn.Module) -> torch.optim.Optimizer:
     if recipe.optimizer == "adam":
         return torch.optim.Adam(groups, lr=recipe.learning_rate)
     return torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.98))
-
-
-def _cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
-    return -(target * logits.log_softmax(dim=1)).sum(dim=1).mean()
 
 
 def _attention_for(device: str) -> AbstractContextManager[None]:

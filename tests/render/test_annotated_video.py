@@ -13,7 +13,6 @@ from ferwatch.errors import OutputError, VideoError
 from ferwatch.render.annotated_video import annotate_video
 from ferwatch.render.draw import bgr
 from ferwatch.timeline.table import FrameTable
-from ferwatch.video.reader import VideoReader
 
 SHARED = Path(__file__).parents[3] / "shared" / "videos"
 THIRTY = [i / 30 for i in range(60)]
