@@ -26,7 +26,7 @@ from torch import nn
 
 from ferwatch.evaluation.evaluate import evaluate
 from ferwatch.evaluation.fer2013 import Faces, load
-from ferwatch.faces.search import FaceFinder
+from ferwatch.faces.mediapipe import MediaPipeDetector
 from ferwatch.faces.tracker import FaceTracker
 from ferwatch.models.checkpoint import Checkpoint
 from ferwatch.models.classifier import Classifier
@@ -213,8 +213,8 @@ def targets(bench: Bench) -> None:
 
 def answers(clip: Path, classifier: Classifier) -> list[FrameResult]:
     """What a classifier says of every tenth of a second of a video."""
-    with VideoReader(clip, Sampling(fps=10)) as reader, FaceFinder() as finder:
-        return list(track(reader, finder, FaceTracker(), classifier))
+    with VideoReader(clip, Sampling(fps=10)) as reader, MediaPipeDetector() as detector:
+        return list(track(reader, detector, FaceTracker(), classifier))
 
 
 ABLATIONS = {f.__name__: f for f in (flips, head, recipe, pixels, squeezed, size, networks, targets)}

@@ -28,7 +28,7 @@ IMPORTS = (
     "mediapipe",
     "torch",
     "ferwatch.cli.main",
-    "ferwatch.faces.search",
+    "ferwatch.faces.stream",
     "ferwatch.pipeline.analyze",
 )
 

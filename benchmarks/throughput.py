@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 
 from ferwatch.errors import WeightsError
 from ferwatch.faces.align import align
-from ferwatch.faces.search import FaceFinder
+from ferwatch.faces.mediapipe import MediaPipeDetector
+from ferwatch.faces.stream import FaceStream
 from ferwatch.faces.tracker import FaceTracker
 from ferwatch.models.checkpoint import load_checkpoint
 from ferwatch.models.classifier import Classifier
@@ -34,7 +35,7 @@ from ferwatch.models.pretrained import shipped_weights
 from ferwatch.pipeline.analyze import analyze
 from ferwatch.pipeline.segment import FACES_A_PASS
 from ferwatch.render.draw import draw
-from ferwatch.render.interpolate import FaceInterpolator
+from ferwatch.render.interpolate import Overlay
 from ferwatch.timeline.table import read_frames_csv
 from ferwatch.video.reader import VideoReader
 from ferwatch.video.sampling import Sampling
@@ -67,8 +68,8 @@ def stages_alone(clip: Path, sampling: Sampling, classifiers: dict[str, Classifi
         for _ in reader:
             pass
         decoded = reader.frames_decoded
-    with VideoReader(clip, sampling) as reader, FaceFinder() as finder, clocks["detect"]:
-        found = list(finder.watch(reader))
+    with VideoReader(clip, sampling) as reader, MediaPipeDetector() as detector, clocks["detect"]:
+        found = list(FaceStream(detector).follow(reader))
     clocks["detect"].cpu -= clocks["decode"].cpu
     faces = {frame.index: frame.faces for frame in found}
     with VideoReader(clip, sampling) as reader:
@@ -87,7 +88,7 @@ def stages_alone(clip: Path, sampling: Sampling, classifiers: dict[str, Classifi
             classify_all(classifier, passes)
 
     analyze(clip, scratch / "rows", classifier=some, sampling=sampling, annotate=False)
-    overlay = FaceInterpolator(read_frames_csv(scratch / "rows" / "frames.csv"))
+    overlay = Overlay(read_frames_csv(scratch / "rows" / "frames.csv"))
     sides: dict[int, int] = {}
     with VideoReader(clip) as reader, ExitStack() as ending:
         writer = ending.enter_context(annotated_video(scratch / "alone.mp4", reader.info))

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from ferwatch.evaluation.evaluate import tta_views
 from ferwatch.evaluation.fer2013 import load as load_faces
-from ferwatch.faces.search import FaceFinder
+from ferwatch.faces.mediapipe import MediaPipeDetector
 from ferwatch.faces.tracker import FaceTracker
 from ferwatch.models.checkpoint import load_checkpoint
 from ferwatch.models.classifier import Classifier
@@ -66,7 +66,7 @@ def main() -> None:
     reframed = float((classify(reframe(faces.images)).argmax(axis=1) == faces.labels).mean())
 
     print(f"{len(faces)} images of PublicTest in {args.size} at crf {args.crf}, {args.model}")
-    print(f"aligned by the finder, without a video: {reframed:.1%}\n")
+    print(f"aligned by the detector, without a video: {reframed:.1%}\n")
     print(f"{'side':>6} {'found':>7} {'accuracy':>9} {'direct':>8} {'points':>7} {'same answer':>12} {'others':>7}")
     table = []
     for side in (s for s in args.sides if s <= min(width, height)):
@@ -156,8 +156,8 @@ def answers(video: Path, corners: NDArray[np.int64], side: int, classify: Classi
     """What the pipeline says of each image that it found, and how many other faces it saw in all frames."""
     found: dict[int, int] = {}
     strangers = 0
-    with VideoReader(video) as reader, FaceFinder() as finder:
-        for result in track(reader, finder, FaceTracker(), classify):
+    with VideoReader(video) as reader, MediaPipeDetector() as detector:
+        for result in track(reader, detector, FaceTracker(), classify):
             image, frame = divmod(result.index, HOLD)
             there = [face for face in result.faces if inside(face, corners[image], side)]
             strangers += len(result.faces) - len(there)

@@ -39,6 +39,19 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True)
+class Detection:
+    """One face as a face detector reports it."""
+
+    bbox: BoundingBox
+    landmarks: NDArray[np.float32]
+    """(6, 2) pixels, as in Face."""
+    score: float
+    """Detection score, 0 to 1."""
+    relative_size: float
+    """Longer side of the box in units of the longer side of the picture that the detector was given."""
+
+
+@dataclass(frozen=True, slots=True)
 class Face:
     """One face found in a frame."""
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 # Tests run in a process for each core; more threads would wait for each other. Before torch and numpy are imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -15,15 +16,46 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+if TYPE_CHECKING:
+    from ferwatch.faces.mediapipe import MediaPipeDetector
+
+pytest_plugins = ["page_fixtures"]
+
 ROOT = Path(__file__).parents[1]
 DEMO = ROOT / "samples" / "demo.mp4"
 SHARED = ROOT.parent / "shared"
+# MediaPipe 1.x carries no model: `make test-mediapipe-1` names the older wheel's here.
+FACE_MODEL = Path(os.environ["FERWATCH_TEST_FACE_MODEL"]) if "FERWATCH_TEST_FACE_MODEL" in os.environ else None
 
 CLIPS = ("single_face.mp4", "face_noface.mov", "phone.mp4")
 
 needs_weights = pytest.mark.skipif(
     not (ROOT / "weights" / "cnn.safetensors").exists(), reason="no weights of cnn are shipped yet"
 )
+
+
+def shared(name: str) -> Path:
+    """The path of a file in ../shared; skips where that is not beside the checkout."""
+    if not (SHARED / name).exists():
+        pytest.skip(f"../shared/{name} is not here")
+    return SHARED / name
+
+
+@pytest.fixture(scope="session")
+def detector() -> Iterator[MediaPipeDetector]:
+    from ferwatch.faces.mediapipe import MediaPipeDetector
+
+    with MediaPipeDetector(FACE_MODEL) as detector:
+        yield detector
+
+
+@pytest.fixture(scope="session")
+def astronaut() -> NDArray[np.uint8]:
+    """A portrait in a larger picture, (512, 512, 3) BGR."""
+    import cv2
+    import skimage.data
+
+    return cv2.cvtColor(skimage.data.astronaut(), cv2.COLOR_RGB2BGR)
 
 
 @pytest.fixture(scope="session")
@@ -34,6 +66,19 @@ def clip() -> Callable[[str], Path]:
         path = SHARED / "videos" / name
         if not path.exists():
             pytest.skip(f"{name} is not here: the real clips lie in ../shared/videos")
+        return path
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def report() -> Callable[[str], Path]:
+    """The path of a file of the report by its name; skips where the report is not beside the checkout."""
+
+    def find(name: str) -> Path:
+        path = SHARED / "report" / name
+        if not path.exists():
+            pytest.skip(f"{name} is not here: the report's files lie in ../shared/report")
         return path
 
     return find

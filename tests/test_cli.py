@@ -149,7 +149,7 @@ def test_an_interrupt_that_a_library_turns_into_an_error_of_its_own(stop: str) -
     """As matplotlib's compiled code does where the signal comes while it reads its arguments."""
     program = f"""
 import os, signal, time
-from ferwatch import cli
+from ferwatch.cli import main as cli
 signal.signal(signal.SIGINT, signal.default_int_handler)
 def drawing(**_):
     try:

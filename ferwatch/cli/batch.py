@@ -60,12 +60,12 @@ def batch(
     from ferwatch.errors import FerwatchError
     from ferwatch.pipeline.batch import Settings, find_videos, run_batch
     from ferwatch.pipeline.executors import local, on_ray
-    from ferwatch.timeline.smoothing import SMOOTHING
+    from ferwatch.timeline.smoothing import SMOOTHING_SECONDS
 
     settings = Settings(
         sampling=sampling,
         annotate=not no_video,
-        smoothing=SMOOTHING if smoothing is None else smoothing,
+        smoothing=SMOOTHING_SECONDS if smoothing is None else smoothing,
         **options,
     )
     videos = find_videos(sources)

@@ -1,4 +1,4 @@
-"""The pair comparison on the command line."""
+"""`ferwatch compare`: the pair comparison on the command line."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ferwatch.cli.run import Time
+from ferwatch.cli.run import LABELS, Time
 
 if TYPE_CHECKING:
     from ferwatch.compare.comparison import Change
     from ferwatch.models.classifier import Classifier
 
 FILE = click.Path(path_type=Path)
-LISTED = 10
+MAX_LISTED = 10
+"""Number of changes that --pairs prints."""
 
 
-class Every(click.ParamType):
-    """every:SECONDS, with or without an s."""
+class Interval(click.ParamType):
+    """Parses every:SECONDS, with or without an s."""
 
     name = "every:SECONDS"
 
@@ -37,14 +38,19 @@ class Every(click.ParamType):
 
 @click.command()
 @click.argument("inputs", nargs=-1, required=True, type=FILE, metavar="VIDEO | IMAGE [IMAGE]")
-@click.option("--at", "times", multiple=True, type=Time(), metavar="T", help="A moment of the video; give two of them.")
-@click.option("--pairs", "every", type=Every(), help="List the video's largest changes between such moments.")
+@click.option("--at", "times", multiple=True, type=Time(), metavar="T", help="A time in the video; give two.")
+@click.option(
+    "--pairs", "every", type=Interval(), help="List the video's largest changes between times this far apart."
+)
 @click.option("--face", type=click.IntRange(min=1), metavar="N", help="A face_id; in images, faces from left to right.")
 @click.option("--model", default="cnn", show_default=True, help="A classifier; see 'ferwatch models'.")
-@click.option("--all-models", is_flag=True, help="Every classifier that has weights, side by side.")
+@click.option("--all-models", is_flag=True, help="All classifiers that have weights, side by side.")
 @click.option("--weights", type=FILE, metavar="FILE", help="Other weights of this model.")
+@LABELS
 @click.option("--face-model", type=FILE, metavar="FILE", help="Another MediaPipe face model.")
-@click.option("--out", type=FILE, metavar="DIR", default=Path(), help="Where to write.  [default: here]")
+@click.option(
+    "--out", type=FILE, metavar="DIR", default=Path(), help="Output folder.  [default: the working directory]"
+)
 def compare(
     inputs: tuple[Path, ...],
     times: tuple[float, ...],
@@ -53,11 +59,12 @@ def compare(
     model: str,
     all_models: bool,
     weights: Path | None,
+    labels: str | None,
     face_model: Path | None,
     out: Path,
 ) -> None:
-    """Compares two faces: two moments of a video, two images, or the faces side by side in one image. Prints both
-    distributions and what changed, and writes pair.png and pair.json.
+    """Compare two faces: at two times of a video, in two images, or side by side in one image. Print both
+    distributions and what changed, and write pair.png and pair.json.
 
     \b
     ferwatch compare interview.mp4 --at 0:12 --at 0:34.5
@@ -66,27 +73,31 @@ def compare(
     ferwatch compare interview.mp4 --pairs every:2s
     """
     from ferwatch.compare.comparison import compare as compare_faces
-    from ferwatch.compare.comparison import faces_to_compare, look_around, table
+    from ferwatch.compare.comparison import faces_to_compare, sample_jitter, table
     from ferwatch.compare.figure import write_comparison
-    from ferwatch.faces.search import FaceFinder
-    from ferwatch.pipeline.snapshot import image_moment, is_image, video_moments
+    from ferwatch.faces.mediapipe import MediaPipeDetector
+    from ferwatch.pipeline.snapshot import image_snapshot, is_image, video_snapshots
 
     if weights and all_models:
-        raise click.UsageError("--weights belongs to one model: leave out --all-models")
+        raise click.UsageError("--weights is for one model: leave out --all-models")
     stills = [is_image(path) for path in inputs]
     if every is not None:
         if len(inputs) != 1 or stills[0] or times or all_models:
             raise click.UsageError("--pairs takes one video and one model, and no --at")
-        _list_changes(inputs[0], every, face, model, weights, face_model)
+        _list_changes(inputs[0], every, face, model, weights, labels, face_model)
         return
     if len(inputs) > 2 or (all(stills) and times) or (not all(stills) and (len(inputs) != 1 or len(times) != 2)):
         raise click.UsageError("give a video with two times (--at T1 --at T2), two images, or one image")
 
-    classifiers = _classifiers(model, all_models, weights)
-    with FaceFinder(face_model) as finder:
-        moments = [image_moment(p, finder) for p in inputs] if all(stills) else video_moments(inputs[0], times, finder)
+    classifiers = _classifiers(model, all_models, weights, labels)
+    with MediaPipeDetector(face_model) as detector:
+        if all(stills):
+            snapshots = [image_snapshot(path, detector) for path in inputs]
+        else:
+            snapshots = video_snapshots(inputs[0], times, detector)
         pairs = [
-            (look_around(*left, finder), look_around(*right, finder)) for left, right in faces_to_compare(moments, face)
+            (sample_jitter(*left, detector), sample_jitter(*right, detector))
+            for left, right in faces_to_compare(snapshots, face)
         ]
     comparisons = [
         [compare_faces(left, right, name, classifier) for name, classifier in classifiers.items()]
@@ -97,47 +108,61 @@ def compare(
     click.echo(f"\nin {out.resolve()}: {', '.join(file.name for file in files)}")
 
 
-def _classifiers(model: str, all_models: bool, weights: Path | None) -> dict[str, Classifier]:
+def _classifiers(model: str, all_models: bool, weights: Path | None, labels: str | None) -> dict[str, Classifier]:
     from ferwatch.errors import WeightsError
-    from ferwatch.models.checkpoint import load_checkpoint
-    from ferwatch.models.classifier import Classifier
+    from ferwatch.models.classifier import load_classifier
     from ferwatch.models.pretrained import shipped_weights
     from ferwatch.models.registry import MODELS
 
     if not all_models:
-        return {model: Classifier(load_checkpoint(weights or shipped_weights(model), model))}
-    there = {}
+        return {model: _with_notice(load_classifier(model, weights=weights, labels=labels, device="cpu"), labels)}
+    classifiers = {}
     for name in MODELS:
         try:
             path = shipped_weights(name)
-        except WeightsError as cause:
-            click.echo(f"ferwatch: left out: {cause}", err=True)
+        except WeightsError as error:
+            click.echo(f"ferwatch: left out: {error}", err=True)
         else:
-            there[name] = Classifier(load_checkpoint(path, name))
-    if not there:
+            classifiers[name] = _with_notice(load_classifier(name, weights=path, labels=labels, device="cpu"), labels)
+    if not classifiers:
         raise WeightsError("no model has shipped weights; name one with --model and --weights")
-    return there
+    return classifiers
+
+
+def _with_notice(classifier: Classifier, labels: str | None) -> Classifier:
+    """The classifier, after a warning on stderr where it cannot say what people see."""
+    from ferwatch.models.classifier import labels_notice
+
+    if (notice := labels_notice(classifier, labels)) is not None:
+        click.echo(f"ferwatch: warning: {notice}", err=True)
+    return classifier
 
 
 def _list_changes(
-    video: Path, every: float, face: int | None, model: str, weights: Path | None, face_model: Path | None
+    video: Path,
+    every: float,
+    face: int | None,
+    model: str,
+    weights: Path | None,
+    labels: str | None,
+    face_model: Path | None,
 ) -> None:
-    from ferwatch.compare.comparison import changes
+    from ferwatch.compare.comparison import largest_changes
     from ferwatch.pipeline.analyze import track
     from ferwatch.utils.timecode import format_time
 
-    found = changes(track(video, model, weights=weights, face_model=face_model), every)
+    found = largest_changes(track(video, model, weights=weights, labels=labels, face_model=face_model), every)
     if face is not None:
         found = [change for change in found if change.face_id == face]
     if not found:
-        click.echo(f"{video.name}: no face is there at two moments {every:g} s apart")
+        click.echo(f"{video.name}: no face is seen at two times {every:g} s apart")
         return
-    click.echo(f"{video.name}: the largest of {len(found)} changes between moments {every:g} s apart, {model}\n")
-    for change in found[:LISTED]:
+    click.echo(f"{video.name}: the largest of {len(found)} changes between times {every:g} s apart, {model}\n")
+    for change in found[:MAX_LISTED]:
         click.echo(_line(change))
     largest = found[0]
-    moments = f"--at {format_time(largest.start)} --at {format_time(largest.end)}"
-    click.echo(f"\nTo see the first: ferwatch compare {video} {moments} --face {largest.face_id}")
+    times = f"--at {format_time(largest.start)} --at {format_time(largest.end)}"
+    click.echo(f"\nTo see the first: ferwatch compare {video} {times} --face {largest.face_id}")
 
 
 def _line(change: Change) -> str:

@@ -13,6 +13,7 @@ from types import FrameType
 import click
 
 from ferwatch.errors import FerwatchError
+from ferwatch.utils.native_logs import enable_suppression
 from ferwatch.utils.version import __version__
 
 COMMANDS = {
@@ -77,6 +78,7 @@ def main() -> None:
         signal.signal(signal.SIGINT, stop)
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # as stderr does: names of files may be no text at all
+    enable_suppression()
     try:
         # Torch makes a folder of this name when it loads, in the place for temporary files: so none is left behind.
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", gettempdir())

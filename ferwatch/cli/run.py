@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ferwatch.export.registry import EXPORTS
 from ferwatch.utils.timecode import parse_time
 
 if TYPE_CHECKING:
     from ferwatch.pipeline.analyze import Run
     from ferwatch.video.sampling import Sampling
-
-EXPORTS = ("json", "parquet", "vtt", "srt", "eaf", "tsv", "boris", "html")
 
 
 class Time(click.ParamType):
@@ -29,6 +28,12 @@ class Time(click.ParamType):
             self.fail(str(cause), param, ctx)
 
 
+LABELS = click.option(
+    "--labels",
+    type=click.Choice(["crowd", "fer2013"]),
+    help="crowd: what people see; fer2013: the data set's label.  [default: crowd, where the weights have it]",
+)
+
 HOW = (
     click.option(
         "--model", default="cnn", show_default=True, help="cnn, small-vit or vit-b-16; see 'ferwatch models'."
@@ -40,7 +45,7 @@ HOW = (
     ),
     click.option("--all-frames", is_flag=True, help="Every frame."),
     click.option(
-        "--export", "exports", multiple=True, type=click.Choice(EXPORTS), help="One more file; may be repeated."
+        "--export", "exports", multiple=True, type=click.Choice(list(EXPORTS)), help="One more file; may be repeated."
     ),
     click.option("--no-video", is_flag=True, help="Do not write annotated.mp4."),
     click.option(
@@ -48,6 +53,8 @@ HOW = (
     ),
     click.option("--blur-faces", is_flag=True, help="Make faces unrecognisable in annotated.mp4."),
     click.option("--weights", type=click.Path(path_type=Path), metavar="FILE", help="Other weights of this model."),
+    click.option("--network", metavar="file.py:Class", help="A network of your own, with its --weights."),
+    LABELS,
     click.option("--face-model", type=click.Path(path_type=Path), metavar="FILE", help="Another MediaPipe face model."),
     click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True),
 )
@@ -93,15 +100,17 @@ def run(
     """
     from ferwatch.cli.progress import ProgressBars
     from ferwatch.pipeline.analyze import analyze
-    from ferwatch.timeline.smoothing import SMOOTHING
+    from ferwatch.timeline.smoothing import SMOOTHING_SECONDS
+    from ferwatch.utils.threads import limit_native_threads
 
     sampling = chosen_sampling(sample_fps, every, interval, all_frames)
+    limit_native_threads()
     with ProgressBars(hidden=quiet) as bars:
         done = analyze(
             video,
             sampling=sampling,
             annotate=not no_video,
-            smoothing=SMOOTHING if smoothing is None else smoothing,
+            smoothing=SMOOTHING_SECONDS if smoothing is None else smoothing,
             progress=bars.update,
             **options,
         )

@@ -6,13 +6,15 @@ from pathlib import Path
 
 import click
 
-from ferwatch.cli.run import EXPORTS
+from ferwatch.export.registry import EXPORTS
 
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--smoothing", type=click.FloatRange(min=0), metavar="S", help="Seconds; 0 turns it off.  [default: 0.2]")
-@click.option("--export", "exports", multiple=True, type=click.Choice(EXPORTS), help="One more file; may be repeated.")
+@click.option(
+    "--export", "exports", multiple=True, type=click.Choice(list(EXPORTS)), help="One more file; may be repeated."
+)
 @click.option(
     "--out", type=click.Path(path_type=Path), metavar="DIR", help="Where to write.  [default: beside the rows]"
 )
@@ -23,8 +25,8 @@ def timeline(run: Path, smoothing: float | None, exports: tuple[str, ...], out: 
     \b
     ferwatch timeline interview-ferwatch --smoothing 1 --export eaf
     """
-    from ferwatch.pipeline.rebuild import timeline_again
+    from ferwatch.pipeline.rebuild import rebuild
 
-    files = timeline_again(run, smoothing=smoothing, exports=exports, out=out)
+    files = rebuild(run, smoothing=smoothing, exports=exports, out=out)
     if not quiet:
         click.echo(f"in {files[0].parent}: {', '.join(file.name for file in files)}")

@@ -1,4 +1,4 @@
-"""The pair comparison: two faces, their probabilities, and whether what changed is more than the model's own jitter."""
+"""Pair comparison: the probabilities of two faces, and which changes exceed the model's own jitter."""
 
 from __future__ import annotations
 
@@ -9,37 +9,40 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.distance import jensenshannon
 
 from ferwatch.errors import FerwatchError
-from ferwatch.faces.align import align, similarity
-from ferwatch.faces.search import FaceFinder
-from ferwatch.pipeline.snapshot import Moment
+from ferwatch.evaluation.metrics import jensen_shannon
+from ferwatch.faces.align import align, similarity_transform
+from ferwatch.faces.detection import FaceDetector
+from ferwatch.faces.search import search_image
+from ferwatch.pipeline.snapshot import Snapshot
 from ferwatch.records import EMOTIONS, Face, FaceResult, FrameResult
 from ferwatch.video.sampling import ROUNDING
 
 Classify = Callable[[NDArray[np.uint8]], NDArray[np.float64]]
-"""(N, 48, 48) crops -> (N, 7) probabilities."""
+"""Maps (N, 48, 48) uint8 gray crops to (N, 7) probabilities."""
 
-SIGNIFICANT = 3.0
-"""A change counts as more than jitter from this many standard deviations, and from one percentage point, on."""
+MIN_CHANGE_DEVIATIONS = 3.0
+"""Jitter's standard deviations that a change has to exceed to be marked."""
+MIN_CHANGE = 0.01
+"""Smallest change of a probability that is marked: one percentage point."""
 
 
 @dataclass(frozen=True)
 class Side:
     """One of the two faces that are compared."""
 
-    moment: Moment
+    snapshot: Snapshot
     face: Face
     crops: NDArray[np.uint8]
-    """(K, 48, 48): the face again in the frames around it, or a little shifted."""
-    jitter_from: str
-    """What the crops are: "neighbouring frames" or "crops shifted by a pixel"."""
+    """(K, 48, 48) gray crops of the same face from nearby frames, or shifted by up to a pixel."""
+    jitter_source: str
+    """Where `crops` come from: "neighbouring frames" or "crops shifted by a pixel"."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What one model says of two faces."""
+    """The answers of one model for two faces."""
 
     model: str
     left: Side
@@ -47,28 +50,28 @@ class Comparison:
     before: NDArray[np.float64]
     """(7,) probabilities of the left face."""
     after: NDArray[np.float64]
-    """(7,) of the right face."""
+    """(7,) probabilities of the right face."""
     jitter: NDArray[np.float64]
-    """(2, 7): standard deviation of each probability over the crops of the left and of the right face."""
+    """(2, 7) standard deviation of each probability over the crops of the left face and of the right face."""
 
     @property
     def change(self) -> NDArray[np.float64]:
-        """(7,)"""
+        """(7,) differences of the probabilities, right face minus left face."""
         return self.after - self.before
 
     @property
     def beyond_jitter(self) -> NDArray[np.bool_]:
-        """(7,): whether a class's change is more than the jitter of both faces together."""
+        """(7,) flags: whether each class's change exceeds the combined jitter of both faces."""
         deviation = np.sqrt((self.jitter**2).sum(axis=0))
-        return (np.abs(self.change) > SIGNIFICANT * deviation) & (np.abs(self.change) >= 0.01)
+        return (np.abs(self.change) > MIN_CHANGE_DEVIATIONS * deviation) & (np.abs(self.change) >= MIN_CHANGE)
 
     @property
     def divergence(self) -> float:
-        """Jensen-Shannon divergence in bits: 0, the same, to 1, nothing in common."""
-        return divergence(self.before, self.after)
+        """Jensen-Shannon divergence in bits, from 0 (identical) to 1 (disjoint)."""
+        return float(jensen_shannon(self.before, self.after))
 
     def as_dict(self) -> dict[str, Any]:
-        """All of it as plain values for JSON; probabilities in the order of EMOTIONS, by name."""
+        """Return plain values for JSON; probabilities by emotion, in the order of EMOTIONS."""
         return {
             "model": self.model,
             "left": _side_as_dict(self.left, self.before, self.jitter[0]),
@@ -79,116 +82,126 @@ class Comparison:
         }
 
 
-def divergence(p: NDArray[np.float64], q: NDArray[np.float64]) -> float:
-    """Jensen-Shannon divergence of two distributions in bits (Lin 1991, https://doi.org/10.1109/18.61115)."""
-    return float(jensenshannon(p, q, base=2)) ** 2
+def faces_to_compare(snapshots: list[Snapshot], face_id: int | None = None) -> list[tuple[tuple[Snapshot, Face], ...]]:
+    """Return the pairs of faces to compare.
 
+    One snapshot gives each face with the next to its right; two snapshots give the faces that are in both, by id.
 
-def faces_to_compare(moments: list[Moment], face_id: int | None = None) -> list[tuple[tuple[Moment, Face], ...]]:
-    """The pairs of faces: of one moment, neighbours from left to right; of two, those with the same face_id.
+    Args:
+        snapshots: one or two.
+        face_id: compare only this face of two snapshots.
 
     Raises FerwatchError where there is no such pair.
     """
-    if len(moments) == 1:
-        (only,) = moments
+    if len(snapshots) == 1:
+        (only,) = snapshots
         if len(only.faces) < 2:
             count = "one face" if only.faces else "no face"
             raise FerwatchError(f"{only.name}: {count} was found, and a comparison needs two; give a second image")
-        ordered = sorted(only.faces, key=lambda face: face.bbox[0] + face.bbox[2] / 2)
+        ordered = sorted(only.faces, key=lambda face: face.bbox.x + face.bbox.width / 2)
         return [((only, a), (only, b)) for a, b in pairwise(ordered)]
-    for moment in moments:
-        if not moment.faces:
-            raise FerwatchError(f"{moment.name}: no face was found")
+    for snapshot in snapshots:
+        if not snapshot.faces:
+            raise FerwatchError(f"{snapshot.name}: no face was found")
     if face_id is not None:
-        return [tuple((moment, moment.face(face_id)) for moment in moments)]
-    common = sorted(set.intersection(*({face.face_id for face in moment.faces} for moment in moments)))
+        return [tuple((snapshot, snapshot.face(face_id)) for snapshot in snapshots)]
+    common = sorted(set.intersection(*({face.face_id for face in snapshot.faces} for snapshot in snapshots)))
     if not common:
-        shown = "; ".join(f"{m.name}: face {', '.join(str(f.face_id) for f in m.faces)}" for m in moments)
+        shown = "; ".join(f"{s.name}: face {', '.join(str(f.face_id) for f in s.faces)}" for s in snapshots)
         raise FerwatchError(f"nobody is in both ({shown})")
-    return [tuple((moment, moment.face(number)) for moment in moments) for number in common]
+    return [tuple((snapshot, snapshot.face(number)) for snapshot in snapshots) for number in common]
 
 
-def look_around(moment: Moment, face: Face, finder: FaceFinder) -> Side:
-    """The face again, from which the model's jitter is measured: in the frames around it; in an image, or where the
-    video has no frames close by, from the same picture with the crop shifted by one of its pixels in eight directions.
+def sample_jitter(snapshot: Snapshot, face: Face, detector: FaceDetector) -> Side:
+    """Return a face with the crops from which the model's jitter is measured.
+
+    The crops are those of the same face in neighbouring frames. An image has none, and neither has a video whose
+    frames are far apart: there the crop is shifted by one of its pixels in each of eight directions.
     """
-    crops = [near.crop for frame in moment.neighbours if (near := _nearest(face, finder.find(frame.image)))]
+    crops = [
+        near.crop for frame in snapshot.neighbours if (near := _same_face(face, search_image(frame.image, detector)))
+    ]
     if len(crops) >= 2:
-        return Side(moment, face, np.stack([face.crop, *crops]), "neighbouring frames")
-    pixel = 1 / np.hypot(*similarity(face.landmarks)[:, 0])  # of the crop, in pixels of the picture
-    steps = [(x, y) for y in (-1, 0, 1) for x in (-1, 0, 1)]
-    shifted = [align(moment.image, face.landmarks + np.array(step, np.float32) * np.float32(pixel)) for step in steps]
-    return Side(moment, face, np.stack(shifted), "crops shifted by a pixel")
+        return Side(snapshot, face, np.stack([face.crop, *crops]), "neighbouring frames")
+    crop_pixel = np.float32(1 / np.hypot(*similarity_transform(face.landmarks)[:, 0]))  # in pixels of the picture
+    shifts = [np.array((x, y), np.float32) for y in (-1, 0, 1) for x in (-1, 0, 1)]
+    shifted = [align(snapshot.image, face.landmarks + shift * crop_pixel) for shift in shifts]
+    return Side(snapshot, face, np.stack(shifted), "crops shifted by a pixel")
 
 
 def compare(left: Side, right: Side, model: str, classify: Classify) -> Comparison:
-    """What a model says of two faces."""
-    faces = classify(np.stack([left.face.crop, right.face.crop]))
+    """Return one model's answers for two faces, with the jitter of each."""
+    before, after = classify(np.stack([left.face.crop, right.face.crop]))
     jitter = np.stack([classify(side.crops).std(axis=0, ddof=1) for side in (left, right)])
-    return Comparison(model, left, right, faces[0], faces[1], jitter)
+    return Comparison(model, left, right, before, after, jitter)
 
 
 @dataclass(frozen=True)
 class Change:
-    """The same face at two moments of a video."""
+    """One face at two times of a video."""
 
     face_id: int
     start: float
-    """Seconds."""
+    """Time of `before` in seconds."""
     end: float
+    """Time of `after` in seconds."""
     before: FaceResult
     after: FaceResult
 
     @property
     def divergence(self) -> float:
         """Jensen-Shannon divergence in bits."""
-        return divergence(np.array(self.before.probabilities), np.array(self.after.probabilities))
+        return float(jensen_shannon(np.array(self.before.probabilities), np.array(self.after.probabilities)))
 
 
-def changes(results: Iterable[FrameResult], every: float) -> list[Change]:
-    """What changes in a video from one moment to the next, `every` seconds apart, in each face; the largest first.
+def largest_changes(results: Iterable[FrameResult], interval: float) -> list[Change]:
+    """Return how each face changes from one time to the next through a video, the largest divergence first.
 
-    A moment is the first sample from its time on. A face that is missing in one of two moments has no change there.
+    Args:
+        results: the sampled frames in order.
+        interval: seconds between two times; each is represented by the first sample at or after it.
+
+    A face that is missing at one of two times has no change between them.
     """
-    found: list[Change] = []
+    changes: list[Change] = []
     earlier: FrameResult | None = None
-    due = 0.0
+    next_time = 0.0
     for result in results:
-        if result.timestamp + ROUNDING < due:
+        if result.timestamp + ROUNDING < next_time:
             continue
-        due = (result.timestamp + ROUNDING) // every * every + every
+        next_time = (result.timestamp + ROUNDING) // interval * interval + interval
         if earlier:
-            known = {face.face_id: face for face in earlier.faces}
-            found += [
-                Change(face.face_id, earlier.timestamp, result.timestamp, known[face.face_id], face)
+            earlier_faces = {face.face_id: face for face in earlier.faces}
+            changes += [
+                Change(face.face_id, earlier.timestamp, result.timestamp, earlier_faces[face.face_id], face)
                 for face in result.faces
-                if face.face_id in known
+                if face.face_id in earlier_faces
             ]
         earlier = result
-    return sorted(found, key=lambda change: -change.divergence)
+    return sorted(changes, key=lambda change: -change.divergence)
 
 
-def _nearest(face: Face, found: list[Face]) -> Face | None:
-    """The face of a neighbouring frame in the same place."""
+def _same_face(face: Face, candidates: list[Face]) -> Face | None:
+    """Return the candidate nearest to a face, or None where all are more than half its width away."""
 
     def distance(other: Face) -> float:
         return float(np.hypot(*(np.mean(other.landmarks - face.landmarks, axis=0))))
 
-    best = min(found, key=distance, default=None)
-    return best if best and distance(best) < face.bbox[2] / 2 else None
+    nearest = min(candidates, key=distance, default=None)
+    return nearest if nearest and distance(nearest) < face.bbox.width / 2 else None
 
 
 def _side_as_dict(side: Side, probabilities: NDArray[np.float64], jitter: NDArray[np.float64]) -> dict[str, Any]:
     return {
-        "source": side.moment.name,
-        "timestamp": None if side.moment.time is None else round(side.moment.time, 3),
+        "source": side.snapshot.name,
+        "timestamp": None if side.snapshot.timestamp is None else round(side.snapshot.timestamp, 3),
         "face_id": side.face.face_id,
         "box": [round(v, 1) for v in side.face.bbox],
         "detection_score": round(side.face.score, 3),
         "emotion": EMOTIONS[int(probabilities.argmax())],
         "probabilities": _by_name(probabilities),
         "jitter": _by_name(jitter),
-        "jitter_from": f"{len(side.crops)} {side.jitter_from}",
+        "jitter_from": f"{len(side.crops)} {side.jitter_source}",
     }
 
 
@@ -197,7 +210,7 @@ def _by_name(values: NDArray[np.float64]) -> dict[str, float]:
 
 
 def table(comparisons: list[Comparison]) -> str:
-    """One pair as text, the models side by side: before, after and change of every class, in percent and points."""
+    """Return one pair as text, models side by side: each class before and after in percent, its change in points."""
     first = comparisons[0]
     pair = f"{_title(first.left)}  ->  {_title(first.right)}"
     cells = [["", *(c.model for c in comparisons)]]
@@ -211,10 +224,12 @@ def table(comparisons: list[Comparison]) -> str:
     cells.append(["divergence", *(f"{c.divergence:.3f} bit" for c in comparisons)])
     widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
     lines = ["  ".join(f"{v:<{w}}" for v, w in zip(row, widths, strict=True)).rstrip() for row in cells]
-    crops = sorted({f"{len(s.crops)} {s.jitter_from}" for s in (first.left, first.right)})
-    note = f"* more than {SIGNIFICANT:g} standard deviations of the model's own jitter ({' and '.join(crops)})"
+    crops = sorted({f"{len(s.crops)} {s.jitter_source}" for s in (first.left, first.right)})
+    note = (
+        f"* more than {MIN_CHANGE_DEVIATIONS:g} standard deviations of the model's own jitter ({' and '.join(crops)})"
+    )
     return "\n".join([pair, "", *lines, "", note])
 
 
 def _title(side: Side) -> str:
-    return f"{side.moment.name}, face {side.face.face_id}"
+    return f"{side.snapshot.name}, face {side.face.face_id}"

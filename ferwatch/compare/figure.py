@@ -1,4 +1,4 @@
-"""pair.png and pair.json: two faces side by side."""
+"""Writes pair.png and pair.json: two faces side by side."""
 
 from __future__ import annotations
 
@@ -7,16 +7,20 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from ferwatch.compare.comparison import SIGNIFICANT, Comparison, Side
+from ferwatch.compare.comparison import MIN_CHANGE_DEVIATIONS, Comparison, Side
 from ferwatch.records import EMOTIONS
 from ferwatch.render.figures import FAINT, INK, place, probability_bars, render, show_frame, show_gray, slide
 from ferwatch.utils.files import atomic_write, make_folder
 
 
 def write_comparison(pairs: list[list[Comparison]], out: Path) -> list[Path]:
-    """Writes pair.json and a picture of every pair (pair.png, or pair-1.png and so on) into the folder `out`.
+    """Write pair.json and a picture of every pair (pair.png, or pair-1.png and so on), and return the files.
 
-    pairs: for each pair of faces what each model says. Returns the files. Raises OutputError.
+    Args:
+        pairs: for each pair of faces, one comparison per model.
+        out: folder to write into; it is made where it is missing.
+
+    Raises OutputError where the folder cannot be written.
     """
     make_folder(out)
     files = []
@@ -47,7 +51,7 @@ def _one_model(comparison: Comparison) -> Figure:
 
 
 def _several_models(comparisons: list[Comparison]) -> Figure:
-    """The faces on the left, one row each; a column of bars for every model."""
+    """Return a slide with one row per face and one column of bars per model."""
     first = comparisons[0]
     figure = slide(
         "One pair of faces, several classifiers",
@@ -74,8 +78,8 @@ def _show_side(
     figure: Figure, side: Side, frame: tuple[float, float, float, float], crop: tuple[float, float, float, float]
 ) -> None:
     axes = place(figure, *frame)
-    show_frame(axes, side.moment.image, side.face.bbox)
-    axes.set_title(f"{side.moment.name}, face {side.face.face_id}", fontsize=12, color=INK, pad=6)
+    show_frame(axes, side.snapshot.image, side.face.bbox)
+    axes.set_title(f"{side.snapshot.name}, face {side.face.face_id}", fontsize=12, color=INK, pad=6)
     show_gray(place(figure, *crop), side.face.crop)
 
 
@@ -86,13 +90,14 @@ def _headline(comparison: Comparison) -> str:
 
 def _caption(comparison: Comparison) -> str:
     points = 100 * comparison.change
-    certain = sorted((i for i in range(7) if comparison.beyond_jitter[i]), key=lambda i: -abs(points[i]))
-    said = ", ".join(f"{EMOTIONS[i]} {points[i]:+.0f}" for i in certain) or "none"
+    marked = sorted((i for i in range(len(EMOTIONS)) if comparison.beyond_jitter[i]), key=lambda i: -abs(points[i]))
+    said = ", ".join(f"{EMOTIONS[i]} {points[i]:+.0f}" for i in marked) or "none"
     return (
-        f"Jensen-Shannon divergence {comparison.divergence:.2f} bit. Changes in points beyond {SIGNIFICANT:g} standard "
-        f"deviations of the model's own jitter (whiskers: one, over {_crops(comparison)}): {said}."
+        f"Jensen-Shannon divergence {comparison.divergence:.2f} bit. Changes in points beyond "
+        f"{MIN_CHANGE_DEVIATIONS:g} standard deviations of the model's own jitter (whiskers: one, over "
+        f"{_crops(comparison)}): {said}."
     )
 
 
 def _crops(comparison: Comparison) -> str:
-    return " and ".join(dict.fromkeys(f"{len(s.crops)} {s.jitter_from}" for s in (comparison.left, comparison.right)))
+    return " and ".join(dict.fromkeys(f"{len(s.crops)} {s.jitter_source}" for s in (comparison.left, comparison.right)))

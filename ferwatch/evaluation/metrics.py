@@ -89,15 +89,10 @@ def score_crowd(probabilities: NDArray[np.float64], votes: NDArray[np.float32]) 
         n=scores.n,
         agreement=scores.accuracy,
         macro_recall=scores.macro_recall,
-        jsd_bits=jensen_shannon_bits(probabilities[voted], shares),
+        jsd_bits=float(jensen_shannon(probabilities[voted], shares).mean()),
         ece=scores.ece,
         confusion=scores.confusion,
     )
-
-
-def jensen_shannon_bits(one: NDArray[np.floating], other: NDArray[np.floating]) -> float:
-    """Mean Jensen-Shannon divergence in bits, 0 to 1, between the rows of two (N, 7) distributions."""
-    return float((jensenshannon(one, other, base=2, axis=1) ** 2).mean())
 
 
 def reliability(
@@ -120,6 +115,14 @@ def calibration_error(probabilities: NDArray[np.float64], labels: NDArray[np.int
     """Mean distance between confidence and accuracy over the bins, weighted by their counts."""
     counts, confidence, accuracy = reliability(probabilities, labels)
     return float(np.nansum(counts * np.abs(confidence - accuracy)) / counts.sum())
+
+
+def jensen_shannon(p: NDArray[np.float64], q: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the Jensen-Shannon divergence in bits of (..., K) distributions, from 0 (identical) to 1 (disjoint).
+
+    Lin 1991, https://doi.org/10.1109/18.61115.
+    """
+    return np.asarray(jensenshannon(p, q, base=2, axis=-1) ** 2)
 
 
 def fit_temperature(logits: NDArray[np.float64], labels: NDArray[np.int64], offsets: Sequence[float] = ()) -> float:

@@ -1,1 +1,1 @@
-"""Pictures of a forward pass."""
+"""Pictures that explain a classifier's forward pass."""

@@ -1,4 +1,4 @@
-"""The pictures of convolutions: what they look for, and what they find in the face."""
+"""Pictures of a convolutional network: its kernels, and the feature maps they give for a face."""
 
 from __future__ import annotations
 
@@ -27,16 +27,21 @@ from ferwatch.render.figures import (
 )
 
 OVERVIEW_CHANNELS = 5
-MOST_KERNELS = 64 * 32
-"""Of a layer; more are too small to see on a slide."""
+"""Channels shown for each layer on the overview slide."""
+MAX_KERNELS = 64 * 32
+"""Largest number of kernels shown on one slide; more would be too small to see."""
+MAX_KERNEL_SIDE = 7
+"""Largest side of a kernel, in pixels, that is shown as a kernel; larger ones embed whole patches."""
 
 
-def layer_maps(recorded: Trace) -> dict[str, Step]:
-    """The steps that have feature maps to show, by their names: every ReLU and max-pool, and each convolution whose
-    output is not normalised first."""
+def layer_maps(trace: Trace) -> dict[str, Step]:
+    """Return the steps whose feature maps are shown, by display name.
+
+    They are every ReLU and max-pool, and each convolution that no batch norm follows.
+    """
     maps: dict[str, Step] = {}
     name = ""
-    for step, following in zip(recorded.steps, [*recorded.steps[1:], None], strict=True):
+    for step, following in zip(trace.steps, [*trace.steps[1:], None], strict=True):
         if step.output.ndim != 4:
             continue
         if step.operation == "convolution":
@@ -51,15 +56,15 @@ def layer_maps(recorded: Trace) -> dict[str, Step]:
     return maps
 
 
-def overview_picture(crop: NDArray[np.uint8], recorded: Trace, probabilities: Array) -> Picture:
-    """The whole forward pass: for each layer the channels that the face excites most."""
-    # of a block the last step alone
-    last = {(step.layer, step.operation, step.output.shape): step for step in layer_maps(recorded).values()}
+def overview_picture(crop: NDArray[np.uint8], trace: Trace, probabilities: Array) -> Picture:
+    """Return a slide of the whole forward pass: for each layer, the channels with the largest mean output."""
+    # Only the last step of each block is shown.
+    last = {(step.layer, step.operation, step.output.shape): step for step in layer_maps(trace).values()}
     steps = [step for step in last.values() if step.operation != "convolution"]
     figure = slide(
         "The forward pass: from pixels to parts to an answer",
-        f"One column per layer, the {OVERVIEW_CHANNELS} channels that this face excites most; each column has its own "
-        "scale, from 0 (dark) to its strongest value (yellow). Sizes shrink and channels multiply on the way.",
+        f"One column per layer: the {OVERVIEW_CHANNELS} channels with the largest mean output for this face. Each "
+        "column has its own scale, from 0 (dark) to its largest value (yellow). Maps become smaller and more numerous.",
     )
     show_gray(place(figure, 0, 0.33, 0.11, 0.36), crop, "the face")
     left, right = 0.135, 0.835
@@ -79,28 +84,28 @@ def overview_picture(crop: NDArray[np.uint8], recorded: Trace, probabilities: Ar
     return Picture(
         "forward-pass",
         "The forward pass: from pixels to parts to an answer",
-        "Early layers keep the face's outline and answer to edges and shades; later ones are coarse and answer to "
-        "parts and their arrangement. The last map's places are flattened or averaged, and one matrix makes the "
-        "answer of them.",
+        "Early layers keep the outline of the face and respond to edges and shading; later layers are coarse and "
+        "respond to parts and their arrangement. The last maps are flattened or averaged, and one matrix turns "
+        "them into the answer.",
         render(figure),
     )
 
 
-def kernel_pictures(recorded: Trace) -> list[Picture]:
-    """The learnt kernels of each convolution that a slide can show."""
+def kernel_pictures(trace: Trace) -> list[Picture]:
+    """Return one slide for the learnt kernels of each convolution that has few and small enough ones to show."""
     pictures = []
-    for step in recorded.steps:
+    for step in trace.steps:
         if step.weight is None or step.weight.shape[-1] == 1:
             continue
         out, into, height, width = step.weight.shape
-        if out * into > MOST_KERNELS or height > 7:
+        if out * into > MAX_KERNELS or height > MAX_KERNEL_SIDE:
             continue
         kernels = step.weight.numpy().reshape(out * into, height, width)
         if into == 1:
-            caption = f"Each of the {out} kernels slides over the face; what it finds becomes one feature map."
+            caption = f"Each of the {out} kernels slides over the face and gives one feature map."
             sheet = mosaic(kernels, columns_for(out, 2.1))
-        else:  # wider than high
-            caption = f"One column for each of the {out} outputs, one row for each of the {into} channels it adds up."
+        else:  # Outputs run across, since there are more of them and slides are wide.
+            caption = f"One column for each of the {out} outputs; one row for each of the {into} input channels."
             sheet = mosaic(kernels.reshape(out, into, height, width).swapaxes(0, 1).reshape(-1, height, width), out)
         figure = slide(
             f"The learnt kernels of {step.layer}: {out} x {into} x {height}x{width}",
@@ -113,17 +118,18 @@ def kernel_pictures(recorded: Trace) -> list[Picture]:
             Picture(
                 f"kernels-{step.layer}",
                 f"The learnt kernels of {step.layer}",
-                "What training made of random numbers. A kernel with red on one side and blue on the other answers to "
-                "an edge across it; one with a red centre in blue to a spot; one of a single colour to brightness.",
+                "These were random numbers before training. A kernel that is red on one side and blue on the other "
+                "responds to an edge; one with a red centre and blue around it to a spot; one of a single colour to "
+                "brightness.",
                 render(figure),
             )
         )
     return pictures
 
 
-def feature_pictures(crop: NDArray[np.uint8], recorded: Trace) -> list[Picture]:
-    """One slide for each layer's feature maps, in the order of the pass."""
-    return [_feature_picture(crop, name, step) for name, step in layer_maps(recorded).items()]
+def feature_pictures(crop: NDArray[np.uint8], trace: Trace) -> list[Picture]:
+    """Return one slide for each layer's feature maps, in the order of the forward pass."""
+    return [_feature_picture(crop, name, step) for name, step in layer_maps(trace).items()]
 
 
 def _feature_picture(crop: NDArray[np.uint8], name: str, step: Step) -> Picture:
@@ -136,7 +142,7 @@ def _feature_picture(crop: NDArray[np.uint8], name: str, step: Step) -> Picture:
         + (
             "Red: the kernel's pattern is here; blue: its opposite."
             if signed
-            else "Yellow: the pattern is here; dark: it is not."
+            else "Yellow: the kernel's pattern is here; dark: it is not."
         ),
     )
     show_gray(place(figure, 0, 0.34, 0.14, 0.34), crop, "the face")
@@ -150,9 +156,10 @@ def _feature_picture(crop: NDArray[np.uint8], name: str, step: Step) -> Picture:
 
 
 _EXPLAIN = {
-    "convolution": "The sums of a convolution before anything is cut off: positive where the picture resembles the "
-    "kernel, negative where it resembles its opposite.",
-    "ReLU": "After ReLU, max(0, x): only where the pattern is present does the map say something. (In a residual "
-    "block: after the block's input has been added.)",
-    "max-pool": "Of each 2x2 square the largest value: half the side, and a pattern may move by a pixel unnoticed.",
+    "convolution": "The output of a convolution before its activation function: positive where the picture resembles "
+    "the kernel, negative where it resembles the opposite.",
+    "ReLU": "After ReLU, max(0, x), a map is above zero only where its pattern is present. (In a residual block, "
+    "ReLU follows the addition of the block's input.)",
+    "max-pool": "The largest value of each 2x2 square is kept. The map's side is halved, and a pattern may move by a "
+    "pixel without changing the result.",
 }

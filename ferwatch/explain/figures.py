@@ -1,11 +1,11 @@
-"""The pictures of any network: from the frame to the answer, the numbers before it, and what moved it."""
+"""Pictures for any network: its input, its last layer, and the occlusion map."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ferwatch.explain.occlusion import PATCH, STRIDE, Occlusion
+from ferwatch.explain.occlusion import PATCH_PIXELS, STRIDE_PIXELS, Occlusion
 from ferwatch.explain.trace import Trace
 from ferwatch.models.checkpoint import Checkpoint
 from ferwatch.models.registry import InputSpec
@@ -35,20 +35,24 @@ from ferwatch.render.figures import (
 
 
 def input_picture(
-    image: NDArray[np.uint8], face: Face, recorded: Trace, to: InputSpec, probabilities: Array, model: str
+    image: NDArray[np.uint8], face: Face, trace: Trace, to: InputSpec, probabilities: Array, model: str
 ) -> Picture:
-    """Frame, aligned crop, the network's input, its answer."""
-    contrast = "shifted to mean 0 and deviation 1" if to.normalization == "standard" else "scaled from 0..255 to 0..1"
+    """Return a slide with the frame, the aligned crop, the network's input and its answer."""
+    contrast = (
+        "shifted to mean 0 and standard deviation 1"
+        if to.normalization == "standard"
+        else "scaled from 0 to 255 to 0 to 1"
+    )
     size = f"{to.size}x{to.size}"
     figure = slide(
         f"From the frame to the answer of {model}",
-        "The eyes and the mouth are moved to where FER2013 has them, at 48x48 gray pixels; the network is given "
+        "The eyes and the mouth are moved to where FER2013 has them, in 48x48 gray pixels. The network's input is "
         f"{size}, {contrast}.",
     )
     show_frame(place(figure, 0, 0.14, 0.33, 0.7), image, face.bbox, "the face found in the frame")
     show_gray(place(figure, 0.375, 0.25, 0.17, 0.5), face.crop, "aligned, 48x48")
     axes = place(figure, 0.59, 0.25, 0.17, 0.5)
-    x = recorded.input[0, 0].numpy()
+    x = trace.input[0, 0].numpy()
     show(axes, x, "gray", float(x.min()), float(x.max()))
     label(axes, f"the input, {size}")
     axes.text(
@@ -63,28 +67,26 @@ def input_picture(
     return Picture(
         "input",
         f"From the frame to the answer of {model}",
-        "MediaPipe finds the face and six of its points. A similarity transform (shift, turn, scale) moves the eyes "
-        "and the mouth to their average places in FER2013, so that the network meets faces as it met them in training. "
-        "The answer is the softmax of its seven outputs, divided by the calibration's temperature.",
+        "MediaPipe finds the face and six of its points. A similarity transform (shift, rotation, scale) moves the "
+        "eyes and the mouth to their average positions in FER2013, so that faces look as they did in training. The "
+        "answer is the softmax of the network's seven outputs, each divided by the calibration temperature.",
         render(figure),
     )
 
 
-def answer_picture(recorded: Trace, features: Array, checkpoint: Checkpoint, probabilities: Array) -> Picture:
-    """The last vector, the seven outputs of the head that was asked, the seven probabilities."""
-    temperature = checkpoint.calibration(recorded.head).temperature
-    blended = recorded.head == "crowd" and checkpoint.crowd_weight < 1
-    mixed = (
-        f" What people see is answered by two heads: {checkpoint.crowd_weight:.0%} of the answer come from the crowd "
-        "head, shown here, and the rest from the fer2013 head, which reads the same features."
-        if blended
-        else ""
+def answer_picture(trace: Trace, features: Array, checkpoint: Checkpoint, probabilities: Array) -> Picture:
+    """Return a slide with the last feature vector, the seven logits of the head in use and the seven probabilities."""
+    temperature = checkpoint.calibration(trace.head).temperature
+    blended = trace.head == "crowd" and checkpoint.crowd_weight < 1
+    both_heads = (
+        f" The answer comes from two heads: {checkpoint.crowd_weight:.0%} from the crowd head, shown here, and the "
+        "rest from the fer2013 head, which reads the same features."
     )
     figure = slide(
         "The last step: from a vector to seven probabilities",
-        f"{len(features)} numbers are all that is left of the face. One matrix turns them into seven outputs "
-        f"(logits); the softmax of the logits, divided by the temperature {temperature:.3g}, is "
-        f"{'its' if blended else 'the'} answer. Only their differences count.",
+        f"The face is now {len(features)} numbers. One matrix turns them into seven outputs (logits). The "
+        f"{'head' if blended else 'network'}'s answer is the softmax of the logits divided by the temperature "
+        f"{temperature:.3g}; only differences between logits matter.",
     )
     high = limit(features)
     cmap, low = (SIGNED, -high) if features.min() < 0 else (VALUES, 0.0)
@@ -95,7 +97,7 @@ def answer_picture(recorded: Trace, features: Array, checkpoint: Checkpoint, pro
     shown = show(axes, padded.reshape(-1, width), cmap, low, high)
     label(axes, f"the features: {len(features)} numbers")
     colour_bar(figure, shown, "value", (0.275, 0.2, 0.01, 0.5))
-    logits = recorded.logits[0].double().numpy()
+    logits = trace.logits[0].double().numpy()
     axes = place(figure, 0.44, 0.08, 0.2, 0.8)
     axes.set_axis_on()
     axes.barh(EMOTIONS, logits - logits.mean(), color=FAINT, height=0.72)
@@ -104,28 +106,29 @@ def answer_picture(recorded: Trace, features: Array, checkpoint: Checkpoint, pro
     axes.tick_params(axis="y", length=0, labelsize=12.5)
     axes.tick_params(axis="x", labelsize=11)
     axes.spines[["top", "right", "left"]].set_visible(False)
-    label(axes, "logits, from their mean")
+    label(axes, "logits minus their mean")
     probability_bars(place(figure, 0.76, 0.08, 0.24, 0.8), probabilities, "probabilities")
     return Picture(
         "answer",
         "The last step: from a vector to seven probabilities",
-        "The network's body ends in a vector of features; its head is one matrix (and a bias, in most of the "
-        "networks). The softmax makes the logits positive and lets them sum to 1. Dividing by the temperature, fitted "
-        "on PublicTest, makes the probabilities honest: of faces answered with 70%, about 70% are right." + mixed,
+        "The backbone ends in a vector of features; the head is one matrix (and a bias, in most of the networks). The "
+        "softmax makes the outputs positive and lets them sum to 1. The temperature, fitted on PublicTest, calibrates "
+        "them: of the answers given with 70%, about 70% are right." + (both_heads if blended else ""),
         render(figure),
     )
 
 
 def occlusion_picture(crop: NDArray[np.uint8], occluded: Occlusion, probabilities: Array) -> Picture:
-    """What covering each part of the face does to the top class."""
+    """Return a slide that shows how the top class changes when each part of the face is covered."""
     top = int(probabilities.argmax())
     emotion = EMOTIONS[top]
     change = occluded.change[top]
+    positions = len(range(STRIDE_PIXELS - PATCH_PIXELS, len(crop), STRIDE_PIXELS)) ** 2
     figure = slide(
-        f"Which part of the face says {emotion}?",
-        f"A gray patch of {PATCH}x{PATCH} pixels slides over the 48x48 face, {STRIDE} pixels at a time, and the "
-        f"network answers anew at each of {len(range(STRIDE - PATCH, 48, STRIDE)) ** 2} places. Blue: covering this "
-        f"place takes probability from {emotion}; red: it adds some.",
+        f"Which part of the face indicates {emotion}?",
+        f"A gray patch of {PATCH_PIXELS}x{PATCH_PIXELS} pixels covers the 48x48 face at {positions} positions, "
+        f"{STRIDE_PIXELS} pixels apart, and the network answers again at each. Blue: covering this part lowers the "
+        f"probability of {emotion}; red: it raises it.",
     )
     show_gray(place(figure, 0, 0.2, 0.24, 0.6), crop, f"the face: {emotion} {probabilities[top]:.1%}")
     high = max(0.02, float(np.abs(change).max()))
@@ -133,13 +136,13 @@ def occlusion_picture(crop: NDArray[np.uint8], occluded: Occlusion, probabilitie
     shown = show(axes, tint(crop, (change / high + 1) / 2, SIGNED), SIGNED, -high, high)
     label(axes, f"change of {emotion} where the patch covers it")
     colour_bar(figure, shown, "mean change of the probability", (0.605, 0.14, 0.012, 0.72))
-    show_gray(place(figure, 0.75, 0.5, 0.2, 0.42), occluded.covered, "the place that costs most")
-    probability_bars(place(figure, 0.78, 0.0, 0.2, 0.38), occluded.probabilities, "and the answer then")
+    show_gray(place(figure, 0.75, 0.5, 0.2, 0.42), occluded.covered, "the patch that lowers it most")
+    probability_bars(place(figure, 0.78, 0.0, 0.2, 0.38), occluded.probabilities, "the answer with the patch")
     return Picture(
         "occlusion",
-        f"Which part of the face says {emotion}?",
-        "Occlusion sensitivity (Zeiler and Fergus 2014): cover a part, ask again, colour the part by what was lost. "
-        "It needs nothing from inside the network, so that it compares a CNN with a transformer fairly. Each pixel "
-        "shows the mean over all patches that cover it. A part that matters only together with another one stays pale.",
+        f"Which part of the face indicates {emotion}?",
+        "Occlusion sensitivity (Zeiler and Fergus 2014): cover a part, classify again, and colour the part by the "
+        "change. It uses nothing from inside the network, so a CNN and a transformer can be compared. Each pixel shows "
+        "the mean over all patches that cover it. A part that matters only in combination with another stays pale.",
         render(figure),
     )

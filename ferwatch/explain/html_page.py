@@ -1,4 +1,4 @@
-"""The pictures as one self-contained page."""
+"""Renders the pictures as one self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ th, td { padding: 0.2rem 0.9rem 0.2rem 0; text-align: left; border-bottom: 1px s
 """
 
 
-def page(checkpoint: Checkpoint, pictures: list[Picture], recorded: Trace, probabilities: Array) -> str:
-    """One HTML document: every slide with its explanation, and the table of layers. It asks the network for nothing."""
+def render_page(checkpoint: Checkpoint, pictures: list[Picture], trace: Trace, probabilities: Array) -> str:
+    """Return one HTML document without external resources: every slide with its explanation, and the layer table."""
     top = int(probabilities.argmax())
     title = f"Inside {checkpoint.model}"
     contents = "".join(f'<li><a href="#{escape(p.name)}">{escape(p.title)}</a></li>' for p in pictures)
@@ -35,11 +35,11 @@ def page(checkpoint: Checkpoint, pictures: list[Picture], recorded: Trace, proba
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}</style></head><body>\n'
         f"<h1>{escape(title)}</h1>\n"
         f'<p class="faint">One forward pass of one face: {EMOTIONS[top]}, {probabilities[top]:.1%}. '
-        f"{recorded.parameters:,} parameters, {recorded.multiply_adds:,} multiply-adds. "
-        f"Weights {checkpoint.checksum[:12] or 'without a file'}.</p>\n"
+        f"{trace.parameters:,} parameters, {trace.multiply_adds:,} multiply-adds. "
+        f"Weights {checkpoint.checksum[:12] or 'not from a file'}.</p>\n"
         f'<nav><ol>{contents}<li><a href="#layers">Every layer</a></li></ol></nav>\n'
         + "".join(map(_section, pictures))
-        + _table(recorded)
+        + _table(trace)
         + "</body></html>\n"
     )
 
@@ -52,18 +52,18 @@ def _section(picture: Picture) -> str:
     )
 
 
-def _table(recorded: Trace) -> str:
+def _table(trace: Trace) -> str:
     rows = "".join(
         f"<tr><td>{escape(layer)}</td><td>{escape(operation)}</td><td>{output}</td>"
         f'<td class="number">{parameters:,}</td><td class="number">{multiply_adds:,}</td></tr>\n'
-        for layer, operation, output, parameters, multiply_adds in layer_table(recorded)
+        for layer, operation, output, parameters, multiply_adds in layer_table(trace)
     )
     return (
-        '<section id="layers"><h2>Every layer</h2>\n<p>In the order of the pass. A layer that is applied again has its '
+        '<section id="layers"><h2>Every layer</h2>\n<p>In the order of the forward pass. A layer applied again has its '
         "parameters counted the first time. Multiply-adds are those of convolutions, matrix products and attention; "
-        'what works element by element is not counted.</p>\n<div class="table"><table><thead><tr>'
+        'elementwise operations are not counted.</p>\n<div class="table"><table><thead><tr>'
         "<th>layer</th><th>operation</th><th>output</th>"
         '<th class="number">parameters</th><th class="number">multiply-adds</th></tr></thead>\n'
-        f'<tbody>{rows}</tbody><tfoot><tr><th colspan="3">total</th><th class="number">{recorded.parameters:,}</th>'
-        f'<th class="number">{recorded.multiply_adds:,}</th></tr></tfoot></table></div></section>\n'
+        f'<tbody>{rows}</tbody><tfoot><tr><th colspan="3">total</th><th class="number">{trace.parameters:,}</th>'
+        f'<th class="number">{trace.multiply_adds:,}</th></tr></tfoot></table></div></section>\n'
     )

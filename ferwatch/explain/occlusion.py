@@ -1,4 +1,4 @@
-"""Which part of a face moved the answer."""
+"""Occlusion sensitivity: which parts of a face a classifier's answer depends on."""
 
 from __future__ import annotations
 
@@ -8,32 +8,40 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-PATCH, STRIDE = 12, 4
-"""Pixels of the 48x48 face: an eye or half a mouth, covered 4 pixels further each time."""
+PATCH_PIXELS = 12
+"""Side of the patch that covers the 48x48 face: about an eye, or half a mouth."""
+STRIDE_PIXELS = 4
+"""Distance between neighbouring positions of the patch."""
 
 
 @dataclass(frozen=True)
 class Occlusion:
-    """What covering each part of a face does to its probabilities."""
+    """How the probabilities of a face change when parts of it are covered."""
 
     change: NDArray[np.float64]
-    """(7, 48, 48): the mean change of each class's probability over all the patches that cover a pixel."""
+    """(7, 48, 48) change of each class's probability, averaged over all patches that cover a pixel."""
     covered: NDArray[np.uint8]
-    """(48, 48): the face under the patch that costs the top class most."""
+    """(48, 48) gray face with the patch where it lowers the top class most."""
     probabilities: NDArray[np.float64]
-    """(7,): the answer for that face."""
+    """(7,) probabilities of the `covered` face."""
 
 
 def occlude(classify: Callable[[NDArray[np.uint8]], NDArray[np.float64]], crop: NDArray[np.uint8]) -> Occlusion:
-    """Slides a patch of the face's mean gray over a (48, 48) face and asks again at every place.
+    """Return how a face's probabilities change as a patch of its mean gray covers it at every position.
 
-    Occlusion sensitivity after Zeiler and Fergus 2014, https://arxiv.org/abs/1311.2901.
+    The method is that of Zeiler and Fergus 2014, https://arxiv.org/abs/1311.2901.
+
+    Args:
+        classify: maps (N, 48, 48) uint8 gray crops to (N, 7) probabilities.
+        crop: (48, 48) uint8 gray.
     """
     side = crop.shape[0]
-    corners = range(STRIDE - PATCH, side, STRIDE)  # from one column inside the picture to the last
+    corners = range(
+        STRIDE_PIXELS - PATCH_PIXELS, side, STRIDE_PIXELS
+    )  # from one stride inside the picture to its last column
     masks = np.zeros((len(corners) ** 2, side, side), bool)
     for mask, (y, x) in zip(masks, ((y, x) for y in corners for x in corners), strict=True):
-        mask[max(y, 0) : y + PATCH, max(x, 0) : x + PATCH] = True
+        mask[max(y, 0) : y + PATCH_PIXELS, max(x, 0) : x + PATCH_PIXELS] = True
     covered = np.where(masks, np.uint8(round(crop.mean())), crop)
     before = classify(crop[None])[0]
     after = classify(covered)

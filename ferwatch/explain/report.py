@@ -1,8 +1,7 @@
-"""The forward pass of one face as pictures, as a table and as a page."""
+"""Writes the forward pass of one face as pictures, a layer table and an HTML page."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,12 +10,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ferwatch.explain.attention import read_transformer
-from ferwatch.explain.cnn_figures import feature_pictures, kernel_pictures, overview_picture
+from ferwatch.explain.attention import analyze_attention
+from ferwatch.explain.cnn_figures import feature_pictures, kernel_pictures, layer_maps, overview_picture
 from ferwatch.explain.figures import answer_picture, input_picture, occlusion_picture
-from ferwatch.explain.html_page import page
+from ferwatch.explain.html_page import render_page
 from ferwatch.explain.occlusion import occlude
-from ferwatch.explain.trace import Trace, format_table, trace, write_table
+from ferwatch.explain.trace import Trace, format_table, record_forward, write_table
 from ferwatch.explain.vit_figures import transformer_pictures
 from ferwatch.models.checkpoint import Checkpoint
 from ferwatch.models.classifier import Classifier
@@ -26,12 +25,12 @@ from ferwatch.utils.files import atomic_write, make_folder
 
 
 @dataclass(frozen=True)
-class Inside:
-    """What look_inside found and wrote."""
+class InsideResult:
+    """The recorded forward pass, its answer, and the files written."""
 
     trace: Trace
     probabilities: NDArray[np.float64]
-    """(7,), as the Classifier gives them."""
+    """(7,) calibrated probabilities in the order of EMOTIONS."""
     files: list[Path]
 
 
@@ -43,15 +42,15 @@ def look_inside(
     *,
     labels: str | None = None,
     html: bool = False,
-    on_picture: Callable[[str], None] = lambda _: None,
-) -> Inside:
-    """Writes the forward pass of one face into the folder `out`: numbered PNGs, layers.csv and layers.txt.
+) -> InsideResult:
+    """Write the forward pass of one face into a folder: numbered PNGs, layers.csv and layers.txt.
 
     Args:
-        image: (H, W, 3) BGR, the frame that the face was found in.
+        image: (height, width, 3) BGR, the frame that the face was found in.
+        face: the face, with its (48, 48) aligned crop.
+        out: folder to write into; it is made where it is missing.
         labels: "crowd", "fer2013", or None for crowd where the checkpoint has that head.
-        html: also index.html, one self-contained page with all of it.
-        on_picture: told the name of each file as it is written.
+        html: also write index.html, one self-contained page with all pictures and the layer table.
 
     Raises OutputError where the folder cannot be written.
     """
@@ -59,18 +58,18 @@ def look_inside(
     network: Any = checkpoint.network
     probabilities = classifier(face.crop[None])[0]
     x = preprocess(torch.from_numpy(face.crop[None]), checkpoint.input)
-    recorded = trace(network, x, classifier.labels)
+    trace = record_forward(network, x, classifier.labels)
     with torch.inference_mode():
-        features = network.forward_features(recorded.input)[0].double().numpy()
+        features = network.forward_features(trace.input)[0].double().numpy()
 
-    reading = read_transformer(network, recorded)
-    pictures = [input_picture(image, face, recorded, checkpoint.input, probabilities, checkpoint.model)]
-    if reading:
-        pictures += [*kernel_pictures(recorded), *transformer_pictures(face.crop, network, recorded, reading)]
-    else:
-        pictures += [overview_picture(face.crop, recorded, probabilities), *kernel_pictures(recorded)]
-        pictures += feature_pictures(face.crop, recorded)
-    pictures.append(answer_picture(recorded, features, checkpoint, probabilities))
+    analysis = analyze_attention(network, trace)
+    pictures = [input_picture(image, face, trace, checkpoint.input, probabilities, checkpoint.model)]
+    if analysis:
+        pictures += [*kernel_pictures(trace), *transformer_pictures(face.crop, network, trace, analysis)]
+    elif layer_maps(trace):
+        pictures += [overview_picture(face.crop, trace, probabilities), *kernel_pictures(trace)]
+        pictures += feature_pictures(face.crop, trace)
+    pictures.append(answer_picture(trace, features, checkpoint, probabilities))
     pictures.append(occlusion_picture(face.crop, occlude(classifier, face.crop), probabilities))
 
     make_folder(out)
@@ -78,13 +77,12 @@ def look_inside(
     for number, picture in enumerate(pictures, start=1):
         files.append(out / f"{number:02d}-{picture.name}.png")
         picture.write(files[-1])
-        on_picture(files[-1].name)
     files += [out / "layers.csv", out / "layers.txt"]
-    write_table(recorded, out / "layers.csv")
+    write_table(trace, out / "layers.csv")
     with atomic_write(out / "layers.txt") as temp_path:
-        temp_path.write_text(format_table(recorded), encoding="utf-8")
+        temp_path.write_text(format_table(trace), encoding="utf-8")
     if html:
         files.append(out / "index.html")
         with atomic_write(files[-1]) as temp_path:
-            temp_path.write_text(page(checkpoint, pictures, recorded, probabilities), encoding="utf-8")
-    return Inside(recorded, probabilities, files)
+            temp_path.write_text(render_page(checkpoint, pictures, trace, probabilities), encoding="utf-8")
+    return InsideResult(trace, probabilities, files)

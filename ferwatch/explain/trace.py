@@ -1,4 +1,4 @@
-"""One forward pass, recorded: every operation of the real network with its output, its parameters and its cost."""
+"""Records a forward pass: every operation of a network with its output, parameters and multiply-adds."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ OPERATIONS = {
     "mul": "product of two",
     "cat": "concatenation",
 }
-"""PyTorch's functions that count as a step, and their names in the table; reshapes and the like are no steps."""
+"""PyTorch functions that are recorded as steps, and their names in the layer table. Reshapes are left out."""
 
 
 @dataclass(frozen=True)
@@ -42,47 +42,48 @@ class Step:
     """One operation of a forward pass."""
 
     layer: str
-    """The parameter it uses, or else the module it happens in, as in "stages.0.conv1"; "" is the network itself."""
+    """Name of the parameter used, or else of the module that runs, for example "stages.0.conv1"; "" is the network."""
     operation: str
     """One of OPERATIONS' values."""
     output: Tensor
+    """Result of the operation, batch of one first."""
     parameters: int
-    """Those that no earlier step has used: a layer that is applied twice counts once."""
+    """Number of parameters that no earlier step has used: a layer that is applied twice counts once."""
     multiply_adds: int
-    """Of convolutions, matrix products and attention; what works element by element is not counted."""
+    """Multiply-adds of convolutions, matrix products and attention; elementwise operations count 0."""
     weight: Tensor | None = None
-    """The kernels (out, in, height, width) of a convolution."""
+    """(out, in, height, width) kernels of a convolution; None for other operations."""
     attention: Tensor | None = None
-    """(heads, tokens, tokens): how much each token (row) takes from every token (column); rows sum to 1."""
+    """(heads, tokens, tokens) attention weights, query tokens in rows; each row sums to 1. None without attention."""
 
 
 @dataclass(frozen=True)
 class Trace:
-    """A forward pass of one face."""
+    """The recorded forward pass of one face."""
 
     input: Tensor
-    """(1, channels, side, side)"""
+    """(1, channels, size, size) preprocessed face."""
     steps: list[Step]
     logits: Tensor
-    """(1, 7)"""
+    """(1, 7) outputs of the network."""
     unused: dict[str, int]
-    """Parameters that the network holds and its forward pass never touches, with their numbers."""
+    """Sizes of the parameters, by name, that the forward pass never uses."""
     head: str = "fer2013"
     """The head that gave the logits."""
 
     @property
     def parameters(self) -> int:
-        """All that the network holds."""
+        """Number of all parameters of the network, used or not."""
         return sum(step.parameters for step in self.steps) + sum(self.unused.values())
 
     @property
     def multiply_adds(self) -> int:
-        """Of one face."""
+        """Multiply-adds of one face's forward pass."""
         return sum(step.multiply_adds for step in self.steps)
 
 
 class _Recorder(TorchFunctionMode):
-    """Hears every PyTorch function that is called while it is on, as a forward hook hears every module."""
+    """Intercepts every PyTorch function call while it is active and records those in OPERATIONS as steps."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -100,7 +101,7 @@ class _Recorder(TorchFunctionMode):
         name = getattr(func, "__name__", "").strip("_")
         attention = None
         if name == "multi_head_attention_forward":
-            # the same products; PyTorch only hands the weights out when asked
+            # The result is the same; PyTorch returns the weights only when asked.
             kwargs = {**kwargs, "need_weights": True, "average_attn_weights": False}
         output = func(*args, **kwargs)
         if name == "multi_head_attention_forward":
@@ -110,9 +111,8 @@ class _Recorder(TorchFunctionMode):
         used = [self.names[id(a)] for a in (*args, *kwargs.values()) if id(a) in self.names]
         self.new_parameters += sum(self.untouched.pop(parameter, 0) for parameter in used)
         if name in OPERATIONS:
-            result = (
-                output[0].transpose(0, 1) if isinstance(output, tuple) else output
-            )  # (tokens, 1, width): batch second
+            # Multi-head attention returns a tuple, and its output has the batch second: (tokens, 1, width).
+            result = output[0].transpose(0, 1) if isinstance(output, tuple) else output
             self.steps.append(
                 Step(
                     layer=self.path[-1] if not used or _is_layer(used) else used[0],
@@ -129,10 +129,10 @@ class _Recorder(TorchFunctionMode):
 
     @contextmanager
     def inside(self, network: nn.Module) -> Iterator[None]:
-        """Knows, by forward hooks on every module, which one is at work."""
+        """Record while the network runs; forward hooks keep track of the module that is running."""
         with ExitStack() as hooks:
             for path, module in network.named_modules():
-                # `path=path`: each hook keeps its own
+                # `path=path` binds the value of this iteration.
                 enter = module.register_forward_pre_hook(lambda _m, _x, path=path: self.path.append(path))
                 leave = module.register_forward_hook(lambda _m, _x, _y: self._leave())
                 hooks.callback(enter.remove)
@@ -145,13 +145,14 @@ class _Recorder(TorchFunctionMode):
 
 
 def _is_layer(used: list[str]) -> bool:
-    """Whether the parameters are a standard layer's, which goes by its module's name."""
+    """Return whether these are the parameters of a standard layer, which is listed by its module's name."""
     return all(name.rpartition(".")[2] in ("weight", "bias", "in_proj_weight", "in_proj_bias") for name in used)
 
 
 def attention_weights(q: Tensor, k: Tensor) -> Tensor:
-    """(1, [heads,] tokens, size) queries and keys -> (heads, tokens, tokens): softmax over the keys of
-    q k^T / sqrt(size), so that every row sums to 1.
+    """Return (heads, tokens, tokens) attention weights: softmax(q k^T / sqrt(size)) over the keys.
+
+    q, k: queries and keys, (1, [heads,] tokens, size).
     """
     weights = (q @ k.transpose(-2, -1) * q.shape[-1] ** -0.5).softmax(dim=-1)
     return weights.flatten(0, -3)
@@ -172,11 +173,10 @@ def _multiply_adds(name: str, args: tuple[Any, ...], output: Tensor) -> int:
 
 
 @torch.inference_mode()
-def trace(network: nn.Module, x: Tensor, head: str = "fer2013") -> Trace:
-    """Runs a network in evaluation mode on one prepared face, (1, channels, size, size), and records every step.
+def record_forward(network: nn.Module, x: Tensor, head: str = "fer2013") -> Trace:
+    """Run a network on one preprocessed face, (1, channels, size, size), and return every step of the pass.
 
-    Args:
-        head: the head whose logits are kept.
+    The network has to be in evaluation mode. `head` names the head whose logits are kept.
     """
     recorder = _Recorder(network)
     with recorder.inside(network):
@@ -184,11 +184,11 @@ def trace(network: nn.Module, x: Tensor, head: str = "fer2013") -> Trace:
     return Trace(x, recorder.steps, logits, recorder.untouched, head)
 
 
-def attention_layers(recorded: Trace) -> list[Tensor]:
-    """(heads, tokens, tokens) for every layer of attention; heads that are modules of their own are put together."""
+def attention_layers(trace: Trace) -> list[Tensor]:
+    """Return (heads, tokens, tokens) attention weights for every layer; heads that are separate modules are stacked."""
     layers: list[list[Tensor]] = []
     heads: list[str] = []
-    for step in recorded.steps:
+    for step in trace.steps:
         if step.attention is None:
             continue
         siblings = bool(heads) and step.layer.rpartition(".")[0] == heads[0].rpartition(".")[0]
@@ -200,8 +200,8 @@ def attention_layers(recorded: Trace) -> list[Tensor]:
     return [torch.cat(layer) for layer in layers]
 
 
-def layer_table(recorded: Trace) -> list[tuple[str, str, str, int, int]]:
-    """layer, operation, output shape without the batch, parameters, multiply-adds of every step."""
+def layer_table(trace: Trace) -> list[tuple[str, str, str, int, int]]:
+    """Return a row for every step: layer, operation, output shape without batch, parameters, multiply-adds."""
     rows = [
         (
             step.layer or "(network)",
@@ -210,16 +210,16 @@ def layer_table(recorded: Trace) -> list[tuple[str, str, str, int, int]]:
             step.parameters,
             step.multiply_adds,
         )
-        for step in recorded.steps
+        for step in trace.steps
     ]
-    return rows + [(name, "unused", "", count, 0) for name, count in recorded.unused.items()]
+    return rows + [(name, "unused", "", count, 0) for name, count in trace.unused.items()]
 
 
-def format_table(recorded: Trace) -> str:
-    """The layer table as text, with its totals."""
+def format_table(trace: Trace) -> str:
+    """Return the layer table as text, with totals."""
     head = ("layer", "operation", "output", "parameters", "multiply-adds")
-    rows = [(*row[:3], f"{row[3]:,}", f"{row[4]:,}") for row in layer_table(recorded)]
-    total = ("total", "", "", f"{recorded.parameters:,}", f"{recorded.multiply_adds:,}")
+    rows = [(*row[:3], f"{row[3]:,}", f"{row[4]:,}") for row in layer_table(trace)]
+    total = ("total", "", "", f"{trace.parameters:,}", f"{trace.multiply_adds:,}")
     widths = [max(len(row[i]) for row in (head, total, *rows)) for i in range(5)]
     lines = ["  ".join(f"{v:<{w}}" if i < 3 else f"{v:>{w}}" for i, (v, w) in enumerate(zip(row, widths, strict=True)))
              for row in (head, *rows, total)]  # fmt: skip
@@ -227,9 +227,9 @@ def format_table(recorded: Trace) -> str:
     return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]]) + "\n"
 
 
-def write_table(recorded: Trace, path: Path) -> None:
-    """Writes the layer table as CSV: layer, operation, output, parameters, multiply_adds."""
+def write_table(trace: Trace, path: Path) -> None:
+    """Write the layer table as CSV: layer, operation, output, parameters, multiply_adds."""
     with atomic_write(path) as temp_path, open(temp_path, "w", encoding="utf-8", newline="") as f:
         writer = csv.writer(f, lineterminator="\n")
         writer.writerow(("layer", "operation", "output", "parameters", "multiply_adds"))
-        writer.writerows(layer_table(recorded))
+        writer.writerows(layer_table(trace))

@@ -1,4 +1,4 @@
-"""The rows of many runs as one table, with the run's name in front of each."""
+"""The rows of many runs as one table; the first column names the run."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
-from ferwatch.timeline.table import COLUMNS
+from ferwatch.timeline.table import COLUMNS, SCHEMA
 from ferwatch.utils.files import atomic_write
 
 
 def write_all_frames(folder: Path, runs: Mapping[str, Path]) -> list[Path]:
-    """Writes all-frames.csv, and where pyarrow is installed all-frames.parquet, and returns their paths.
+    """Write all-frames.csv, and where pyarrow is installed all-frames.parquet, and returns their paths.
 
     runs: name -> its frames.csv. One run after the other, each copied line by line, so that nothing has to fit in
     memory. Raises OutputError where the disk refuses.
@@ -22,7 +22,7 @@ def write_all_frames(folder: Path, runs: Mapping[str, Path]) -> list[Path]:
     with atomic_write(table) as temp_path, open(temp_path, "w", encoding="utf-8", newline="") as out:
         out.write(",".join(("video", *COLUMNS)) + "\n")
         for name, rows in runs.items():
-            field = _as_field(name)
+            field = _quoted(name)
             with open(rows, encoding="utf-8", newline="") as f:
                 next(f)
                 out.writelines(f"{field},{line}" for line in f)
@@ -34,7 +34,7 @@ def write_all_frames(folder: Path, runs: Mapping[str, Path]) -> list[Path]:
     return [table, columns]
 
 
-def _as_field(name: str) -> str:
+def _quoted(name: str) -> str:
     """A name as a CSV field, quoted where it must be."""
     text = io.StringIO()
     csv.writer(text, lineterminator="").writerow([name])
@@ -46,11 +46,9 @@ def _write_parquet(path: Path, runs: Mapping[str, Path]) -> None:
     import pyarrow.csv as arrow_csv
     import pyarrow.parquet as parquet
 
-    types = {
-        **dict.fromkeys(COLUMNS, pa.float64()),
-        **{"frame": pa.int64(), "face_id": pa.int64(), "success": pa.bool_(), "emotion": pa.string()},
-    }
-    schema = pa.schema([("video", pa.string()), *((name, types[name]) for name in COLUMNS)])
+    arrow = {int: pa.int64(), float: pa.float64(), bool: pa.bool_(), str: pa.string()}
+    types = {column.name: arrow[column.type] for column in SCHEMA}
+    schema = pa.schema([("video", pa.string()), *types.items()])
     options = arrow_csv.ConvertOptions(column_types=types, strings_can_be_null=True)
     with atomic_write(path) as temp_path, parquet.ParquetWriter(temp_path, schema) as out:
         for name, rows in runs.items():

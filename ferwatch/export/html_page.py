@@ -1,7 +1,7 @@
-"""The page: one self-contained HTML file beside the video, with its curves, episodes and values. It asks no network.
+"""timeline.html: one self-contained page with the curves, episodes and values of a run. It needs no network.
 
-The template, the style and the scripts lie in html_assets/ and are put into the file as they are. The page's own policy
-(CSP) allows these by their checksums and nothing else, so that no name or file can bring in code of its own.
+The template, the style and the scripts lie in html_assets/ and are inserted as they are. The page's content
+security policy allows these by their checksums and nothing else, so that no name or file can inject code.
 """
 
 from __future__ import annotations
@@ -19,15 +19,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ferwatch.records import EMOTIONS, Episode
-from ferwatch.render.palette import PALETTE
+from ferwatch.render.palette import PALETTE, ink_on
 from ferwatch.timeline.model import FaceSummary, Timeline
+from ferwatch.utils.timecode import format_time
 from ferwatch.utils.version import __version__
 
 _ASSETS = files("ferwatch.export") / "html_assets"
+_SCRIPTS = ("recording.js", "plot.js", "time.js", "view.js", "pointer.js", "controls.js")
 
 
-def write(path: Path, timeline: Timeline) -> None:
-    """Writes the page. `timeline.video` is played from beside it; without one the page has a time cursor only."""
+def write_html(path: Path, timeline: Timeline) -> None:
+    """Write the page. It plays `timeline.video` from its own folder; without a video it has only a time cursor."""
     # A run folder is named after its video.
     title = timeline.source or path.resolve().parent.name.removesuffix("-ferwatch")
     path.write_bytes(_page(timeline, title).encode("utf-8", "replace"))  # a name may hold bytes that are no UTF-8
@@ -37,15 +39,15 @@ def _page(timeline: Timeline, title: str) -> str:
     style = _asset("page.css") + "".join(
         f'[data-emotion="{name}"] {{ --c: {color}; }}\n' for name, color in PALETTE.items()
     )
-    script = _asset("plot.js") + _asset("page.js")
-    start, end = _span(timeline)
+    script = "".join(_asset(name) for name in _SCRIPTS)
+    start, end = timeline.span
     return Template(_asset("page.html")).substitute(
         version=__version__,
         title=html.escape(title),
         facts=_facts(timeline),
         layout="with-video" if timeline.video else "without-video",
         player=_player(timeline.video),
-        end=_clock(end),
+        end=format_time(end, 0),
         begin_seconds=f"{start:.3f}",
         end_seconds=f"{end:.3f}",
         smoothing=", smoothed (close up also raw, in faint lines)" if _is_smoothed(timeline) else "",
@@ -63,13 +65,14 @@ _NO_EPISODE = '<tr><td colspan="8" class="none">No episode: no face was long eno
 
 
 def _data(timeline: Timeline) -> dict[str, object]:
-    """What page.js reads. Numbers are base64 of little-endian integers: milliseconds, and probabilities in 1/10000."""
+    """What recording.js reads: numbers are base64 of little-endian integers, in milliseconds and 1/10000."""
     table = timeline.table
     samples, first_rows = np.unique(table.frame, return_index=True)
-    start, end = _span(timeline)
+    start, end = timeline.span
     return {
         "emotions": EMOTIONS,
         "colors": PALETTE,
+        "inks": {label: ink_on(color) for label, color in PALETTE.items()},
         "start": start,
         "end": end,
         "frames": _base64(samples, "<u4"),
@@ -97,7 +100,7 @@ def _face(timeline: Timeline, samples: NDArray[np.int64], summary: FaceSummary) 
 
 
 def _note(summary: FaceSummary) -> str:
-    seen = f"seen {summary.on_screen:.1f} s" if summary.on_screen < 60 else f"seen {_clock(summary.on_screen)}"
+    seen = f"seen {summary.on_screen:.1f} s" if summary.on_screen < 60 else f"seen {format_time(summary.on_screen, 0)}"
     emotion, share = max(summary.shares.items(), key=lambda item: item[1], default=("", 0.0))
     return f"{seen} · {share:.0%} {emotion}" if share else seen
 
@@ -108,9 +111,9 @@ def _row(timeline: Timeline, e: Episode) -> str:
         f'<tr data-face="{e.face_id}" data-start="{e.start:.3f}" data-end="{e.end:.3f}">'
         f'<td title="{name}"><bdi>{name}</bdi></td>'
         f'<td><i class="chip" data-emotion="{e.emotion}"></i>{e.emotion}</td>'
-        f'<td class="n"><button>{_clock(e.start, 3)}</button></td><td class="n">{_clock(e.end, 3)}</td>'
+        f'<td class="n"><button>{format_time(e.start)}</button></td><td class="n">{format_time(e.end)}</td>'
         f'<td class="n wide">{e.duration:.2f} s</td>'
-        f'<td class="n widest">{_clock(e.peak_time, 3)}</td><td class="n wide">{e.peak_confidence:.0%}</td>'
+        f'<td class="n widest">{format_time(e.peak_time)}</td><td class="n wide">{e.peak_confidence:.0%}</td>'
         f'<td class="n">{e.mean_confidence:.0%}</td></tr>'
     )
 
@@ -126,11 +129,11 @@ def _player(video: str) -> str:
 
 
 def _facts(timeline: Timeline) -> str:
-    start, end = _span(timeline)
+    start, end = timeline.span
     faces, samples = len(timeline.summary.faces), timeline.summary.sampled_frames
     without = samples - timeline.summary.frames_with_faces
     facts = [
-        f"{_clock(start, 1)} to {_clock(end, 1)}" if start else _clock(end, 1),
+        f"{format_time(start, 1)} to {format_time(end, 1)}" if start else format_time(end, 1),
         f"{faces} face{'' if faces == 1 else 's'}",
         f"{samples:,} sampled frame{'' if samples == 1 else 's'}",
         f"{without:,} without a face" if without else "",
@@ -140,24 +143,6 @@ def _facts(timeline: Timeline) -> str:
 
 def _is_smoothed(timeline: Timeline) -> bool:
     return not np.array_equal(timeline.smoothed, timeline.table.probabilities, equal_nan=True)
-
-
-def _span(timeline: Timeline) -> tuple[float, float]:
-    """Seconds, where the time axis starts and ends: the whole video, or what --start and --end took."""
-    times = timeline.table.sample_times()
-    first, last = float(times.min(initial=np.inf)), float(times.max(initial=0))
-    near = 2 + 2 * (last - first) / max(len(times) - 1, 1)
-    start = first if near < first < np.inf else 0.0
-    end = timeline.duration if 0 < timeline.duration - last < near else last
-    return start, max(end, start + 0.1)  # one frame alone can be shown too
-
-
-def _clock(seconds: float, decimals: int = 0) -> str:
-    whole = round(seconds * 10**decimals)
-    rest = f".{whole % 10**decimals:0{decimals}d}" if decimals else ""
-    minutes, second = divmod(whole // 10**decimals, 60)
-    hours, minute = divmod(minutes, 60)
-    return f"{hours}:{minute:02d}:{second:02d}{rest}" if hours else f"{minute}:{second:02d}{rest}"
 
 
 def _base64(numbers: NDArray[np.float64] | NDArray[np.int64], kind: str) -> str:

@@ -1,44 +1,94 @@
-"""What a run writes after its rows: episodes.csv, timeline.png, and the exports."""
+"""The export formats: what each is called, the file it makes, and its writer, which is imported when it is used.
+
+Nothing heavy is imported here, so that the command line can list the formats at once.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ferwatch.export.annotation_tools import write_boris, write_eaf, write_tsv
-from ferwatch.export.html_page import write as write_page
-from ferwatch.export.subtitles import write_srt, write_vtt
-from ferwatch.export.tables import write_episodes_csv, write_json, write_parquet
-from ferwatch.export.timeline_plot import write_png
-from ferwatch.timeline.model import Timeline
+from ferwatch.errors import OutputError
 from ferwatch.utils.files import atomic_write
 
-Writer = Callable[[Path, Timeline], None]
+if TYPE_CHECKING:
+    from ferwatch.timeline.model import Timeline
+
+Writer = Callable[[Path, "Timeline"], None]
 """Writes one file. Raises OutputError where a library that it needs is missing."""
 
-ALWAYS: dict[str, Writer] = {"episodes.csv": write_episodes_csv, "timeline.png": write_png}
-"""File name -> how it is written, of what every run writes."""
 
-EXPORTS: dict[str, tuple[str, Writer]] = {
-    "json": ("timeline.json", write_json),
-    "parquet": ("frames.parquet", write_parquet),
-    "vtt": ("annotated.vtt", write_vtt),
-    "srt": ("annotated.srt", write_srt),
-    "eaf": ("episodes.eaf", write_eaf),
-    "tsv": ("episodes.tsv", write_tsv),
-    "boris": ("episodes.boris", write_boris),
-    "html": ("timeline.html", write_page),
+@dataclass(frozen=True)
+class ExportFormat:
+    """One file that follows from a timeline."""
+
+    file: str
+    """File name within the run folder."""
+    writer: Writer | str
+    """The function that writes the file, or "module:function" to import it when it is used."""
+
+    def write(self, path: Path, timeline: Timeline) -> None:
+        """Write the file to `path`. Raises OutputError where a library that it needs is missing."""
+        writer = self.writer
+        if isinstance(writer, str):
+            module, function = writer.split(":")
+            writer = getattr(import_module(module), function)
+        writer(path, timeline)
+
+
+ALWAYS = (
+    ExportFormat("episodes.csv", "ferwatch.export.tables:write_episodes_csv"),
+    ExportFormat("timeline.png", "ferwatch.export.timeline_plot:write_png"),
+)
+"""What every run writes after its rows."""
+
+EXPORTS: dict[str, ExportFormat] = {
+    "json": ExportFormat("timeline.json", "ferwatch.export.tables:write_json"),
+    "parquet": ExportFormat("frames.parquet", "ferwatch.export.tables:write_parquet"),
+    "vtt": ExportFormat("annotated.vtt", "ferwatch.export.subtitles:write_vtt"),
+    "srt": ExportFormat("annotated.srt", "ferwatch.export.subtitles:write_srt"),
+    "eaf": ExportFormat("episodes.eaf", "ferwatch.export.annotation_tools:write_eaf"),
+    "tsv": ExportFormat("episodes.tsv", "ferwatch.export.annotation_tools:write_tsv"),
+    "boris": ExportFormat("episodes.boris", "ferwatch.export.annotation_tools:write_boris"),
+    "html": ExportFormat("timeline.html", "ferwatch.export.html_page:write_html"),
 }
-"""Format of --export -> its file name and how it is written. Subtitles are named so that players find them."""
+"""Format of --export -> its file and writer. Subtitles are named so that players find them beside annotated.mp4."""
+
+
+def register(name: str, file: str, writer: Writer | str) -> None:
+    """Add an export format of one's own, which `exports=[name]` then writes.
+
+    Args:
+        name: what `exports` calls the format.
+        file: its file name within the run folder.
+        writer: called with the path to write and the Timeline; or "module:function", imported when it is used.
+    Raises OutputError where the name or the file is taken.
+    """
+    taken = {export.file for export in (*ALWAYS, *EXPORTS.values())}
+    if name in EXPORTS or file in taken or Path(file).name != file:
+        raise OutputError(f"cannot register the export {name} ({file}): the name or the file is taken or not allowed")
+    EXPORTS[name] = ExportFormat(file, writer)
+
+
+def run_files() -> list[str]:
+    """The names of all files that `write_timeline` may write into a run folder."""
+    return [export.file for export in (*ALWAYS, *EXPORTS.values())]
 
 
 def write_timeline(folder: Path, timeline: Timeline, exports: Iterable[str] = ()) -> list[Path]:
-    """Writes episodes.csv, timeline.png and these exports into a run folder; each appears whole or not at all.
+    """Write episodes.csv, timeline.png and these exports into a run folder; each appears whole or not at all.
 
-    Returns their paths. Raises OutputError where one cannot be written.
+    Returns their paths. Raises OutputError where a format is unknown or a file cannot be written.
     """
-    files = {**ALWAYS, **dict(EXPORTS[name] for name in exports)}
-    for name, write in files.items():
-        with atomic_write(folder / name) as temp_path:
-            write(temp_path, timeline)
-    return [folder / name for name in files]
+    names = list(dict.fromkeys(exports))
+    unknown = [name for name in names if name not in EXPORTS]
+    if unknown:
+        raise OutputError(f"there is no export {unknown[0]!r}; there are {', '.join(EXPORTS)}")
+    formats = (*ALWAYS, *(EXPORTS[name] for name in names))
+    for export in formats:
+        with atomic_write(folder / export.file) as temp_path:
+            export.write(temp_path, timeline)
+    return [folder / export.file for export in formats]

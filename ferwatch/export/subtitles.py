@@ -7,12 +7,13 @@ from pathlib import Path
 
 from ferwatch.records import Episode
 from ferwatch.timeline.model import Timeline
+from ferwatch.utils.timecode import format_cue
 
 
 def write_vtt(path: Path, timeline: Timeline) -> None:
-    """Writes WebVTT (W3C); a cue's identifier is its episode's number."""
+    """Write WebVTT (W3C); a cue's identifier is its episode's number."""
     cues = [
-        f"{number}\n{_clock(episode.start, '.')} --> {_clock(episode.end, '.')}\n"
+        f"{number}\n{format_cue(episode.start)} --> {format_cue(episode.end)}\n"
         f"{escape(_text(timeline, episode), quote=False)}\n"
         for number, episode in _by_time(timeline)
     ]
@@ -20,9 +21,9 @@ def write_vtt(path: Path, timeline: Timeline) -> None:
 
 
 def write_srt(path: Path, timeline: Timeline) -> None:
-    """Writes SubRip. It knows no escapes: text goes in as it is, but for the arrow that parts two times."""
+    """Write SubRip. It has no escapes, so that only the arrow between two times is replaced."""
     cues = [
-        f"{counter}\n{_clock(episode.start, ',')} --> {_clock(episode.end, ',')}\n"
+        f"{counter}\n{format_cue(episode.start, ',')} --> {format_cue(episode.end, ',')}\n"
         f"{_text(timeline, episode).replace('-->', '→')}\n"
         for counter, (_, episode) in enumerate(_by_time(timeline), start=1)
     ]
@@ -36,9 +37,3 @@ def _by_time(timeline: Timeline) -> list[tuple[int, Episode]]:
 
 def _text(timeline: Timeline, episode: Episode) -> str:
     return f"{timeline.name_of(episode.face_id)}: {episode.emotion} {episode.mean_confidence:.0%}"
-
-
-def _clock(seconds: float, point: str) -> str:
-    """hh:mm:ss.mmm"""
-    minutes, milliseconds = divmod(round(seconds * 1000), 60_000)
-    return f"{minutes // 60:02d}:{minutes % 60:02d}:{milliseconds // 1000:02d}{point}{milliseconds % 1000:03d}"

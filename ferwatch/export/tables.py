@@ -1,4 +1,4 @@
-"""Rows and episodes as tables: frames.csv while a run goes on, episodes.csv, JSON and Parquet afterwards."""
+"""Rows and episodes as tables: episodes.csv, JSON and Parquet."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ferwatch.errors import OutputError
 from ferwatch.records import EMOTIONS
 from ferwatch.timeline.model import Timeline
-from ferwatch.timeline.table import COLUMNS
+from ferwatch.timeline.table import SCHEMA
 from ferwatch.utils.version import __version__
 
 EPISODE_COLUMNS = (
@@ -24,7 +24,7 @@ EPISODE_COLUMNS = (
 
 
 def write_episodes_csv(path: Path, timeline: Timeline) -> None:
-    """Writes one line per episode, by face and start."""
+    """Write one line per episode, by face and start."""
     with open(path, "w", encoding="utf-8", newline="") as f:
         lines = csv.writer(f, lineterminator="\n")
         lines.writerow(EPISODE_COLUMNS)
@@ -35,7 +35,7 @@ def write_episodes_csv(path: Path, timeline: Timeline) -> None:
 
 
 def write_json(path: Path, timeline: Timeline) -> None:
-    """Writes all of the run: summary, episodes, and one line per sampled frame."""
+    """Write all of the run: summary, episodes, and one line per sampled frame."""
     head = {
         "ferwatch": __version__,
         "video": {"file": timeline.video, "duration": timeline.duration, "fps": timeline.fps},
@@ -57,19 +57,23 @@ def write_json(path: Path, timeline: Timeline) -> None:
         f.write("\n ]\n}\n")
 
 
+# Boxes and probabilities are lists in JSON; what follows from the probabilities is left out.
+_JSON_OF_FACE = {
+    {"bbox": "box"}.get(column.field, column.name if column.position is None else column.field): column.field
+    for column in SCHEMA
+    if column.is_stored and not column.per_frame
+}
+
+
 def _frames(timeline: Timeline) -> Iterator[dict[str, Any]]:
     table = timeline.table
     starts = np.unique(table.frame, return_index=True)[1].tolist()
     for start, end in zip(starts, [*starts[1:], len(table)], strict=True):
         yield {
-            "frame": int(table.frame[start]),
-            "timestamp": float(table.timestamp[start]),
+            **{column.name: column.values(table)[start].item() for column in SCHEMA if column.per_frame},
             "faces": [
                 {
-                    "face_id": int(table.face_id[row]),
-                    "detection_score": float(table.score[row]),
-                    "box": table.bbox[row].tolist(),
-                    "probabilities": table.probabilities[row].tolist(),
+                    **{key: getattr(table, name)[row].tolist() for key, name in _JSON_OF_FACE.items()},
                     "smoothed": timeline.smoothed[row].round(4).tolist(),
                 }
                 for row in range(start, end)
@@ -79,30 +83,21 @@ def _frames(timeline: Timeline) -> Iterator[dict[str, Any]]:
 
 
 def write_parquet(path: Path, timeline: Timeline) -> None:
-    """Writes the rows of frames.csv, each with its smoothed probabilities and its episode.
+    """Write the rows of frames.csv, each with its smoothed probabilities and its episode.
 
     Raises OutputError where pyarrow is not installed or does not load.
     """
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
-    except ImportError as cause:
-        raise OutputError(f"--export parquet needs pyarrow ({cause}): pip install 'ferwatch[parquet]'") from None
+    except ImportError as error:
+        raise OutputError(f"--export parquet needs pyarrow ({error}): pip install 'ferwatch[parquet]'") from None
     table = timeline.table
-    none = table.face_id == 0
+    none = ~table.success
     episode = _episode_of_rows(timeline)
     outside = episode == 0
-    top = np.where(none, 0, np.nan_to_num(table.probabilities).argmax(axis=1))
     columns: dict[str, Any] = {
-        "frame": pa.array(table.frame),
-        "timestamp": pa.array(table.timestamp),
-        "face_id": pa.array(table.face_id, mask=none),
-        "success": pa.array(~none),
-        "detection_score": pa.array(table.score, mask=none),
-        **{name: pa.array(table.bbox[:, i], mask=none) for i, name in enumerate(COLUMNS[5:9])},
-        "emotion": pa.array(np.array(EMOTIONS)[top], mask=none),
-        "confidence": pa.array(table.probabilities.max(axis=1), mask=none),
-        **{name: pa.array(table.probabilities[:, i], mask=none) for i, name in enumerate(EMOTIONS)},
+        **{column.name: pa.array(column.values(table), mask=none & column.is_null_without_face) for column in SCHEMA},
         **{f"smoothed_{name}": pa.array(timeline.smoothed[:, i], mask=none) for i, name in enumerate(EMOTIONS)},
         "episode": pa.array(episode, mask=outside),
     }

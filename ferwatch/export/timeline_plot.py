@@ -11,16 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ferwatch.records import EMOTIONS
-from ferwatch.render.palette import PALETTE
-from ferwatch.timeline.build import stretches
+from ferwatch.render.palette import PALETTE, ink_on
+from ferwatch.timeline.build import visible_spans
 from ferwatch.timeline.model import LABELS, UNCERTAIN, FaceSummary, Timeline
+from ferwatch.utils.timecode import format_time
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _WIDTH, _LEFT, _RIGHT, _TOP, _BOTTOM = 11.0, 1.35, 0.3, 0.95, 0.55  # inches
-_BINS = 400  # points of a curve across a lane: more are a thicket
+_BINS = 400  # points of a curve across a lane; more cannot be told apart
 
 # matplotlib's own font, then those that carry the scripts it lacks on Linux, Windows and macOS.
 _FONTS = (
@@ -34,7 +35,7 @@ _STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600
 
 
 def write_png(path: Path, timeline: Timeline) -> None:
-    """Draws the picture, 11 inches wide at 160 dots per inch, and as high as its faces need."""
+    """Draw the picture, 11 inches wide at 160 dots per inch, and as high as its faces need."""
     from matplotlib import font_manager, rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -48,13 +49,13 @@ def write_png(path: Path, timeline: Timeline) -> None:
         "text.parse_math": False,
     }
     with rc_context(style), warnings.catch_warnings():
-        # A letter that no font here has is drawn as a box.
+        # A letter that no installed font has is drawn as a box.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         figure = Figure(dpi=160, facecolor="white")
         canvas = FigureCanvasAgg(figure)
         _draw(figure, timeline)
         canvas.draw()
-    # OpenCV packs it in a third of the time that matplotlib's own writer takes, and writes nothing else into the file.
+    # OpenCV encodes in a third of the time of matplotlib's own writer, and adds no metadata.
     picture = cv2.cvtColor(np.asarray(canvas.buffer_rgba()), cv2.COLOR_RGBA2BGR)
     path.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
 
@@ -68,7 +69,7 @@ def _draw(figure: Figure, timeline: Timeline) -> None:
     box = {"left": _LEFT / _WIDTH, "right": 1 - _RIGHT / _WIDTH, "top": 1 - _TOP / height, "bottom": _BOTTOM / height}
     lanes = figure.subplots(count, sharex=True, squeeze=False, gridspec_kw={**box, "hspace": 0.22})[:, 0]
 
-    start, end = _span(timeline)
+    start, end = timeline.span
     lanes[-1].set_xlim(start, end)
     step = next((step for step in _STEPS if (end - start) / step <= 10), _STEPS[-1])
     ticks = np.arange(np.ceil(start / step), np.floor(end / step) + 1) * step
@@ -79,7 +80,7 @@ def _draw(figure: Figure, timeline: Timeline) -> None:
         axes.set_axisbelow(True)
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
-    lanes[-1].set_xticks(ticks, [_clock(tick, step) for tick in ticks], color=_INK)
+    lanes[-1].set_xticks(ticks, [format_time(tick, 1 if step < 1 else 0) for tick in ticks], color=_INK)
     label = "time (h:mm:ss)" if end >= 3600 else "time (m:ss)"
     if (end - start) / _BINS > 1:
         label += f"; curves are means over {(end - start) / _BINS:.2g} s"
@@ -107,11 +108,11 @@ def _draw_lane(axes: Axes, timeline: Timeline, face: FaceSummary) -> None:
     for episode in episodes:
         if episode.duration * per_second > 0.075 * len(episode.emotion) + 0.1:
             middle = (episode.start + episode.end) / 2
-            ink = _on(PALETTE[episode.emotion])
+            ink = ink_on(PALETTE[episode.emotion])
             axes.text(middle, -0.215, episode.emotion, ha="center", va="center", fontsize=7, color=ink, zorder=3)
 
     table = timeline.table
-    for rows in stretches(table, face.face_id):
+    for rows in visible_spans(table, face.face_id):
         times, curves = _thin(table.timestamp[rows], timeline.smoothed[rows], (end - start) / _BINS)
         for k, emotion in enumerate(EMOTIONS):
             if curves[:, k].max() > 0.25:
@@ -120,14 +121,14 @@ def _draw_lane(axes: Axes, timeline: Timeline, face: FaceSummary) -> None:
 
     for text, size, colour, lower in (
         (_shorten(timeline.name_of(face.face_id), 16), 9.5, _INK, 0),
-        (f"{_clock(face.on_screen, 0.1 if face.on_screen < 10 else 1)} on screen", 7, _QUIET, 12),
+        (f"{format_time(face.on_screen, 1 if face.on_screen < 10 else 0)} on screen", 7, _QUIET, 12),
     ):
         place: Any = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "right", "va": "center"}
         axes.annotate(text, (0, 0.62), (-30, -lower), fontsize=size, color=colour, **place)
 
 
 def _draw_legend(figure: Figure, timeline: Timeline, left: float, bottom: float) -> None:
-    """In columns of one width: matplotlib's own legend, which measures every word, takes longer than a lane."""
+    """Draw the legend in columns of one width; matplotlib's own, which measures every word, is slower than a lane."""
     from matplotlib.patches import Rectangle
 
     has_uncertain = any(episode.emotion == UNCERTAIN for episode in timeline.episodes)
@@ -143,35 +144,12 @@ def _draw_legend(figure: Figure, timeline: Timeline, left: float, bottom: float)
 def _thin(
     times: NDArray[np.float64], curves: NDArray[np.float64], width: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Means over bins of `width` seconds, where samples are closer than that."""
+    """The means of times (n,) and curves (n, 7) over bins of `width` seconds."""
     bins = np.floor((times - times[0]) / width)
     first = np.flatnonzero(np.diff(bins, prepend=-1))
     size = np.diff(first, append=len(times))
     return np.add.reduceat(times, first) / size, np.add.reduceat(curves, first) / size[:, None]
 
 
-def _span(timeline: Timeline) -> tuple[float, float]:
-    """What the axis covers: all that was sampled, and at least a tenth of a second."""
-    times = timeline.table.sample_times()
-    if not len(times):
-        return 0.0, max(timeline.duration, 0.1)
-    end = max([float(times[-1]), *(face.last_seen for face in timeline.summary.faces)])
-    return float(times[0]), max(end, float(times[0]) + 0.1)
-
-
-def _clock(seconds: float, step: float) -> str:
-    """m:ss, with hours from one hour on and tenths where ticks are closer than a second."""
-    tenths = round(seconds * 10)
-    minutes, rest = divmod(tenths // 10, 60)
-    text = f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}" if minutes >= 60 else f"{minutes}:{rest:02d}"
-    return f"{text}.{tenths % 10}" if step < 1 else text
-
-
-def _on(colour: str) -> str:
-    """Ink or white, whichever reads better on a colour."""
-    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
-    return _INK if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else "white"
-
-
-def _shorten(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[: most - most // 2 - 1]}…{text[-(most // 2) :]}"
+def _shorten(text: str, limit: int) -> str:
+    return text if len(text) <= limit else f"{text[: limit - limit // 2 - 1]}…{text[-(limit // 2) :]}"

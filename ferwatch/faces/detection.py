@@ -1,89 +1,162 @@
-"""Sightings: what the face detector says it sees, and which of them are one face."""
+"""FaceDetector: what a face detector has to offer, and how its detections are compared and judged."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ferwatch.records import BoundingBox
+from ferwatch.records import BoundingBox, Detection
 
-SURE = 0.8
-"""The score from which a clear sighting is a face without another look."""
-CLEAR = (0.35, 0.8)
-"""The share of what was looked at that a face fills, between which its landmarks are good to a pixel of the crop."""
-CLEAR_ENOUGH = 0.25
-"""The lower one while a video is followed, where each look counts: 1.5 pixels."""
+SAME_BOX_IOU = 0.5
+"""Intersection over union above which two boxes are taken for one."""
+SAME_FACE_OVERLAP = 0.4
+"""Overlap, as a fraction of the smaller box, above which two boxes are taken for boxes of one face."""
 
 
-class Sighting(NamedTuple):
-    """What the detector says it sees."""
+@dataclass(frozen=True)
+class Thresholds:
+    """The scores, and the sizes of faces relative to the searched picture, by which detections are judged."""
 
-    bbox: BoundingBox
-    landmarks: NDArray[np.float32]
-    score: float
-    share: float
-    """Side of the box in units of the longer side of what was looked at."""
+    candidate_score: float
+    """Detections in a single picture that score less are ignored."""
+    video_candidate_score: float
+    """Detections in a video that score less are ignored; the next frame offers another chance."""
+    accept_score: float
+    """Detections scoring at least this, at a reliable size, are accepted without verification."""
+    rejection_score: float
+    """A candidate is rejected when a verification pass scores less than this."""
+    verified_score: float
+    """A candidate is kept when the mean score of its verification passes is at least this."""
+    face_score: float
+    """Detections scoring at least this are faces; the tracker decides about those below."""
+    reliable_size: tuple[float, float]
+    """Smallest and largest relative size at which landmarks are exact to one pixel of the aligned crop."""
+    video_reliable_size: float
+    """Smallest relative size that is reliable enough in a video: landmarks are exact to 1.5 pixels of the crop."""
+    verification_sizes: tuple[float, ...]
+    """Relative sizes at which a candidate is shown to the detector again, one verification pass each."""
 
 
-def plausible(box: BoundingBox, landmarks: NDArray[np.floating]) -> bool:
-    """Whether the landmarks (6, 2) lie as those of a face do: the mouth below the eyes, as a face is turned, the nose
-    between them, and all of it of a size with the box."""
+class FaceDetector(Protocol):
+    """Detects the faces in a picture. `MediaPipeDetector` is the one that ferwatch uses."""
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """How this detector's scores and sizes are to be judged."""
+
+    def detect(self, image: NDArray[Any]) -> list[Detection]:
+        """Return the faces of a picture, (H, W, 3) uint8 BGR, in pixels of that picture, in any order."""
+
+
+def is_reliable(detection: Detection, thresholds: Thresholds, min_size: float) -> bool:
+    """Return whether a detection of at least `min_size` is accepted without verification."""
+    size_is_reliable = min_size <= detection.relative_size <= thresholds.reliable_size[1]
+    return detection.score >= thresholds.accept_score and size_is_reliable
+
+
+def is_plausible(box: BoundingBox, landmarks: NDArray[np.floating]) -> bool:
+    """Return whether landmarks (6, 2) are arranged like those of a face that fills the box.
+
+    The mouth has to lie below the eyes (in the direction in which the face is turned) and the nose between them.
+    """
     right_eye, left_eye, nose, mouth = np.asarray(landmarks, dtype=np.float64)[:4] @ (1, 1j)
     eyes = (right_eye + left_eye) / 2
     down = mouth - eyes
     if abs(down) < 0.15 * box[2] or abs(down) > 0.75 * box[2]:
         return False
-    across = (left_eye - right_eye) / down  # in units of eyes to mouth, with `down` as the real axis
+    across = (left_eye - right_eye) / down  # in units of the distance from eyes to mouth; `down` is the real axis
     along = (nose - eyes) / down
-    centre = complex(box[0] + box[2] / 2, box[1] + box[3] / 2)
+    center = complex(box[0] + box[2] / 2, box[1] + box[3] / 2)
     return (
         -1.8 < across.imag < -0.1
         and abs(across.real) < 0.6
         and 0 < along.real < 1
         and abs(along.imag) < 0.8
-        and abs((eyes + mouth) / 2 - centre) < 0.4 * box[2]
+        and abs((eyes + mouth) / 2 - center) < 0.4 * box[2]
     )
 
 
 def square_around(box: BoundingBox, side: float) -> BoundingBox:
-    """A square of this side with a box in its middle."""
+    """Return a square of the given side, in pixels, with the same center as the box."""
     x, y, width, height = box
     return BoundingBox(x + (width - side) / 2, y + (height - side) / 2, side, side)
 
 
-def mean_sighting(looks: Sequence[Sighting]) -> Sighting:
-    """The mean of several looks at one face."""
-    box, landmarks, score, share = (np.mean(values, axis=0) for values in zip(*looks, strict=True))
-    return Sighting(BoundingBox(*box.tolist()), landmarks, float(score), float(share))
+def mean_detection(detections: Sequence[Detection]) -> Detection:
+    """Return the mean of several detections of one face."""
+    return Detection(
+        BoundingBox(*np.mean([d.bbox for d in detections], axis=0).tolist()),
+        np.mean([d.landmarks for d in detections], axis=0),
+        float(np.mean([d.score for d in detections])),
+        float(np.mean([d.relative_size for d in detections])),
+    )
 
 
-def distinct(sightings: Iterable[Sighting], agree: Callable[[BoundingBox, BoundingBox], bool]) -> list[Sighting]:
-    """The sightings without those that show the same again, surest first; a clear one stays before a surer one that is
-    cut or small."""
-    kept: list[Sighting] = []
-    for sighting in sorted(
-        sightings, key=lambda s: (s.score >= SURE and s.share >= CLEAR_ENOUGH, s.score), reverse=True
-    ):
-        if not any(agree(sighting.bbox, other.bbox) for other in kept):
-            kept.append(sighting)
+def interpolate_detections(before: Detection, after: Detection, fraction: float) -> Detection:
+    """Return the detection at a fraction (0 to 1) of the way between two detections of one face."""
+
+    def mix(a: Any, b: Any) -> Any:
+        return (1 - fraction) * np.asarray(a) + fraction * np.asarray(b)
+
+    return Detection(
+        BoundingBox(*mix(before.bbox, after.bbox).tolist()),
+        mix(before.landmarks, after.landmarks),
+        float(mix(before.score, after.score)),
+        float(mix(before.relative_size, after.relative_size)),
+    )
+
+
+def non_max_suppression(
+    detections: Iterable[Detection], thresholds: Thresholds, are_same: Callable[[BoundingBox, BoundingBox], bool]
+) -> list[Detection]:
+    """Return the detections without repetitions, best first.
+
+    Detections of an accepted score and a reliable size come before better-scored ones that are cut off or small.
+
+    Args:
+        are_same: whether two boxes belong to one face.
+    """
+
+    def rank(detection: Detection) -> tuple[bool, float]:
+        is_large = detection.relative_size >= thresholds.video_reliable_size
+        return detection.score >= thresholds.accept_score and is_large, detection.score
+
+    kept: list[Detection] = []
+    for detection in sorted(detections, key=rank, reverse=True):
+        if not any(are_same(detection.bbox, other.bbox) for other in kept):
+            kept.append(detection)
     return kept
 
 
-def same_face(a: BoundingBox, b: BoundingBox) -> bool:
-    """Whether two boxes are one face's: much of the smaller lies in the other."""
-    return _shared(a, b) > 0.4 * min(a[2] * a[3], b[2] * b[3])
+def is_same_box(a: BoundingBox, b: BoundingBox) -> bool:
+    """Return whether the intersection over union of two boxes exceeds 0.5."""
+    return iou(a, b) > SAME_BOX_IOU
 
 
-def alike(a: BoundingBox, b: BoundingBox) -> bool:
-    """Whether two boxes are about the same: they share half of what both cover."""
-    return _shared(a, b) > (a[2] * a[3] + b[2] * b[3]) / 3
+def is_same_face(a: BoundingBox, b: BoundingBox) -> bool:
+    """Return whether the overlap of two boxes exceeds 40% of the smaller one's area."""
+    return overlap(a, b) > SAME_FACE_OVERLAP
 
 
-def _shared(a: BoundingBox, b: BoundingBox) -> float:
-    """The area that two boxes share."""
+def iou(a: BoundingBox, b: BoundingBox) -> float:
+    """Return the intersection over union of two boxes, 0 to 1; 0 where both are empty."""
+    shared = _intersection(a, b)
+    union = a[2] * a[3] + b[2] * b[3] - shared
+    return shared / union if union > 0 else 0.0
+
+
+def overlap(a: BoundingBox, b: BoundingBox) -> float:
+    """Return the area that two boxes share as a fraction of the smaller one's, 0 to 1; 0 where one is empty."""
+    smaller = min(a[2] * a[3], b[2] * b[3])
+    return _intersection(a, b) / smaller if smaller > 0 else 0.0
+
+
+def _intersection(a: BoundingBox, b: BoundingBox) -> float:
+    """Return the area that two boxes share, in square pixels."""
     width = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
     height = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
     return max(0.0, width) * max(0.0, height)

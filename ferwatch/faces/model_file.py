@@ -1,4 +1,4 @@
-"""The face detector's model file: from MediaPipe's wheel, from the cache, or from Google."""
+"""The face detector's model file: from MediaPipe's wheel, from the cache, or downloaded from Google."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from ferwatch.utils.download import download
 
 MODEL_FILE = "face_detection_short_range.tflite"
 MODEL_SHA256 = "bbff11cebd1eb27a1e004cae0b0e63ec8c551cbf34a4451148b4908b8db3eca8"
-# Address, generation and checksum as Google publishes them: third_party/external_files.bzl in MediaPipe's repository.
+# URL, generation and checksum as Google publishes them: third_party/external_files.bzl in MediaPipe's repository.
 MODEL_URL = f"https://storage.googleapis.com/mediapipe-assets/{MODEL_FILE}?generation=1677044301978921"
 
 
 def find_face_model() -> Path:
-    """The model in MediaPipe's wheel (up to 0.10.21), else the one fetched before, else the one fetched now.
+    """Return the path of the model in MediaPipe's wheel (up to 0.10.21), else in the cache, where it is downloaded to.
 
-    Raises WeightsError where it cannot be fetched or is not the file that Google published.
+    Raises WeightsError where it cannot be downloaded or is not the file that Google published.
     """
     package = find_spec("mediapipe")
     if package is not None and package.origin is not None:

@@ -1,4 +1,4 @@
-"""Tiles of a picture, and which of them a video has changed since they were looked at."""
+"""Tiles of a picture, and MotionTiles: which of them have changed since they were searched."""
 
 from __future__ import annotations
 
@@ -12,91 +12,105 @@ from numpy.typing import NDArray
 
 from ferwatch.records import BoundingBox
 
-SMALLEST_TILE = 64
-"""Pixels; a face in a smaller one shows no expression."""
-CHANGE = 12
-"""How much brighter or darker of 255 a part of the picture has to be for another."""
-ROWS, COLUMNS = 9, 16
-"""A picture's parts."""
+MIN_TILE_SIDE = 64
+"""Pixels. A face found in a smaller tile is too small to show an expression."""
+MIN_LARGE_PICTURE_SIDE = 960
+"""Pixels. Pictures whose shorter side has at least this many are also searched in quarter-size tiles."""
+MIN_BRIGHTNESS_CHANGE = 12
+"""Difference in mean brightness, of 255, from which a grid cell has changed."""
+NEW_SCENE_FRACTION = 0.5
+"""Fraction of the grid cells that change at once when a new scene begins."""
+GRID_ROWS, GRID_COLUMNS = 9, 16
+"""The grid of cells in which brightness is compared."""
 
 
 def tile_levels(width: int, height: int) -> list[list[BoundingBox]]:
-    """Overlapping squares that cover a picture: of its shorter side, of half of it, and of a quarter in a large one."""
+    """Return overlapping squares that cover a picture, in pixels, one list for each size, largest first.
+
+    Their sides are the picture's shorter side, half of it and, for large pictures, a quarter of it.
+    """
     shorter = min(width, height)
-    sides = [shorter, shorter / 2, shorter / 4] if shorter >= 960 else [shorter, shorter / 2]
+    sides = [shorter, shorter / 2, shorter / 4] if shorter >= MIN_LARGE_PICTURE_SIDE else [shorter, shorter / 2]
     return [
         [BoundingBox(x, y, side, side) for y in _starts(height, side) for x in _starts(width, side)]
         for side in sides
-        if side >= SMALLEST_TILE
+        if side >= MIN_TILE_SIDE
     ]
 
 
 def _starts(length: int, side: float) -> list[float]:
-    """Where tiles begin so that neighbours share at least a third."""
+    """Return where tiles begin along one axis, so that neighbours overlap by at least a third."""
     starts: list[float] = np.linspace(0, length - side, 1 + ceil((length - side) / (side * 2 / 3))).tolist()
     return starts
 
 
-class Changes:
-    """What has changed in a video since it was last looked at, tile by tile. A new scene has changed everywhere.
+class MotionTiles:
+    """Tracks, tile by tile, what has changed in a video since it was last searched. In a new scene everything has.
 
-    Follow it with see() for each picture, in order; ask tiles() where to look, and tell looked_at() what was looked at.
+    For each picture, in order, call update(); search what tiles() returns, and report it to mark_searched().
     """
 
     def __init__(self) -> None:
         self._size = (0, 0)
-        self._picture = np.zeros((ROWS, COLUMNS), np.int16)
+        self._brightness = np.zeros((GRID_ROWS, GRID_COLUMNS), np.int16)
 
-    def see(self, image: NDArray[Any]) -> bool:
-        """Takes in the next picture (H, W, 3); returns whether it begins a new scene: most of it is another."""
+    def update(self, image: NDArray[Any]) -> bool:
+        """Take the next picture, (H, W, 3); return whether a new scene begins with it."""
         height, width = image.shape[:2]
-        before, self._picture = self._picture, _parts(image)
-        new = (width, height) != self._size or bool(np.mean(np.abs(self._picture - before) > CHANGE) > 0.5)
+        before, self._brightness = self._brightness, _cell_brightness(image)
+        changed = np.abs(self._brightness - before) > MIN_BRIGHTNESS_CHANGE
+        is_new_scene = (width, height) != self._size or bool(np.mean(changed) > NEW_SCENE_FRACTION)
         if (width, height) != self._size:
             self._size, self._levels = (width, height), tile_levels(width, height)
-        if new:
-            self._looked = [np.full((ROWS, COLUMNS), -255, np.int16) for _ in self._levels]
-        return new
+        if is_new_scene:
+            never = np.full((GRID_ROWS, GRID_COLUMNS), -255, np.int16)
+            self._searched = [never.copy() for _ in self._levels]
+        return is_new_scene
 
     def all_tiles(self) -> list[BoundingBox]:
+        """Return every tile of the current picture."""
         return [tile for level in self._levels for tile in level]
 
-    def tiles(self, known: Iterable[BoundingBox] = (), at_most: int | None = None) -> list[BoundingBox]:
-        """Tiles that cover what has changed, of each size at most so many, most change first.
+    def tiles(self, known: Iterable[BoundingBox] = (), max_per_level: int | None = None) -> list[BoundingBox]:
+        """Return tiles that cover what has changed, those with the most change first.
 
-        Around `known` boxes things may move.
+        Args:
+            known: boxes of faces that are searched anyway; change in and around them does not count.
+            max_per_level: most tiles of each size; None: as many as it takes.
         """
-        apart = np.ones((ROWS, COLUMNS), bool)
+        counts = np.ones((GRID_ROWS, GRID_COLUMNS), bool)
         for x, y, width, height in known:
-            apart[self._parts_of(BoundingBox(x - width / 2, y - height / 2, 2 * width, 2 * height))] = False
+            counts[self._cells(BoundingBox(x - width / 2, y - height / 2, 2 * width, 2 * height))] = False
         tiles = []
-        for level, looked in zip(self._levels, self._looked, strict=True):
-            change = np.abs(self._picture - looked) * apart
-            change[change <= CHANGE] = 0
-            for _ in level[:at_most]:
-                amounts = [change[self._parts_of(tile)].sum() for tile in level]
-                most = int(np.argmax(amounts))
-                if not amounts[most]:
+        for level, searched in zip(self._levels, self._searched, strict=True):
+            change = np.abs(self._brightness - searched) * counts
+            change[change <= MIN_BRIGHTNESS_CHANGE] = 0
+            for _ in level[:max_per_level]:
+                amounts = [change[self._cells(tile)].sum() for tile in level]
+                largest = int(np.argmax(amounts))
+                if not amounts[largest]:
                     break
-                tiles.append(level[most])
-                change[self._parts_of(level[most])] = 0
+                tiles.append(level[largest])
+                change[self._cells(level[largest])] = 0
         return tiles
 
-    def looked_at(self, tiles: Iterable[BoundingBox]) -> None:
+    def mark_searched(self, tiles: Iterable[BoundingBox]) -> None:
+        """Record that tiles of the current picture have been searched."""
         for tile in tiles:
-            for level, looked in zip(self._levels, self._looked, strict=True):
+            for level, searched in zip(self._levels, self._searched, strict=True):
                 if level[0][2] == tile[2]:
-                    looked[self._parts_of(tile)] = self._picture[self._parts_of(tile)]
+                    searched[self._cells(tile)] = self._brightness[self._cells(tile)]
 
-    def _parts_of(self, box: BoundingBox) -> tuple[slice, slice]:
+    def _cells(self, box: BoundingBox) -> tuple[slice, slice]:
+        """Return the rows and columns of the grid that a box in pixels touches."""
         width, height = self._size
         x, y, w, h = box
-        rows = slice(max(0, floor(y / height * ROWS)), max(0, ceil((y + h) / height * ROWS)))
-        return rows, slice(max(0, floor(x / width * COLUMNS)), max(0, ceil((x + w) / width * COLUMNS)))
+        rows = slice(max(0, floor(y / height * GRID_ROWS)), max(0, ceil((y + h) / height * GRID_ROWS)))
+        return rows, slice(max(0, floor(x / width * GRID_COLUMNS)), max(0, ceil((x + w) / width * GRID_COLUMNS)))
 
 
-def _parts(image: NDArray[Any]) -> NDArray[np.int16]:
-    """(9, 16) brightness of the parts of a picture (H, W, 3)."""
+def _cell_brightness(image: NDArray[Any]) -> NDArray[np.int16]:
+    """Return the mean brightness, 0 to 255, of each grid cell of a picture (H, W, 3), as (9, 16)."""
     step = max(1, min(image.shape[:2]) // 72)
-    small = cv2.resize(image[::step, ::step], (COLUMNS, ROWS), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(image[::step, ::step], (GRID_COLUMNS, GRID_ROWS), interpolation=cv2.INTER_AREA)
     return cv2.cvtColor(small, cv2.COLOR_BGR2GRAY).astype(np.int16)

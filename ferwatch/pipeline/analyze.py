@@ -10,14 +10,11 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import cv2
-
 from ferwatch.export.registry import write_timeline
-from ferwatch.faces.search import FaceFinder
+from ferwatch.faces.mediapipe import MediaPipeDetector
 from ferwatch.faces.tracker import FaceTracker
-from ferwatch.models.checkpoint import Checkpoint, load_checkpoint
-from ferwatch.models.classifier import Classifier, choose_device
-from ferwatch.models.pretrained import shipped_weights
+from ferwatch.models.checkpoint import Checkpoint
+from ferwatch.models.classifier import Classifier, labels_notice, load_classifier
 from ferwatch.pipeline import segment as pipeline
 from ferwatch.pipeline.options import TEN_A_SECOND
 from ferwatch.pipeline.resume import Bookmark, Bookmarks, Finished, read_bookmark
@@ -26,7 +23,7 @@ from ferwatch.records import FrameResult
 from ferwatch.render.annotated_video import annotate_video
 from ferwatch.timeline.build import build_timeline
 from ferwatch.timeline.model import Summary, Timeline
-from ferwatch.timeline.smoothing import SMOOTHING
+from ferwatch.timeline.smoothing import SMOOTHING_SECONDS
 from ferwatch.timeline.table import FramesWriter, read_frames_csv
 from ferwatch.utils.version import __version__
 from ferwatch.video.reader import VideoReader
@@ -73,6 +70,8 @@ def track(
     start: float = 0.0,
     end: float | None = None,
     weights: Path | None = None,
+    network: str | None = None,
+    labels: str | None = None,
     face_model: Path | None = None,
     device: str = "auto",
     threads: int | None = None,
@@ -83,14 +82,15 @@ def track(
         sampling: which frames are looked at; Sampling(every=1) takes all.
         start, end: seconds.
         weights: other weights of this model than the shipped ones.
+        network: a network of one's own, "file.py:Class", in place of `model`; needs `weights`.
+        labels: "crowd", what people see; "fer2013", the data set's label; None: crowd where the weights have that head.
     Raises VideoError or WeightsError.
     """
-    cv2.setNumThreads(1)  # the stages run side by side; threads within each would only get into each other's way
-    with VideoReader(video, sampling, start, end) as reader, FaceFinder(face_model) as finder:
-        classifier = Classifier(
-            load_checkpoint(weights or shipped_weights(model), model), choose_device(device), threads
+    with VideoReader(video, sampling, start, end) as reader, MediaPipeDetector(face_model) as detector:
+        classifier = load_classifier(
+            model, weights=weights, network=network, labels=labels, device=device, threads=threads
         )
-        yield from pipeline.track(reader, finder, FaceTracker(), classifier, passes_at_once=classifier.passes_at_once)
+        yield from pipeline.track(reader, detector, FaceTracker(), classifier, passes_at_once=classifier.passes_at_once)
 
 
 def analyze(
@@ -104,8 +104,10 @@ def analyze(
     exports: Sequence[str] = (),
     annotate: bool = True,
     blur_faces: bool = False,
-    smoothing: float = SMOOTHING,
+    smoothing: float = SMOOTHING_SECONDS,
     weights: Path | None = None,
+    network: str | None = None,
+    labels: str | None = None,
     face_model: Path | None = None,
     device: str = "auto",
     threads: int | None = None,
@@ -125,32 +127,34 @@ def analyze(
         annotate: also write annotated.mp4; `blur_faces` makes the faces in it unrecognisable.
         smoothing: seconds; 0 turns it off.
         resume: continue the interrupted run that the folder holds.
+        network, labels: as in `track`.
         classifier: one loaded before, for the next of many videos; in place of `model`, `weights` and `device`.
     Raises VideoError, WeightsError, or OutputError where the folder holds a run already and neither `overwrite` nor
     `resume` allows to touch it.
     """
     video = Path(video)
     watch = Stopwatch()
-    cv2.setNumThreads(1)  # as in `track`
     folder = RunFolder(Path(out) if out else Path(f"{video.stem}-ferwatch"))
     with VideoReader(video, sampling, start, end) as reader:
         if classifier is None:
-            classifier = Classifier(
-                load_checkpoint(weights or shipped_weights(model), model), choose_device(device), threads
+            classifier = load_classifier(
+                model, weights=weights, network=network, labels=labels, device=device, threads=threads
             )
-        settings = settings_of_rows(video, classifier.checkpoint, face_model, sampling, start, end)
+        settings = settings_of_rows(video, classifier.checkpoint, classifier.labels, face_model, sampling, start, end)
         bookmark = Bookmark(settings)
         if resume:
             bookmark = read_bookmark(folder.resume, bookmark.settings)
         else:
             folder.prepare(overwrite=overwrite)
         if bookmark.finished is None:
-            with watch.time("analysis"), FaceFinder(face_model) as finder:
-                _write_rows(reader, finder, classifier, folder, bookmark, progress)
+            with watch.time("analysis"), MediaPipeDetector(face_model) as detector:
+                _write_rows(reader, detector, classifier, folder, bookmark, progress)
             bookmark = replace(bookmark, finished=Finished(reader.frames_decoded, tuple(reader.warnings)))
             bookmark.save(folder.resume)
     assert bookmark.finished is not None
     frames_decoded, warnings = bookmark.finished.frames_decoded, list(bookmark.finished.warnings)
+    if (notice := labels_notice(classifier, labels)) is not None:
+        warnings.insert(0, notice)
     folder.complete_rows()
 
     table = read_frames_csv(folder.rows)
@@ -185,6 +189,7 @@ def analyze(
         reader=reader,
         frames_decoded=frames_decoded,
         checkpoint=classifier.checkpoint,
+        labels=classifier.labels,
         settings={**settings, **settings_of_outputs(exports, annotate, blur_faces, smoothing)},
         table=table,
         timeline=timeline,
@@ -199,7 +204,7 @@ def analyze(
 
 def _write_rows(
     reader: VideoReader,
-    finder: FaceFinder,
+    detector: MediaPipeDetector,
     classifier: Classifier,
     folder: RunFolder,
     begin: Bookmark,
@@ -213,7 +218,7 @@ def _write_rows(
     total = _frames_ahead(reader)
     with FramesWriter(folder.rows, resume_at=begin.offset) as rows:
         results = pipeline.track(
-            reader, finder, tracker, classifier, bookmarks.before, passes_at_once=classifier.passes_at_once
+            reader, detector, tracker, classifier, bookmarks.before, passes_at_once=classifier.passes_at_once
         )
         for frames, result in enumerate(results, start=begin.frames_written + 1):
             rows.write(result)
@@ -222,7 +227,13 @@ def _write_rows(
 
 
 def settings_of_rows(
-    video: Path, checkpoint: Checkpoint, face_model: Path | None, sampling: Sampling, start: float, end: float | None
+    video: Path,
+    checkpoint: Checkpoint,
+    labels: str,
+    face_model: Path | None,
+    sampling: Sampling,
+    start: float,
+    end: float | None,
 ) -> dict[str, Any]:
     """What the rows depend on; a run is only resumed with the same. Raises OSError where the video is missing."""
     file = video.stat()
@@ -231,6 +242,7 @@ def settings_of_rows(
         "video": [str(video.absolute()), file.st_size, file.st_mtime_ns],
         "model": checkpoint.model,
         "weights": checkpoint.checksum,
+        "labels": labels,
         "face model": str(face_model),
         "sampling": asdict(sampling),
         "start": start,

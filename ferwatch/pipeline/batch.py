@@ -14,15 +14,14 @@ from typing import Any
 
 from ferwatch.errors import DataError, FerwatchError, OutputError
 from ferwatch.export.combined import write_all_frames
-from ferwatch.models.checkpoint import Checkpoint, load_checkpoint
-from ferwatch.models.classifier import Classifier, choose_device
-from ferwatch.models.pretrained import shipped_weights
+from ferwatch.models.checkpoint import Checkpoint
+from ferwatch.models.classifier import Classifier, choose_labels, load_classifier
 from ferwatch.pipeline.analyze import analyze, settings_of_outputs, settings_of_rows
 from ferwatch.pipeline.manifest import Entry, _read, _save
 from ferwatch.pipeline.options import TEN_A_SECOND
 from ferwatch.pipeline.resume import read_bookmark
 from ferwatch.pipeline.run_folder import RunFolder
-from ferwatch.timeline.smoothing import SMOOTHING
+from ferwatch.timeline.smoothing import SMOOTHING_SECONDS
 from ferwatch.utils.files import make_folder
 from ferwatch.video.sampling import Sampling
 
@@ -44,15 +43,28 @@ class Settings:
     exports: tuple[str, ...] = ()
     annotate: bool = True
     blur_faces: bool = False
-    smoothing: float = SMOOTHING
+    smoothing: float = SMOOTHING_SECONDS
     weights: Path | None = None
     face_model: Path | None = None
     device: str = "auto"
     threads: int | None = None
     """Of each worker."""
+    network: str | None = None
+    labels: str | None = None
+
+    def load_classifier(self) -> Classifier:
+        return load_classifier(
+            self.model,
+            weights=self.weights,
+            network=self.network,
+            labels=self.labels,
+            device=self.device,
+            threads=self.threads,
+        )
 
     def of_rows(self, video: Path, checkpoint: Checkpoint) -> dict[str, Any]:
-        return settings_of_rows(video, checkpoint, self.face_model, self.sampling, 0.0, None)
+        labels = choose_labels(checkpoint, self.labels)
+        return settings_of_rows(video, checkpoint, labels, self.face_model, self.sampling, 0.0, None)
 
     def of_outputs(self) -> dict[str, Any]:
         return settings_of_outputs(self.exports, self.annotate, self.blur_faces, self.smoothing)
@@ -135,8 +147,7 @@ def run_batch(
     engine raises where it cannot work at all.
     """
     # Loaded once here too, so that what no video could be analysed with stops the batch before it begins.
-    checkpoint = load_checkpoint(settings.weights or shipped_weights(settings.model), settings.model)
-    choose_device(settings.device)
+    checkpoint = settings.load_classifier().checkpoint
     make_folder(out)
     file = out / "batch.json"
     everything = _read(file)
@@ -197,12 +208,13 @@ def work(job: Job, settings: Settings) -> Outcome:
 
 
 def _analyze(job: Job, settings: Settings) -> tuple[str, ...]:
-    classifier = _classifier(settings.model, settings.weights, settings.device, settings.threads)
+    classifier = _classifier(settings)
     resume = job.video.exists() and _interrupted(job.folder, settings.of_rows(job.video, classifier.checkpoint))
     run = analyze(
         job.video,
         job.folder,
         classifier=classifier,
+        labels=settings.labels,
         sampling=settings.sampling,
         exports=settings.exports,
         annotate=settings.annotate,
@@ -217,9 +229,9 @@ def _analyze(job: Job, settings: Settings) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=1)
-def _classifier(model: str, weights: Path | None, device: str, threads: int | None) -> Classifier:
-    """Loaded once in each worker."""
-    return Classifier(load_checkpoint(weights or shipped_weights(model), model), choose_device(device), threads)
+def _classifier(settings: Settings) -> Classifier:
+    """The classifier of a worker, which loads it once."""
+    return settings.load_classifier()
 
 
 def _interrupted(folder: Path, settings: dict[str, Any]) -> bool:

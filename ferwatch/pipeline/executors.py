@@ -16,6 +16,7 @@ from types import FrameType
 
 from ferwatch.errors import FerwatchError
 from ferwatch.pipeline.batch import Engine, Job, Outcome, Settings, work
+from ferwatch.utils.threads import limit_native_threads
 
 RETRIES = 3
 """How often Ray starts a video again whose worker or node was lost; the run is continued, not repeated."""
@@ -85,6 +86,7 @@ def _begin_worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _stop)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    limit_native_threads()
 
 
 def _stop(_signal: int, _frame: FrameType | None) -> None:

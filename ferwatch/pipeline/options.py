@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ferwatch.timeline.build import MINIMUM
-from ferwatch.timeline.smoothing import SMOOTHING
+from ferwatch.timeline.build import MIN_EPISODE_SECONDS
+from ferwatch.timeline.smoothing import SMOOTHING_SECONDS
 from ferwatch.video.sampling import Sampling
 
 TEN_A_SECOND = Sampling(fps=10)
@@ -56,7 +56,7 @@ class AnalysisOptions:
     """Draw a chart of the seven probabilities beside each face of annotated.mp4."""
     blur_faces: bool = False
     """Make faces unrecognisable in everything that is written."""
-    smoothing: float = SMOOTHING
+    smoothing: float = SMOOTHING_SECONDS
     """Seconds; 0 turns smoothing off."""
-    min_episode: float = MINIMUM
+    min_episode: float = MIN_EPISODE_SECONDS
     """Seconds: the shortest episode."""

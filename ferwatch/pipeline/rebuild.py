@@ -9,12 +9,12 @@ from ferwatch.errors import DataError
 from ferwatch.export.registry import write_timeline
 from ferwatch.pipeline.run_folder import RunFolder
 from ferwatch.timeline.build import build_timeline
-from ferwatch.timeline.smoothing import SMOOTHING
+from ferwatch.timeline.smoothing import SMOOTHING_SECONDS
 from ferwatch.timeline.table import read_frames_csv
 from ferwatch.utils.files import make_folder
 
 
-def timeline_again(run: Path, *, smoothing: float | None, exports: Sequence[str], out: Path | None) -> list[Path]:
+def rebuild(run: Path, *, smoothing: float | None, exports: Sequence[str], out: Path | None) -> list[Path]:
     """Writes episodes.csv, timeline.png and the exports of a run folder, or of a frames.csv on its own, again.
 
     With the run's own smoothing (None) the files are those that the run wrote. Returns their paths.
@@ -35,7 +35,7 @@ def timeline_again(run: Path, *, smoothing: float | None, exports: Sequence[str]
         smoothing = facts["timeline"]["smoothing"] if smoothing is None else smoothing
     timeline = build_timeline(
         table,
-        smoothing=SMOOTHING if smoothing is None else smoothing,
+        smoothing=SMOOTHING_SECONDS if smoothing is None else smoothing,
         source=source,
         video=media,
         duration=duration,

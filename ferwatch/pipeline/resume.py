@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ferwatch.errors import OutputError
-from ferwatch.faces.search import EVERYWHERE_EVERY
+from ferwatch.faces.stream import FULL_SEARCH_SECONDS
 from ferwatch.faces.tracker import FaceTracker
 from ferwatch.records import FrameFaces
 from ferwatch.utils.files import atomic_write
@@ -75,7 +75,7 @@ def read_bookmark(path: Path, settings: Mapping[str, Any]) -> Bookmark:
 class Bookmarks:
     """Keeps resume.json beside the rows while a run goes on.
 
-    A run can be taken up at a frame that the FaceFinder looks at without regard to those before it, with the tracker as
+    A run can be taken up at a frame that the FaceStream searches without regard to those before it, with the tracker as
     it was then, once the rows of every frame that the tracker had let go are written. What was written after that is
     cut off and written again.
     """
@@ -91,7 +91,7 @@ class Bookmarks:
 
     def before(self, frame: FrameFaces) -> None:
         """To be called with each frame before the tracker takes it in."""
-        period = floor(frame.timestamp / EVERYWHERE_EVERY)
+        period = floor(frame.timestamp / FULL_SEARCH_SECONDS)
         due = time.monotonic() - self._saved_at > SECONDS_BETWEEN
         if period != self._period and due and self._next is None:
             state = self._tracker.state()

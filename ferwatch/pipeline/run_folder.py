@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ferwatch.errors import DataError, OutputError
-from ferwatch.export.registry import ALWAYS, EXPORTS
+from ferwatch.export.registry import run_files
 from ferwatch.models.checkpoint import Checkpoint
 from ferwatch.timeline.model import Timeline
 from ferwatch.timeline.table import FrameTable
@@ -20,8 +20,7 @@ from ferwatch.video.reader import VideoReader
 
 OF_A_RUN = (
     *("frames.partial.csv", "resume.json", "frames.csv", "run.json", "annotated.mp4"),
-    *ALWAYS,
-    *(file for file, _ in EXPORTS.values()),
+    *run_files(),
 )
 """Every file that a run may leave; nothing else in the folder is ever touched."""
 
@@ -92,6 +91,7 @@ def run_facts(
     reader: VideoReader,
     frames_decoded: int,
     checkpoint: Checkpoint,
+    labels: str,
     settings: Mapping[str, Any],
     table: FrameTable,
     timeline: Timeline,
@@ -108,8 +108,9 @@ def run_facts(
         "model": {
             "name": checkpoint.model,
             "weights_sha256": checkpoint.checksum,
-            "temperature": checkpoint.temperature,
+            "temperature": checkpoint.calibration(labels).temperature,
         },
+        "labels": labels,
         "video": {
             "file": str(info.path),
             "width": info.width,

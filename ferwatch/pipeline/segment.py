@@ -12,16 +12,15 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ferwatch.faces.detection import FaceDetector
+from ferwatch.faces.stream import FaceStream
 from ferwatch.records import FaceResult, Frame, FrameFaces, FrameResult
+from ferwatch.utils.prefetch import prefetch
 
+FRAMES_AHEAD = 16
+"""How many frames are read ahead."""
 FACES_A_PASS = 16
 """How many faces are gathered for one pass of the classifier, across frames."""
-
-
-class Finder(Protocol):
-    """Finds the faces of frames as they come; faces.FaceFinder is the real one, which reads ahead in a thread."""
-
-    def watch(self, frames: Iterable[Frame]) -> Generator[FrameFaces, None, None]: ...
 
 
 class Namer(Protocol):
@@ -32,7 +31,7 @@ class Namer(Protocol):
 
 def track(
     frames: Iterable[Frame],
-    finder: Finder,
+    detector: FaceDetector,
     tracker: Namer,
     classifier: Callable[[NDArray[np.uint8]], NDArray[np.float64]],
     before_tracking: Callable[[FrameFaces], None] = lambda frame: None,
@@ -40,12 +39,11 @@ def track(
 ) -> Generator[FrameResult, None, None]:
     """Yields one FrameResult for every frame, in their order.
 
-    Two threads are busy: the finder's with decoding and first looks, the caller's with all the rest, but for passes of
-    a dear classifier. The libraries under them release Python's lock; more threads would only wait for it more. An
-    error in any of them is raised here and stops the others.
+    One thread decodes, detects and aligns, the caller's does the rest, but for passes of a slow classifier. An error in
+    any of them is raised here and stops the others.
     `before_tracking` sees each frame before the tracker takes it in: where a run keeps the bookmarks to resume from.
     """
-    with closing(finder.watch(frames)) as found:
+    with closing(prefetch(FaceStream(detector).follow(frames), FRAMES_AHEAD)) as found:
         yield from classify(tracker.track(_shown_to(before_tracking, found)), classifier, passes_at_once)
 
 
@@ -60,7 +58,7 @@ def classify(
 ) -> Generator[FrameResult, None, None]:
     """Gathers the crops of several frames into one pass of the classifier.
 
-    While passes take less time than their faces take to come, they are done here, and the finder reads ahead meanwhile:
+    While passes take less time than their faces take to come, they are done here, and the detector works ahead:
     another busy thread would cost more than it gains. Dearer ones go on side by side in threads.
     """
     going: deque[Future[list[FrameResult]]] = deque()

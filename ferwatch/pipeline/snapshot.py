@@ -1,9 +1,9 @@
-"""Moments: an image, or a video at a given time, with the faces in it as a run over the same pixels finds them."""
+"""Snapshots: an image, or a video at a given time, with the same faces that a run over the same pixels finds."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ferwatch.errors import DataError, FerwatchError, VideoError
-from ferwatch.faces.search import FaceFinder
+from ferwatch.faces.detection import FaceDetector
+from ferwatch.faces.search import search_image
+from ferwatch.faces.stream import FaceStream
 from ferwatch.faces.tracker import DECISION_SECONDS, FaceTracker
 from ferwatch.pipeline.options import TEN_A_SECOND
 from ferwatch.records import Face, Frame, FrameFaces
@@ -20,117 +22,121 @@ from ferwatch.utils.timecode import format_time
 from ferwatch.video.reader import VideoReader
 from ferwatch.video.sampling import ROUNDING
 
-NEIGHBOURS = 3
-"""Frames kept on either side of a moment, whether sampled or not,"""
-NEARBY = 0.25
-"""as long as they are no further away, in seconds."""
+MAX_NEIGHBOURS = 3
+"""Frames kept on either side of a snapshot, whether they are sampled or not."""
+MAX_NEIGHBOUR_SECONDS = 0.25
+"""Frames further away in time than this are not kept as neighbours."""
 
 
 @dataclass(frozen=True)
-class Moment:
-    """A picture and its faces."""
+class Snapshot:
+    """One picture and the faces in it."""
 
     name: str
-    """For people: "interview.mp4 at 0:12.300", "pair.jpg"."""
+    """Display name, for example "interview.mp4 at 0:12.300" or "pair.jpg"."""
     image: NDArray[np.uint8]
-    """(H, W, 3) BGR"""
+    """(height, width, 3) BGR."""
     faces: list[Face]
-    """Named by face_id: in a video as in its run, in an image from 1, left to right."""
-    time: float | None = None
-    """Seconds; None for an image."""
+    """Faces with ids: in a video those of its run; in an image from 1, left to right."""
+    timestamp: float | None = None
+    """Presentation time in seconds; None for an image."""
     neighbours: list[Frame] = field(default_factory=list)
-    """The frames of a video around this one."""
+    """Frames of the video just before and after this one; empty for an image."""
 
     def face(self, face_id: int) -> Face:
-        """The face of that id; raises FerwatchError, which names those that are there."""
+        """Return the face with this id; raise FerwatchError, naming the ids that exist, where there is none."""
         for face in self.faces:
             if face.face_id == face_id:
                 return face
-        there = ", ".join(str(face.face_id) for face in self.faces) or "none"
-        raise FerwatchError(f"{self.name}: there is no face {face_id}; the faces found are: {there}")
+        known_ids = ", ".join(str(face.face_id) for face in self.faces) or "none"
+        raise FerwatchError(f"{self.name}: there is no face {face_id}; the faces found are: {known_ids}")
 
 
 def is_image(path: Path) -> bool:
-    """Whether a file is a still picture that OpenCV reads."""
+    """Return whether a file is a still image that OpenCV can read."""
     return path.is_file() and cv2.haveImageReader(str(path))
 
 
-def image_moment(path: Path, finder: FaceFinder) -> Moment:
-    """An image file and its faces from left to right: those that a run counts in a video of this one picture.
+def image_snapshot(path: Path, detector: FaceDetector) -> Snapshot:
+    """Return an image file and its faces, numbered from left to right.
 
-    Raises DataError where the file is damaged.
+    The faces are those that a run finds in a video that shows only this picture. Raises DataError where the file is
+    damaged.
     """
-    image = cv2.imread(str(path))
-    if image is None:
+    decoded = cv2.imread(str(path))
+    if decoded is None:
         raise DataError(f"{path} cannot be read as an image: it is damaged")
-    picture = np.asarray(image, np.uint8)
-    (found,) = FaceTracker().track([FrameFaces(0, 0.0, tuple(finder.find(picture)))])
-    return Moment(path.name, picture, list(found.faces))
+    image = np.asarray(decoded, np.uint8)
+    (tracked,) = FaceTracker().track([FrameFaces(0, 0.0, tuple(search_image(image, detector)))])
+    return Snapshot(path.name, image, list(tracked.faces))
 
 
-def video_moments(
-    path: Path,
-    times: Sequence[float],
-    finder: FaceFinder,
-    on_frame: Callable[[float], None] = lambda _: None,
-) -> list[Moment]:
-    """A video at each of the given times, in their order: the sample of a run that is nearest.
+def video_snapshots(path: Path, times: Sequence[float], detector: FaceDetector) -> list[Snapshot]:
+    """Return a video's snapshot at each of the given times, in the order given.
 
     The video is followed from its start at ten samples a second, as a run does, so that boxes, crops and face ids are
-    those of its frames.csv. `on_frame` is told the time of each frame. Raises VideoError where a time lies after the
-    video's end.
+    those of its frames.csv. Each snapshot is the sample nearest to its time.
+
+    Args:
+        times: seconds from the start of the video, in any order.
+
+    Raises VideoError where a time lies after the end of the video.
     """
-    wanted = [_Wanted(time) for time in times]
+    requests = [_Request(time) for time in times]
     with VideoReader(path, end=max(times) + 2 * DECISION_SECONDS) as reader:
-        found = {f.index: list(f.faces) for f in FaceTracker().track(finder.watch(_samples(reader, wanted, on_frame)))}
-    for want in wanted:
-        if want.frame is None or want.time > want.last + 1 / reader.info.fps + ROUNDING:
-            raise VideoError(f"{path} ends at {format_time(want.last)}: there is no frame at {format_time(want.time)}")
-    return [
-        Moment(
-            f"{path.name} at {format_time(want.frame.timestamp)}",
-            want.frame.image,
-            found[want.frame.index],
-            want.frame.timestamp,
-            [f for f in want.neighbours if abs(f.timestamp - want.frame.timestamp) <= NEARBY],
-        )
-        for want in wanted
-        if want.frame
-    ]
+        samples = _keep_requested(reader, requests)
+        candidates = FaceStream(detector).follow(samples)
+        faces_by_index = {tracked.index: list(tracked.faces) for tracked in FaceTracker().track(candidates)}
+        frame_seconds = 1 / reader.info.fps
+    return [_snapshot(path, request, faces_by_index, frame_seconds) for request in requests]
 
 
 @dataclass
-class _Wanted:
-    """What is kept of a video for one time while it runs by."""
+class _Request:
+    """A time asked for, and what has been kept for it while the video goes by."""
 
     time: float
     frame: Frame | None = None
+    """The sampled frame nearest to `time` so far."""
     neighbours: list[Frame] = field(default_factory=list)
-    missing: int = 0
-    """Neighbours after the frame that are still to come."""
-    last: float = 0.0
-    """The time of the video's last frame so far."""
+    neighbours_to_come: int = 0
+    """Number of frames after `frame` that are still to be kept."""
+    last_timestamp: float = 0.0
+    """Timestamp of the video's last frame so far, in seconds."""
 
     def is_nearer(self, frame: Frame) -> bool:
         return self.frame is None or abs(frame.timestamp - self.time) < abs(self.frame.timestamp - self.time)
 
 
-def _samples(frames: Iterable[Frame], wanted: Sequence[_Wanted], on_frame: Callable[[float], None]) -> Iterator[Frame]:
-    """The frames that a run samples; on the way each wanted one is kept with its neighbours."""
-    taken = -1
-    before: deque[Frame] = deque(maxlen=NEIGHBOURS)
+def _keep_requested(frames: Iterable[Frame], requests: Sequence[_Request]) -> Iterator[Frame]:
+    """Yield the frames that a run samples, and keep each requested one with its neighbours."""
+    last_cell = -1
+    before: deque[Frame] = deque(maxlen=MAX_NEIGHBOURS)
     for number, frame in enumerate(frames):
-        on_frame(frame.timestamp)
         cell = TEN_A_SECOND.cell(number, frame.timestamp)
-        sampled = cell > taken
-        for want in wanted:
-            want.last = frame.timestamp
-            if sampled and want.is_nearer(frame):
-                want.frame, want.neighbours, want.missing = frame, list(before), NEIGHBOURS
-            elif want.missing:
-                want.neighbours.append(frame)
-                want.missing -= 1
+        sampled = cell > last_cell
+        for request in requests:
+            request.last_timestamp = frame.timestamp
+            if sampled and request.is_nearer(frame):
+                request.frame, request.neighbours = frame, list(before)
+                request.neighbours_to_come = MAX_NEIGHBOURS
+            elif request.neighbours_to_come:
+                request.neighbours.append(frame)
+                request.neighbours_to_come -= 1
         before.append(frame)
         if sampled:
-            taken = cell
+            last_cell = cell
             yield frame
+
+
+def _snapshot(path: Path, request: _Request, faces_by_index: dict[int, list[Face]], frame_seconds: float) -> Snapshot:
+    frame, end = request.frame, request.last_timestamp
+    if frame is None or request.time > end + frame_seconds + ROUNDING:
+        raise VideoError(f"{path} ends at {format_time(end)}: there is no frame at {format_time(request.time)}")
+    return Snapshot(
+        f"{path.name} at {format_time(frame.timestamp)}",
+        frame.image,
+        faces_by_index[frame.index],
+        frame.timestamp,
+        [f for f in request.neighbours if abs(f.timestamp - frame.timestamp) <= MAX_NEIGHBOUR_SECONDS],
+    )

@@ -14,47 +14,55 @@ from numpy.typing import NDArray
 
 from ferwatch.records import Episode
 from ferwatch.timeline.model import LABELS, UNCERTAIN, FaceSummary, Summary, Timeline
-from ferwatch.timeline.segmentation import Piece, runs, segment
-from ferwatch.timeline.smoothing import SMOOTHING, _smooth
+from ferwatch.timeline.segmentation import Segment, runs, segment
+from ferwatch.timeline.smoothing import SMOOTHING_SECONDS, smooth
 from ferwatch.timeline.table import FrameTable
 
-MINIMUM = 0.5
-"""Seconds: the shortest episode. Expressions that people see as such last about 0.5 to 4 s (Ekman & Friesen 1982)."""
+MIN_EPISODE_SECONDS = 0.5
+"""The shortest episode by default. Visible expressions last about 0.5 to 4 s (Ekman & Friesen 1982)."""
 
-UNCERTAIN_BELOW = 0.3
-"""Mean probability below which an emotion does not stand out: about twice chance."""
+UNCERTAIN_PROBABILITY = 0.3
+"""The mean probability below which an emotion does not stand out: about twice chance."""
 
 
 def build_timeline(
     table: FrameTable,
     *,
-    smoothing: float = SMOOTHING,
-    minimum: float = MINIMUM,
-    uncertain_below: float = UNCERTAIN_BELOW,
+    smoothing: float = SMOOTHING_SECONDS,
+    min_episode: float = MIN_EPISODE_SECONDS,
+    uncertain_below: float = UNCERTAIN_PROBABILITY,
     source: str = "",
     video: str = "",
     duration: float = 0.0,
     fps: float = 0.0,
     names: Mapping[int, str] | None = None,
 ) -> Timeline:
-    """Smooths a table and cuts it into episodes.
+    """Smooth a table and cut it into episodes.
 
-    The rows of a face are parted where it is gone, see `stretches`. A stretch is cut into episodes so that the
+    The rows of a face are split where it is gone, see `visible_spans`. A span is cut into episodes so that the
     probability of their labels, integrated over time, less `smoothing` / 2 for every change is as large as possible,
-    and no episode is shorter than `minimum`. That is the best path of a semi-Markov model with linear scores and a
+    and no episode is shorter than `min_episode`. This is the best path of a semi-Markov model with linear scores and a
     minimum dwell time (Sarawagi & Cohen 2004, semi-Markov conditional random fields), see `segment`. "uncertain" takes
-    part as a label whose probability is `uncertain_below` throughout. Episodes of one stretch tile it: one ends where
+    part as a label whose probability is `uncertain_below` throughout. The episodes of a span tile it: one ends where
     the next starts, between two samples; the last ends one sampling interval after the last sample. What is a little
-    shorter than `minimum` is stretched or joins its neighbours, whichever fits better; a stretch shorter than it has no
+    shorter than `min_episode` is extended or joins its neighbours, whichever fits better; a shorter span has no
     episode.
 
-    Probabilities are smoothed by a Gaussian kernel in time with a standard deviation of `smoothing` / 2, symmetric, so
-    that nothing comes late (Nadaraya 1964; Watson 1964), and within each stretch alone.
+    Probabilities are smoothed within each span by a Gaussian kernel in time with a standard deviation of
+    `smoothing` / 2 (Nadaraya 1964; Watson 1964); it is symmetric, so nothing is delayed.
 
     With `smoothing` 0 the smoothed probabilities are the raw ones, and the episodes are the runs of the raw labels,
-    however short; `minimum` and `uncertain_below` have no part in it.
+    however short; `min_episode` and `uncertain_below` have no effect.
 
-    duration: seconds of the video, 0 where unknown; no episode goes beyond it.
+    Args:
+        smoothing: seconds.
+        min_episode: seconds, the shortest episode.
+        uncertain_below: probability, 0 to 1.
+        source: file name of the analysed video.
+        video: path of the video to play, relative to the run folder.
+        duration: seconds of the video, 0 where unknown; no episode goes beyond it.
+        fps: frames a second of the video, 0 where unknown.
+        names: face_id -> name.
     """
     times = _milliseconds(table.timestamp)
     interval = _sampling_interval(table)
@@ -63,36 +71,26 @@ def build_timeline(
     episodes: list[Episode] = []
     faces = []
     for face_id in table.face_ids:
-        own: list[Episode] = []
+        face_episodes: list[Episode] = []
         on_screen = []
-        for rows in stretches(table, face_id):
+        for rows in visible_spans(table, face_id):
             at, raw = times[rows], table.probabilities[rows]
             edges = _edges(at, interval, video_end)
             weights = np.diff(edges)
-            smooth = _smooth(at, weights, raw, smoothing * 1000 / 2)
+            curves = smooth(at, weights, raw, smoothing * 1000 / 2)
             if smoothing:
-                chances = np.column_stack([raw, np.full(len(raw), uncertain_below)])
-                pieces = segment(edges, chances, smoothing * 1000 / 2, math.ceil(minimum * 1000), interval)
+                scores = np.column_stack([raw, np.full(len(raw), uncertain_below)])
+                segments = segment(edges, scores, smoothing * 1000 / 2, math.ceil(min_episode * 1000), interval)
             else:
-                pieces = runs(edges, raw.argmax(axis=1))
-            own += [_episode(face_id, piece, at, weights, smooth) for piece in pieces]
-            smoothed[rows] = smooth
+                segments = runs(edges, raw.argmax(axis=1))
+            face_episodes += [_episode(face_id, part, at, weights, curves) for part in segments]
+            smoothed[rows] = curves
             on_screen.append((int(edges[0]), int(edges[-1])))
-        episodes += own
-        faces.append(
-            FaceSummary(
-                face_id=face_id,
-                first_seen=on_screen[0][0] / 1000,
-                last_seen=on_screen[-1][1] / 1000,
-                on_screen=sum(end - start for start, end in on_screen) / 1000,
-                episodes=len(own),
-                mean_confidence=sum(e.mean_confidence * e.duration for e in own) / (sum(e.duration for e in own) or 1),
-                shares=_shares(own),
-            )
-        )
+        episodes += face_episodes
+        faces.append(_summary(face_id, on_screen, face_episodes))
     summary = Summary(
         sampled_frames=len(np.unique(table.frame)),
-        frames_with_faces=len(np.unique(table.frame[table.face_id > 0])),
+        frames_with_faces=len(np.unique(table.frame[table.success])),
         episodes=len(episodes),
         shares=_shares(episodes),
         faces=tuple(faces),
@@ -100,6 +98,13 @@ def build_timeline(
     # A file name may hold bytes that are no text; every export is UTF-8.
     source, video = (name.encode("utf-8", "replace").decode() for name in (source, video))
     return Timeline(table, smoothed, tuple(episodes), summary, source, video, duration, fps, _names(names or {}, table))
+
+
+def visible_spans(table: FrameTable, face_id: int) -> list[NDArray[np.intp]]:
+    """The rows of a face, split where it was not seen for more than a second (or three sampling intervals)."""
+    rows = np.flatnonzero(table.face_id == face_id)
+    gone = np.diff(_milliseconds(table.timestamp[rows])) > max(1000, 3 * _sampling_interval(table))
+    return np.split(rows, np.flatnonzero(gone) + 1)
 
 
 def _names(given: Mapping[int, str], table: FrameTable) -> dict[int, str]:
@@ -114,15 +119,8 @@ def _names(given: Mapping[int, str], table: FrameTable) -> dict[int, str]:
     return names
 
 
-def stretches(table: FrameTable, face_id: int) -> list[NDArray[np.intp]]:
-    """The rows of a face, parted where it was not seen for more than a second (or three sampling intervals)."""
-    rows = np.flatnonzero(table.face_id == face_id)
-    gone = np.diff(_milliseconds(table.timestamp[rows])) > max(1000, 3 * _sampling_interval(table))
-    return np.split(rows, np.flatnonzero(gone) + 1)
-
-
 def _sampling_interval(table: FrameTable) -> int:
-    """The usual time between two sampled frames, at least a millisecond."""
+    """The median time between two sampled frames in milliseconds, at least 1."""
     between = np.diff(_milliseconds(table.sample_times()))
     return max(1, round(float(np.median(between)))) if len(between) else 1
 
@@ -144,24 +142,40 @@ def _edges(times: NDArray[np.int64], interval: int, video_end: int | None) -> ND
 
 
 def _episode(
-    face_id: int, piece: Piece, times: NDArray[np.int64], weights: NDArray[np.int64], smoothed: NDArray[np.float64]
+    face_id: int, part: Segment, times: NDArray[np.int64], weights: NDArray[np.int64], smoothed: NDArray[np.float64]
 ) -> Episode:
-    """Describes a piece by the samples within it, or by the nearest where none is. "uncertain" has the confidence of
-    whatever emotion leads."""
-    first, last = np.searchsorted(times, (piece.start, piece.end))
+    """The episode of a segment, described by the samples within it, or by the nearest one where there is none.
+
+    The confidence of "uncertain" is that of whichever emotion leads.
+    """
+    first, last = np.searchsorted(times, (part.start, part.end))
     first = min(first, len(times) - 1)
     last = max(last, first + 1)
     within = smoothed[first:last]
-    confidence = within.max(axis=1) if LABELS[piece.label] == UNCERTAIN else within[:, piece.label]
+    confidence = within.max(axis=1) if LABELS[part.label] == UNCERTAIN else within[:, part.label]
     peak = int(confidence.argmax())
     return Episode(
         face_id=face_id,
-        emotion=LABELS[piece.label],
-        start=piece.start / 1000,
-        end=piece.end / 1000,
+        emotion=LABELS[part.label],
+        start=part.start / 1000,
+        end=part.end / 1000,
         mean_confidence=round(float(np.average(confidence, weights=np.maximum(weights[first:last], 1))), 4),
         peak_time=int(times[first + peak]) / 1000,
         peak_confidence=round(float(confidence[peak]), 4),
+    )
+
+
+def _summary(face_id: int, on_screen: Sequence[tuple[int, int]], episodes: Sequence[Episode]) -> FaceSummary:
+    """The summary of a face from the spans (milliseconds) in which it was visible, and its episodes."""
+    return FaceSummary(
+        face_id=face_id,
+        first_seen=on_screen[0][0] / 1000,
+        last_seen=on_screen[-1][1] / 1000,
+        on_screen=sum(end - start for start, end in on_screen) / 1000,
+        episodes=len(episodes),
+        mean_confidence=sum(e.mean_confidence * e.duration for e in episodes)
+        / (sum(e.duration for e in episodes) or 1),
+        shares=_shares(episodes),
     )
 
 

@@ -23,23 +23,32 @@ class FaceSummary:
     """One face over the whole table."""
 
     face_id: int
-    first_seen: float  # seconds
-    last_seen: float  # seconds, the end of the last stretch in which it was seen
-    on_screen: float  # seconds
+    first_seen: float
+    """Seconds."""
+    last_seen: float
+    """Seconds: the end of the last span in which the face was visible."""
+    on_screen: float
+    """Seconds."""
     episodes: int
-    mean_confidence: float  # over the time of its episodes; 0 without any
-    shares: dict[str, float]  # of the time of its episodes, by label; sum 1, or all 0 without any
+    """Number of episodes."""
+    mean_confidence: float
+    """Mean over the time of the episodes, 0 to 1; 0 without any."""
+    shares: dict[str, float]
+    """Label -> its share of the time of the episodes; the shares sum to 1, or are all 0 without an episode."""
 
 
 @dataclass(frozen=True)
 class Summary:
-    """A whole table; `dataclasses.asdict` of it goes into run.json."""
+    """The whole table; run.json holds it as `dataclasses.asdict` makes it."""
 
     sampled_frames: int
     frames_with_faces: int
     episodes: int
-    shares: dict[str, float]  # as in FaceSummary, over the episodes of all faces
-    faces: tuple[FaceSummary, ...]  # by face_id
+    """Number of episodes of all faces."""
+    shares: dict[str, float]
+    """As in FaceSummary, over the episodes of all faces."""
+    faces: tuple[FaceSummary, ...]
+    """By face_id."""
 
 
 @dataclass(frozen=True)
@@ -47,14 +56,34 @@ class Timeline:
     """All that a table, picture, page or export of one run needs."""
 
     table: FrameTable
-    smoothed: NDArray[np.float64]  # (R, 7), row by row beside table.probabilities; NaN where there is no face
-    episodes: tuple[Episode, ...]  # by face_id, then start; of one face they never overlap
+    smoothed: NDArray[np.float64]
+    """(R, 7) smoothed probabilities, row by row beside table.probabilities; NaN where there is no face."""
+    episodes: tuple[Episode, ...]
+    """By face_id, then start; the episodes of one face never overlap."""
     summary: Summary
-    source: str = ""  # file name of the video that was analysed, to show
-    video: str = ""  # relative to the run folder, the video that players and coding tools should open
-    duration: float = 0.0  # seconds, of the video
-    fps: float = 0.0  # of the video; 0: unknown
-    names: Mapping[int, str] = field(default_factory=dict)  # what people read for each face: any printable text, unique
+    source: str = ""
+    """File name of the analysed video, to show."""
+    video: str = ""
+    """Path, relative to the run folder, of the video that players and coding tools should open; "": none."""
+    duration: float = 0.0
+    """Seconds of the video; 0: unknown."""
+    fps: float = 0.0
+    """Frames a second of the video; 0: unknown."""
+    names: Mapping[int, str] = field(default_factory=dict)
+    """face_id -> what people read for the face: any printable text, unique."""
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """Seconds where a time axis starts and ends: the whole video, or the part of it that was sampled."""
+        times = self.table.sample_times()
+        if not len(times):
+            return 0.0, max(self.duration, 0.1)
+        first, last = float(times[0]), float(times[-1])
+        near = 2 + 2 * (last - first) / max(len(times) - 1, 1)
+        start = first if first > near else 0.0
+        last = max([last, *(face.last_seen for face in self.summary.faces)])
+        end = self.duration if 0 <= self.duration - last < near else last
+        return start, max(end, start + 0.1)  # a single frame is shown too
 
     def name_of(self, face_id: int) -> str:
         """What people read for a face."""

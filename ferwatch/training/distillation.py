@@ -89,7 +89,7 @@ class CachedTargets:
     """(views, N, tokens, width)."""
 
     @staticmethod
-    def prepare(teachers: Sequence[Teacher], images: Tensor, recipe: Recipe, device: str) -> CachedTargets:
+    def preprocess(teachers: Sequence[Teacher], images: Tensor, recipe: Recipe, device: str) -> CachedTargets:
         """Makes the recipe's number of views of (N, 48, 48) uint8 images; the same ones for the same seed."""
         generator = torch.Generator(device).manual_seed(recipe.seed)
         faces: list[Tensor] = []

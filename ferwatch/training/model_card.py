@@ -118,8 +118,8 @@ def _label_figures(card: ModelCard) -> str:
     calibration = card.checkpoint.calibration("fer2013")
     lines.append(
         f"Temperature {calibration.temperature:.3f}, fitted after training on PublicTest; the losses and the "
-        "calibration errors (15 bins) on this card come from two temperatures, each fitted on one half and used on the other. "
-        + _prior(card, "fer2013")
+        "calibration errors (15 bins) on this card come from two temperatures, each fitted on one half and used on the "
+        "other. " + _prior(card, "fer2013")
     )
     if card.accuracy_before_8_bits is not None:
         lost = 100 * (card.accuracy_before_8_bits - whole.accuracy)

@@ -93,12 +93,13 @@ class Recipe:
     frozen: list[str] = field(default_factory=list)
     """Modules of the network, by name, that stay as they are, batch statistics included: ["stem", "stages.0"]."""
     feature_views: int = 0
-    """Only the heads learn, from the features of this many views of each face, which are computed once; 0: all learns."""
+    """Only the heads learn, from the features of this many views of each face, which are computed once; 0: the whole
+    network learns."""
     blocks_from: str = ""
     """"small-vit": the shipped one lends a vit-b-16 of its width the blocks that it starts with."""
     prior_correction: dict[str, Any] = field(default_factory=dict)
-    """head: the part of the logarithm of each emotion's share in training that is taken off the head's logits once it is
-    trained, so that rare emotions are answered more often; below 0: less often. It changes nothing in training."""
+    """head: the part of the logarithm of each emotion's share in training that is taken off the head's logits once it
+    is trained, so that rare emotions are answered more often; below 0: less often. It changes nothing in training."""
     crowd_weight: float = 1.0
     """Share of the crowd head's probabilities in what a video uses, the rest being the fer2013 head's; 0 to 1."""
     compile: bool = False

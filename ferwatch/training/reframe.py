@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ferwatch.faces.search import FaceFinder
+from ferwatch.faces.mediapipe import MediaPipeDetector
+from ferwatch.faces.search import search_image
 
 SIDE = 160
 """Pixels of the enlarged face."""
@@ -23,12 +24,12 @@ def reframe(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """
     aligned = images.copy()
     grays = np.random.default_rng(0).integers(0, 256, len(images))
-    with FaceFinder() as finder:
+    with MediaPipeDetector() as detector:
         for i, (image, gray) in enumerate(zip(images, grays, strict=True)):
             large = cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
             kind = cv2.BORDER_REPLICATE if i % 2 else cv2.BORDER_CONSTANT
             picture = cv2.copyMakeBorder(large, MARGIN, MARGIN, MARGIN, MARGIN, kind, value=[int(gray)])
-            faces = finder.find(cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR), small=False)
+            faces = search_image(cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR), detector, small_faces=False)
             if faces:
                 aligned[i] = max(faces, key=lambda face: face.score).crop
     return aligned

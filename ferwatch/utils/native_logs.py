@@ -1,4 +1,4 @@
-"""Keeps native libraries' small talk away from stderr."""
+"""Suppresses the log lines that native libraries write to file descriptor 2."""
 
 from __future__ import annotations
 
@@ -9,27 +9,46 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# How absl and TensorFlow Lite begin what is no error.
-_CHATTER = re.compile(rb"(INFO: |WARNING: |[IW]\d{4} )")
+# How absl and TensorFlow Lite begin lines that report no error.
+_NO_ERROR = re.compile(rb"(INFO: |WARNING: |[IW]\d{4} )")
+_is_enabled = False
+
+
+def enable_suppression() -> None:
+    """Let suppress_native_logs() work in this process. For the command line and worker processes.
+
+    Not for a library: file descriptor 2 belongs to the whole process, and other threads may write to it.
+    """
+    global _is_enabled
+    _is_enabled = True
 
 
 @contextmanager
 def suppress_native_logs() -> Iterator[None]:
-    """Within it, MediaPipe's information and warnings do not reach stderr; none of its own settings does that.
+    """Suppress MediaPipe's info and warning lines on stderr (file descriptor 2); it has no setting for that.
 
-    What else is written to stderr appears at the end, unless an exception tells of it in its own words.
+    Does nothing before enable_suppression(). Other lines written meanwhile appear at the end, unless an exception
+    reports the error.
     """
-    sys.stderr.flush()
+    if not _is_enabled:
+        yield
+        return
+    _flush_stderr()
     stderr = os.dup(2)
-    with tempfile.TemporaryFile() as said:
-        os.dup2(said.fileno(), 2)
+    with tempfile.TemporaryFile() as written:
+        os.dup2(written.fileno(), 2)
         try:
             yield
         finally:
-            sys.stderr.flush()
+            _flush_stderr()
             os.dup2(stderr, 2)
             os.close(stderr)
-        said.seek(0)
-        for line in said:
-            if not _CHATTER.match(line):
+        written.seek(0)
+        for line in written:
+            if not _NO_ERROR.match(line):
                 os.write(2, line)
+
+
+def _flush_stderr() -> None:
+    if sys.stderr is not None:  # None in a windowed program
+        sys.stderr.flush()

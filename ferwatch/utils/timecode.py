@@ -23,10 +23,23 @@ def parse_time(text: str) -> float:
     return 3600 * int(hours) + 60 * int(minutes) + float(seconds)
 
 
-def format_time(seconds: float) -> str:
-    """83.5 -> "1:23.500", and from one hour on "1:02:03.000". Milliseconds are rounded; never negative."""
-    milliseconds = max(0, round(seconds * 1000))
-    minutes, milliseconds = divmod(milliseconds, 60_000)
-    rest = f"{milliseconds // 1000:02d}.{milliseconds % 1000:03d}"
+def format_time(seconds: float, decimals: int = 3) -> str:
+    """The time as m:ss.mmm ("1:23.500"), from one hour on as h:mm:ss.mmm ("1:02:03.000"). Never negative.
+
+    Args:
+        seconds: rounded to `decimals`.
+        decimals: digits after the point; with 0 there is no point.
+    """
+    units = max(0, round(seconds * 10**decimals))
+    whole, fraction = divmod(units, 10**decimals)
+    minutes, second = divmod(whole, 60)
+    rest = f"{second:02d}.{fraction:0{decimals}d}" if decimals else f"{second:02d}"
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest}" if hours else f"{minutes}:{rest}"
+
+
+def format_cue(seconds: float, point: str = ".") -> str:
+    """The time as hh:mm:ss.mmm, as subtitles write it; `point` stands before the milliseconds."""
+    minutes, milliseconds = divmod(max(0, round(seconds * 1000)), 60_000)
+    second, fraction = divmod(milliseconds, 1000)
+    return f"{minutes // 60:02d}:{minutes % 60:02d}:{second:02d}{point}{fraction:03d}"

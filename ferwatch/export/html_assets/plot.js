@@ -1,5 +1,4 @@
-"use strict";
-// The drawing: canvases in, pixels out. Knows nothing of the video, the pointer or the keyboard.
+// Drawing on canvases. Nothing here depends on the video, the pointer or the keyboard.
 
 const BAND = 22; // height of the strip of emotions under the curves, in CSS pixels
 const TICK_STEPS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200];
@@ -130,18 +129,9 @@ function drawEpisode(context, episode, x, bottom, height, width, theme, dimmed) 
   context.font = `600 11.5px ${theme.font}`;
   const textWidth = context.measureText(episode.emotion).width;
   if (dimmed || end - begin < textWidth + 12) return;
-  context.fillStyle = uncertain ? theme.muted : inkOn(color);
+  context.fillStyle = uncertain ? theme.muted : theme.inks[episode.emotion];
   context.textBaseline = "middle";
   context.fillText(episode.emotion, begin + 6, height - BAND / 2 + 0.5);
-}
-
-/** Black or white, whichever reads better on a colour (WCAG 2 relative luminance). */
-function inkOn(hex) {
-  const [r, g, b] = [1, 3, 5].map((i) => {
-    const c = parseInt(hex.slice(i, i + 2), 16) / 255;
-    return c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
-  });
-  return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179 ? "#111" : "#fff";
 }
 
 /**

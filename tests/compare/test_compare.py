@@ -1,4 +1,4 @@
-"""The pair comparison: agrees with a run over the same pixels, and tells a change from jitter."""
+"""The pair comparison agrees with a run over the same pixels, and tells a change from jitter."""
 
 import json
 from collections.abc import Callable
@@ -14,14 +14,14 @@ from click.testing import CliRunner
 from PIL import Image
 
 from ferwatch.cli.main import cli
-from ferwatch.compare.comparison import Side, changes, compare, divergence, faces_to_compare
-from ferwatch.errors import FerwatchError, VideoError
-from ferwatch.faces.search import FaceFinder
+from ferwatch.compare.comparison import Side, compare, faces_to_compare, largest_changes
+from ferwatch.errors import FerwatchError
+from ferwatch.evaluation.metrics import jensen_shannon
 from ferwatch.models.checkpoint import Checkpoint, save_checkpoint
 from ferwatch.models.registry import MODELS
 from ferwatch.pipeline.analyze import track
-from ferwatch.pipeline.snapshot import Moment, image_moment, is_image, video_moments
-from ferwatch.records import EMOTIONS, Face, FaceResult, FrameResult
+from ferwatch.pipeline.snapshot import Snapshot
+from ferwatch.records import EMOTIONS, BoundingBox, Face, FaceResult, FrameResult
 
 CONFIG = {"widths": (8, 16, 32), "blocks": 1}
 
@@ -82,19 +82,6 @@ def test_one_image_agrees_with_a_run_over_the_same_pixels(
     assert f"{said['left']['emotion']} -> {said['right']['emotion']}" in done.stdout
 
 
-def test_moments_of_a_video_are_those_of_its_run(clip: Callable[[str], Path], weights: Path) -> None:
-    video = clip("single_face.mp4")
-    run = list(track(video, weights=weights))
-    with FaceFinder() as finder:
-        early, late = video_moments(video, [0.16, run[12].timestamp], finder)
-        assert [early.time, late.time] == [run[2].timestamp, run[12].timestamp]  # the sample of 0.2 is the nearest
-        assert [f.index for f in late.neighbours] == [run[12].index + i for i in (-3, -2, -1, 1, 2, 3)]
-        for moment, result in ((early, run[2]), (late, run[12])):
-            assert [(f.face_id, f.bbox) for f in moment.faces] == [(f.face_id, f.bbox) for f in result.faces]
-        with pytest.raises(VideoError, match=r"ends at 0:02\.\d+: there is no frame at 0:09\.000"):
-            video_moments(video, [0.1, 9.0], finder)
-
-
 def test_command_on_a_video(clip: Callable[[str], Path], weights: Path, tmp_path: Path) -> None:
     video = str(clip("single_face.mp4"))
     with_weights = ["compare", video, "--weights", str(weights)]
@@ -120,17 +107,19 @@ def test_command_on_a_video(clip: Callable[[str], Path], weights: Path, tmp_path
 
 def test_divergence() -> None:
     p, q = np.array([0.5, 0.5, 0, 0, 0, 0, 0]), np.array([0.5, 0, 0.5, 0, 0, 0, 0])
-    assert divergence(p, p) == pytest.approx(0, abs=1e-12)
-    assert divergence(np.eye(7)[0], np.eye(7)[4]) == pytest.approx(1)
-    assert divergence(p, q) == pytest.approx(0.5)  # H(m) - (H(p) + H(q)) / 2 = 1.5 - 1
+    assert jensen_shannon(p, p) == pytest.approx(0, abs=1e-12)
+    assert jensen_shannon(np.eye(7)[0], np.eye(7)[4]) == pytest.approx(1)
+    assert jensen_shannon(p, q) == pytest.approx(0.5)  # H(m) - (H(p) + H(q)) / 2 = 1.5 - 1
 
 
 def face(number: int, x: float = 0.0, gray: int = 0) -> Face:
-    return Face((x, 0.0, 10.0, 10.0), np.zeros((6, 2), np.float32), 0.9, np.full((48, 48), gray, np.uint8), number)
+    return Face(
+        BoundingBox(x, 0.0, 10.0, 10.0), np.zeros((6, 2), np.float32), 0.9, np.full((48, 48), gray, np.uint8), number
+    )
 
 
-def moment(*faces: Face) -> Moment:
-    return Moment("a picture", np.zeros((10, 10, 3), np.uint8), list(faces))
+def snapshot(*faces: Face) -> Snapshot:
+    return Snapshot("a picture", np.zeros((10, 10, 3), np.uint8), list(faces))
 
 
 def test_a_change_within_the_jitter_is_none() -> None:
@@ -141,7 +130,7 @@ def test_a_change_within_the_jitter_is_none() -> None:
 
     def side(gray: int, spread: int) -> Side:
         crops = np.stack([np.full((48, 48), gray + d, np.uint8) for d in (-spread, 0, spread)])
-        return Side(moment(), face(1, gray=gray), crops, "neighbouring frames")
+        return Side(snapshot(), face(1, gray=gray), crops, "neighbouring frames")
 
     # 30 points of change; the two faces' jitter together is 1.4, then 14 points
     steady = compare(side(40, 1), side(70, 1), "cnn", classify)
@@ -154,51 +143,39 @@ def test_a_change_within_the_jitter_is_none() -> None:
 
 def test_which_faces_are_compared() -> None:
     a, b, c = face(1, x=50), face(2, x=10), face(3, x=90)
-    one = moment(a, b, c)
+    one = snapshot(a, b, c)
     assert [(left[1], right[1]) for left, right in faces_to_compare([one])] == [(b, a), (a, c)]
-    pairs = faces_to_compare([one, moment(c, b)])
+    pairs = faces_to_compare([one, snapshot(c, b)])
     assert [(left[1].face_id, right[1].face_id) for left, right in pairs] == [(2, 2), (3, 3)]
-    ((left, right),) = faces_to_compare([one, moment(c, b)], face_id=3)
+    ((left, right),) = faces_to_compare([one, snapshot(c, b)], face_id=3)
     assert left[1].face_id == right[1].face_id == 3
     with pytest.raises(FerwatchError, match="one face was found"):
-        faces_to_compare([moment(a)])
+        faces_to_compare([snapshot(a)])
     with pytest.raises(FerwatchError, match="no face was found"):
-        faces_to_compare([one, moment()])
+        faces_to_compare([one, snapshot()])
     with pytest.raises(FerwatchError, match="nobody is in both"):
-        faces_to_compare([moment(a), moment(b)])
+        faces_to_compare([snapshot(a), snapshot(b)])
 
 
 def test_largest_changes_come_first() -> None:
     def result(time: float, **happy: float) -> FrameResult:
         faces = []
         for name, p in happy.items():
-            faces.append(FaceResult(int(name[1:]), 0.9, (0, 0, 1, 1), (0.0, 0.0, 0.0, p, 0.0, 0.0, 1 - p)))
+            faces.append(FaceResult(int(name[1:]), 0.9, BoundingBox(0, 0, 1, 1), (0.0, 0.0, 0.0, p, 0.0, 0.0, 1 - p)))
         return FrameResult(round(10 * time), time, tuple(faces))
 
     run = [result(t / 10, f1=0.5) for t in range(100)]
     run[20] = result(2.0, f1=0.9, f2=0.1)
     run[40] = result(4.0, f2=0.2)  # face 1 is away
     run[60] = result(6.0, f1=0.4)
-    found = changes(run, every=2.0)
+    found = largest_changes(run, interval=2.0)
     assert [(c.face_id, c.start, c.end) for c in found] == [(1, 0.0, 2.0), (2, 2.0, 4.0), (1, 6.0, 8.0)]
     assert found[0].divergence > found[1].divergence > found[2].divergence
 
 
-def test_what_is_an_image(clip: Callable[[str], Path], tmp_path: Path) -> None:
-    video = clip("single_face.mp4")
-    cv2.imwrite(str(tmp_path / "über 1.jpg"), frame_of(video, 0))
-    assert is_image(tmp_path / "über 1.jpg")
-    assert not is_image(video)
-    assert not is_image(tmp_path / "missing.jpg")
-    with FaceFinder() as finder:
-        assert [f.face_id for f in image_moment(tmp_path / "über 1.jpg", finder).faces] == [1]
-
-
-def test_the_reports_pair(weights: Path, tmp_path: Path) -> None:
-    """Two faces, whatever else the room's ornaments look like."""
-    pair = Path(__file__).parents[2] / "shared" / "report" / "pair.jpg"
-    if not pair.exists():
-        pytest.skip("pair.jpg is not here: the report's files lie in ../shared/report")
+def test_the_reports_pair(weights: Path, report: Callable[[str], Path], tmp_path: Path) -> None:
+    """Only the two faces are found, whatever shapes the room's ornaments have."""
+    pair = report("pair.jpg")
     done = CliRunner().invoke(cli, ["compare", str(pair), "--weights", str(weights), "--out", str(tmp_path)])
     assert done.exit_code == 0, done.exception
     ((said,),) = json.loads((tmp_path / "pair.json").read_text())["pairs"]

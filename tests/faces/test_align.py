@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from ferwatch.faces.align import FER2013_EYES_AND_MOUTH, align, similarity
+from ferwatch.faces.align import FER2013_EYES_AND_MOUTH, align, similarity_transform
 
 RNG = np.random.default_rng(7)
 
@@ -27,7 +27,7 @@ def moved(turn: float, scale: float, x: float, y: float) -> np.ndarray:
 @pytest.mark.parametrize("scale", [60, 600])
 def test_similarity_undoes_turn_scale_and_shift(turn: float, scale: float) -> None:
     move = moved(turn, scale, 40, -300)
-    matrix = similarity(landmarks(FER2013_EYES_AND_MOUTH @ move[:, :2].T + move[:, 2]))
+    matrix = similarity_transform(landmarks(FER2013_EYES_AND_MOUTH @ move[:, :2].T + move[:, 2]))
     points = RNG.uniform(0, 1, (5, 2))
     np.testing.assert_allclose(
         (points @ move[:, :2].T + move[:, 2]) @ matrix[:, :2].T + matrix[:, 2], 48 * points, atol=1e-3
@@ -36,7 +36,7 @@ def test_similarity_undoes_turn_scale_and_shift(turn: float, scale: float) -> No
 
 def test_similarity_is_the_best_of_all() -> None:
     face = np.array([[100, 100], [171, 90], [140, 190]], dtype=float)
-    matrix = similarity(landmarks(face))
+    matrix = similarity_transform(landmarks(face))
 
     def error(m: np.ndarray) -> float:
         return float(((face @ m[:, :2].T + m[:, 2] - 48 * FER2013_EYES_AND_MOUTH) ** 2).sum())
@@ -47,7 +47,7 @@ def test_similarity_is_the_best_of_all() -> None:
 
 def test_profile_keeps_its_size() -> None:
     """Eyes in one place: the crop is upright, and eyes and mouth are as far apart as in a face seen from the front."""
-    matrix = similarity(landmarks(np.array([[200, 150], [202, 150], [195, 250]])))
+    matrix = similarity_transform(landmarks(np.array([[200, 150], [202, 150], [195, 250]])))
     eyes, mouth = np.array([[201, 150], [195, 250]]) @ matrix[:, :2].T + matrix[:, 2]
     assert 12 < mouth[1] - eyes[1] < 20
     assert abs(mouth[0] - eyes[0]) < 4

@@ -8,31 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tables import one_face, showing, write_frames
 
 from ferwatch.errors import DataError
-from ferwatch.records import EMOTIONS, FaceResult, FrameResult
-from ferwatch.timeline.build import MINIMUM, build_timeline
+from ferwatch.records import EMOTIONS, BoundingBox, FaceResult, FrameResult
+from ferwatch.timeline.build import MIN_EPISODE_SECONDS, build_timeline
 from ferwatch.timeline.model import LABELS
-from ferwatch.timeline.table import COLUMNS, FramesWriter, FrameTable, read_frames_csv
-
-
-def one_face(times: NDArray[np.float64], probabilities: NDArray[np.float64], face_id: int = 1) -> FrameTable:
-    n = len(times)
-    return FrameTable(
-        frame=np.arange(n),
-        timestamp=times,
-        face_id=np.full(n, face_id),
-        score=np.full(n, 0.9),
-        bbox=np.tile([10.0, 20.0, 100.0, 100.0], (n, 1)),
-        probabilities=probabilities,
-    )
-
-
-def showing(emotions: list[str], confidence: float = 0.8) -> NDArray[np.float64]:
-    """(n, 7) rows that show these emotions, the rest shared evenly."""
-    rows = np.full((len(emotions), len(EMOTIONS)), (1 - confidence) / 6)
-    rows[np.arange(len(emotions)), [EMOTIONS.index(e) for e in emotions]] = confidence
-    return rows
+from ferwatch.timeline.table import COLUMNS, FrameTable, read_frames_csv
 
 
 def noisy_series(
@@ -65,7 +47,7 @@ def test_finds_known_changes(seed: int, rate: float, confidence: float) -> None:
         for change, label in zip(changes[1:], labels[1:], strict=True)
     ]
     assert np.mean(found) >= 0.95
-    assert min(e.duration for e in timeline.episodes) >= MINIMUM
+    assert min(e.duration for e in timeline.episodes) >= MIN_EPISODE_SECONDS
     raw_changes = np.count_nonzero(np.diff(table.probabilities.argmax(axis=1)))
     assert len(timeline.episodes) - 1 <= raw_changes / 10
 
@@ -134,11 +116,11 @@ def test_a_short_dropout_does_not_part_an_episode() -> None:
 
 
 def test_the_minimum_is_kept() -> None:
-    """What is a little too short is stretched, what is much too short joins its neighbours."""
+    """What is a little too short is extended, what is much too short joins its neighbours."""
 
     def episodes(samples: int, minimum: float) -> list[tuple[str, float, float]]:
         rows = showing(["neutral"] * 40 + ["surprise"] * samples + ["neutral"] * 40, confidence=0.95)
-        found = build_timeline(one_face(np.arange(len(rows)) / 20, rows), minimum=minimum).episodes
+        found = build_timeline(one_face(np.arange(len(rows)) / 20, rows), min_episode=minimum).episodes
         return [(e.emotion, e.start, e.end) for e in found]
 
     assert episodes(8, minimum=0.3)[1] == ("surprise", pytest.approx(1.975, abs=0.002), pytest.approx(2.375, abs=0.002))
@@ -192,7 +174,7 @@ def test_several_faces_and_their_summary() -> None:
         bbox=np.zeros((200, 4)),
         probabilities=np.vstack(rows),
     )
-    summary = build_timeline(both.where(~((both.face_id == 4) & (both.timestamp > 4.95)))).summary
+    summary = build_timeline(both.select(~((both.face_id == 4) & (both.timestamp > 4.95)))).summary
     assert [f.face_id for f in summary.faces] == [1, 4]
     first, second = summary.faces
     assert (first.on_screen, second.on_screen) == (10, 5)
@@ -220,12 +202,9 @@ def test_names_are_unique_and_fit_on_a_line() -> None:
 
 def test_frames_csv_read_back_gives_the_same_timeline(tmp_path: Path) -> None:
     _, _, table = noisy_series(2, 10, 0.6, seconds=60)
-    with FramesWriter(tmp_path / "frames.csv") as writer:
-        for i, row in enumerate(table.probabilities):
-            face = FaceResult(1, 0.9, (10.0, 20.0, 100.0, 100.0), tuple(row.tolist()))
-            writer.write(FrameResult(i, float(table.timestamp[i]), (face,)))
-        writer.finish()
-    again = build_timeline(read_frames_csv(tmp_path / "frames.csv"))
+    faces = [FaceResult(1, 0.9, BoundingBox(10, 20, 100, 100), tuple(row.tolist())) for row in table.probabilities]
+    frames = (FrameResult(i, float(table.timestamp[i]), (face,)) for i, face in enumerate(faces))
+    again = build_timeline(read_frames_csv(write_frames(tmp_path / "frames.csv", frames)))
     assert again.episodes == build_timeline(table).episodes
 
 
@@ -241,7 +220,7 @@ def test_frames_csv_read_back_gives_the_same_timeline(tmp_path: Path) -> None:
         ("1,nan,,0" + 14 * ",", "nan does not"),
         ("1e99,0.1,,0" + 14 * ",", "1e99 does not"),
         ("1,0.1,1,1,0.9", "5 fields instead of 18"),
-        ("one,0.1,,0" + 14 * ",", "could not convert string to float: 'one'"),
+        ("one,0.1,,0" + 14 * ",", "frame: 'one' is no number"),
     ],
 )
 def test_values_that_cannot_be_are_named_with_their_line(tmp_path: Path, line: str, says: str) -> None:
@@ -253,7 +232,7 @@ def test_values_that_cannot_be_are_named_with_their_line(tmp_path: Path, line: s
 
 @pytest.mark.parametrize("rows", [0, 1, 2])
 def test_hardly_any_rows(rows: int) -> None:
-    timeline = build_timeline(one_face(np.arange(rows) / 2, showing(["happy"] * rows)), minimum=0.1)
+    timeline = build_timeline(one_face(np.arange(rows) / 2, showing(["happy"] * rows)), min_episode=0.1)
     assert len(timeline.episodes) == (rows == 2)
 
 

@@ -17,10 +17,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ferwatch.cli.main import cli
 from ferwatch.errors import WeightsError
-from ferwatch.explain.attention import Reading, read_transformer
-from ferwatch.explain.occlusion import PATCH, occlude
+from ferwatch.explain.attention import AttentionAnalysis, analyze_attention
+from ferwatch.explain.occlusion import PATCH_PIXELS, occlude
 from ferwatch.explain.report import look_inside
-from ferwatch.explain.trace import Trace, attention_layers, layer_table, trace
+from ferwatch.explain.trace import Trace, attention_layers, layer_table, record_forward
 from ferwatch.models.checkpoint import Checkpoint, load_checkpoint
 from ferwatch.models.registry import MODELS
 from ferwatch.records import Face
@@ -49,8 +49,8 @@ def some_face(checkpoint: Checkpoint) -> Tensor:
 
 
 @pytest.fixture(scope="module")
-def recorded(checkpoint: Checkpoint) -> Trace:
-    return trace(checkpoint.network, some_face(checkpoint))
+def trace(checkpoint: Checkpoint) -> Trace:
+    return record_forward(checkpoint.network, some_face(checkpoint))
 
 
 def hooked(network: nn.Module, x: Tensor) -> tuple[dict[str, list[tuple[Tensor, Tensor]]], Tensor]:
@@ -71,13 +71,13 @@ def hooked(network: nn.Module, x: Tensor) -> tuple[dict[str, list[tuple[Tensor, 
     return seen, logits
 
 
-def test_recorded_outputs_are_those_of_a_plain_pass(checkpoint: Checkpoint, recorded: Trace) -> None:
+def test_recorded_outputs_are_those_of_a_plain_pass(checkpoint: Checkpoint, trace: Trace) -> None:
     plain, logits = hooked(checkpoint.network, some_face(checkpoint))
-    torch.testing.assert_close(recorded.logits, logits, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(trace.logits, logits, rtol=1e-4, atol=1e-5)
     leaves = {n for n, m in checkpoint.network.named_modules() if not list(m.children())} & set(plain)
     compared = set()
     for name in leaves:
-        steps = [step for step in recorded.steps if step.layer == name]
+        steps = [step for step in trace.steps if step.layer == name]
         for step, (_, output) in zip(steps, plain[name], strict=False):
             torch.testing.assert_close(step.output, output, rtol=1e-4, atol=1e-5)
             compared.add(name)
@@ -85,33 +85,33 @@ def test_recorded_outputs_are_those_of_a_plain_pass(checkpoint: Checkpoint, reco
     assert with_weights <= compared
 
 
-def test_every_parameter_is_counted_once(checkpoint: Checkpoint, recorded: Trace) -> None:
-    assert recorded.parameters == sum(p.numel() for p in checkpoint.network.parameters())
-    assert recorded.unused == ({"classification_token": 32} if checkpoint.model == "report-vit" else {})
+def test_every_parameter_is_counted_once(checkpoint: Checkpoint, trace: Trace) -> None:
+    assert trace.parameters == sum(p.numel() for p in checkpoint.network.parameters())
+    assert trace.unused == ({"classification_token": 32} if checkpoint.model == "report-vit" else {})
 
 
-def test_multiply_adds_agree_with_pytorchs_own_counter(checkpoint: Checkpoint, recorded: Trace) -> None:
+def test_multiply_adds_agree_with_pytorchs_own_counter(checkpoint: Checkpoint, trace: Trace) -> None:
     torch.backends.mha.set_fastpath_enabled(False)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         checkpoint.network(some_face(checkpoint))
     torch.backends.mha.set_fastpath_enabled(True)
     fused = 0
     if checkpoint.model in ("small-vit", "vit-b-16"):  # PyTorch's counter leaves out fused attention on a CPU
-        fused = sum(2 * a.numel() * (64 if a.shape[0] in (3, 12) else 0) for a in attention_layers(recorded))
-    assert recorded.multiply_adds - fused == counter.get_total_flops() / 2
+        fused = sum(2 * a.numel() * (64 if a.shape[0] in (3, 12) else 0) for a in attention_layers(trace))
+    assert trace.multiply_adds - fused == counter.get_total_flops() / 2
 
 
 def test_multiply_adds_by_hand() -> None:
-    table = layer_table(trace(MODELS["report-cnn"].build().eval(), torch.rand(1, 1, 32, 32)))
+    table = layer_table(record_forward(MODELS["report-cnn"].build().eval(), torch.rand(1, 1, 32, 32)))
     rows = {layer: rest for layer, *rest in table if layer != "(network)"}
     assert rows["conv1"] == ["convolution", "6x28x28", 6 * (25 + 1), 28 * 28 * 6 * 25]
     assert rows["conv2"] == ["convolution", "16x10x10", 16 * (6 * 25 + 1), 10 * 10 * 16 * 6 * 25]
     assert rows["fc1"] == ["linear", "120", 400 * 120 + 120, 400 * 120]
 
 
-def test_attention_gives_the_networks_own_output(checkpoint: Checkpoint, recorded: Trace) -> None:
+def test_attention_gives_the_networks_own_output(checkpoint: Checkpoint, trace: Trace) -> None:
     """Weights times values, by hand from hooked tensors, is what the layer itself put out."""
-    layers = attention_layers(recorded)
+    layers = attention_layers(trace)
     plain, _ = hooked(checkpoint.network, some_face(checkpoint))
     modules = dict(checkpoint.network.named_modules())
     if checkpoint.model in ("cnn", "report-cnn"):
@@ -141,27 +141,30 @@ def test_attention_gives_the_networks_own_output(checkpoint: Checkpoint, recorde
         torch.testing.assert_close(weights.sum(dim=-1), torch.ones(weights.shape[:2]))
 
 
-def test_readout_and_positions(checkpoint: Checkpoint, recorded: Trace) -> None:
-    reading = read_transformer(checkpoint.network, recorded)
+def test_readout_and_positions(checkpoint: Checkpoint, trace: Trace) -> None:
+    analysis = analyze_attention(checkpoint.network, trace)
     if checkpoint.model in ("cnn", "report-cnn"):
-        assert reading is None
+        assert analysis is None
         return
-    assert reading is not None
-    assert reading.rows == {"small-vit": 6, "vit-b-16": 6, "report-vit": 2}[checkpoint.model]
-    assert reading.has_class_token == (checkpoint.model == "vit-b-16")
-    assert float(reading.readout.sum()) == pytest.approx(1)
+    assert analysis is not None
+    assert analysis.grid_side == {"small-vit": 6, "vit-b-16": 6, "report-vit": 2}[checkpoint.model]
+    assert analysis.has_class_token == (checkpoint.model == "vit-b-16")
+    assert float(analysis.readout.sum()) == pytest.approx(1)
     embeddings = {"small-vit": "positions", "vit-b-16": "encoder.pos_embedding", "report-vit": "pe"}[checkpoint.model]
-    e = dict(checkpoint.network.named_parameters())[embeddings].detach()[0][-(reading.rows**2) :].numpy()
+    e = dict(checkpoint.network.named_parameters())[embeddings].detach()[0][-(analysis.grid_side**2) :].numpy()
+    assert analysis.position_similarity is not None
     expected = e[1] @ e[0] / np.linalg.norm(e[0]) / np.linalg.norm(e[1])
-    assert float(reading.positions[0, 1]) == pytest.approx(expected, abs=1e-5)
+    assert float(analysis.position_similarity[0, 1]) == pytest.approx(expected, abs=1e-5)
 
 
 def test_rollout_by_hand() -> None:
     # token 0 takes all from token 3 in the first layer; in the second all take from token 0
     first = torch.eye(4)[[3, 1, 2, 3]][None]
     second = torch.eye(4)[[0, 0, 0, 0]][None]
-    reading = Reading(2, torch.zeros(4, 8), torch.eye(4), [first, second], torch.full((4,), 0.25), "all tokens alike")
-    after_one, after_two = reading.rollout()
+    analysis = AttentionAnalysis(
+        2, torch.zeros(4, 8), torch.eye(4), [first, second], torch.full((4,), 0.25), "all tokens"
+    )
+    after_one, after_two = analysis.rollout()
     # half of token 0 is now token 3
     assert after_one.flatten().tolist() == pytest.approx([0.125, 0.25, 0.25, 0.375])
     # half of the answer comes from token 0, of which half is token 3; the rest is as before
@@ -183,12 +186,12 @@ def test_occlusion_finds_the_place_that_matters() -> None:
     y, x = np.unravel_index(happy.argmin(), happy.shape)
     assert 32 <= y < 40
     assert 16 <= x < 32
-    assert happy[: 32 - PATCH].max() == 0 == happy[: 32 - PATCH].min()
+    assert happy[: 32 - PATCH_PIXELS].max() == 0 == happy[: 32 - PATCH_PIXELS].min()
     np.testing.assert_allclose(found.change.sum(axis=0), 0, atol=1e-12)
     assert found.probabilities[3] == pytest.approx(classify(found.covered[None])[0, 3])
 
 
-def test_pictures_tables_and_page(checkpoint: Checkpoint, recorded: Trace, tmp_path: Path) -> None:
+def test_pictures_tables_and_page(checkpoint: Checkpoint, trace: Trace, tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (90, 160, 3), np.uint8)
     crop = noise[:48, :48, 0]
     face = Face((20.0, 10.0, 50.0, 50.0), np.zeros((6, 2), np.float32), 0.9, crop)
@@ -210,8 +213,8 @@ def test_pictures_tables_and_page(checkpoint: Checkpoint, recorded: Trace, tmp_p
                 assert picture.size == (1536, 864)
     with open(tmp_path / "layers.csv", newline="", encoding="utf-8") as f:
         rows = list(csv.DictReader(f))
-    assert sum(int(row["parameters"]) for row in rows) == recorded.parameters
-    assert sum(int(row["multiply_adds"]) for row in rows) == recorded.multiply_adds
+    assert sum(int(row["parameters"]) for row in rows) == trace.parameters
+    assert sum(int(row["multiply_adds"]) for row in rows) == trace.multiply_adds
     if page:
         html = (tmp_path / "index.html").read_text(encoding="utf-8")
         assert html.count("data:image/png;base64,") == len(names)
@@ -225,7 +228,7 @@ def test_report_cnn_first_layer_is_conv2d_with_the_stored_kernels(
     checkpoint = load_checkpoint(weights, "report-cnn")
     x = some_face(checkpoint)
     stored = torch.load(weights, weights_only=True)
-    first = trace(checkpoint.network, x).steps[0]
+    first = record_forward(checkpoint.network, x).steps[0]
     assert first.output.shape == (1, 6, 28, 28)
     torch.testing.assert_close(first.output, F.conv2d(x, stored["conv1.weight"], stored["conv1.bias"]))
 
@@ -242,14 +245,3 @@ def test_wrong_usage(clip: Callable[[str], Path]) -> None:
     assert CliRunner().invoke(cli, ["look-inside", video]).exit_code == 2  # a video needs a time
     done = CliRunner().invoke(cli, ["look-inside", video, "--at", "1:00", "--weights", "nothing.pth"])
     assert isinstance(done.exception, WeightsError)
-
-
-@pytest.fixture
-def report() -> Callable[[str], Path]:
-    def find(name: str) -> Path:
-        path = Path(__file__).parents[2] / "shared" / "report" / name
-        if not path.exists():
-            pytest.skip(f"{name} is not here: the report's files lie in ../shared/report")
-        return path
-
-    return find

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,13 +14,14 @@ import pandas as pd
 import pympi
 import pytest
 import webvtt
+from tables import story_frames, write_frames
 
 from ferwatch.errors import OutputError
 from ferwatch.export.registry import EXPORTS, write_timeline
-from ferwatch.records import EMOTIONS, FaceResult, FrameResult
+from ferwatch.records import FrameResult
 from ferwatch.timeline.build import build_timeline
 from ferwatch.timeline.model import LABELS, Timeline
-from ferwatch.timeline.table import FramesWriter, read_frames_csv
+from ferwatch.timeline.table import read_frames_csv
 
 NAMES = {1: "</script>", 2: 'Łucja "Lu" O\'Neil & <b>Ωmega</b> --> 東京', 3: "=1+1, {x};"}
 VIDEO = "interview 3 'final' \"cut\" — Łódź 東京 & <b>.mp4"
@@ -30,31 +30,10 @@ Told = tuple[str, str, int, int]
 """Name of the face, emotion, start and end in milliseconds."""
 
 
-def frames() -> list[FrameResult]:
-    """Three faces over 20 s at irregular times, one with a gap; a second without any face."""
-    rng = np.random.default_rng(5)
-    told = {1: ["happy", "neutral", "sad"], 2: ["neutral", "surprise"], 3: ["fear", "angry", "disgust", "happy"]}
-    results = []
-    for index, timestamp in enumerate(np.arange(200) / 10 + rng.uniform(0, 0.08, 200).round(3)):
-        faces = []
-        for face_id, story in told.items():
-            gone = timestamp > 19 or (face_id == 2 and 6 < timestamp < 9) or (face_id == 3 and rng.random() < 0.1)
-            if not gone:
-                row = rng.dirichlet(np.ones(7)) * 0.3
-                row[EMOTIONS.index(story[int(timestamp / 20 * len(story))])] += 0.7
-                box = (10.0 * face_id, 20.5, 99.9, 101.0)
-                faces.append(FaceResult(face_id, 0.9, box, tuple(row.tolist())))
-        results.append(FrameResult(3 * index, float(timestamp), tuple(faces)))
-    return results
-
-
 def timeline_of(folder: Path, **facts: object) -> Timeline:
-    with FramesWriter(folder / "frames.csv") as writer:
-        for frame in frames():
-            writer.write(frame)
-        writer.finish()
+    rows = write_frames(folder / "frames.csv", story_frames())
     given = {"source": VIDEO, "video": VIDEO, "duration": 20.0, "fps": 30.0, "names": NAMES}
-    return build_timeline(read_frames_csv(folder / "frames.csv"), **{**given, **facts})  # type: ignore[arg-type]
+    return build_timeline(read_frames_csv(rows), **{**given, **facts})  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
@@ -113,9 +92,9 @@ def test_json(folder: Path, told: list[Told]) -> None:
     assert [e["episode"] for e in run["episodes"]] == list(range(1, len(told) + 1))
     assert run["video"] == {"file": VIDEO, "duration": 20.0, "fps": 30.0}
     assert len(run["frames"]) == 200
-    assert run["frames"][-1] == {"frame": 597, "timestamp": frames()[-1].timestamp, "faces": []}
+    assert run["frames"][-1] == {"frame": 597, "timestamp": story_frames()[-1].timestamp, "faces": []}
     face = run["frames"][10]["faces"][0]
-    assert face["probabilities"] == [round(p, 4) for p in frames()[10].faces[0].probabilities]
+    assert face["probabilities"] == [round(p, 4) for p in story_frames()[10].faces[0].probabilities]
     assert sum(face["smoothed"]) == pytest.approx(1, abs=1e-3)
 
 
@@ -247,11 +226,8 @@ def test_the_same_run_gives_the_same_bytes(timeline: Timeline, folder: Path, tmp
 
 
 def test_a_run_without_faces(tmp_path: Path) -> None:
-    with FramesWriter(tmp_path / "frames.csv") as writer:
-        for i in range(5):
-            writer.write(FrameResult(i, i / 5, ()))
-        writer.finish()
-    written = write_timeline(tmp_path, build_timeline(read_frames_csv(tmp_path / "frames.csv")), EXPORTS)
+    rows = write_frames(tmp_path / "frames.csv", (FrameResult(i, i / 5, ()) for i in range(5)))
+    written = write_timeline(tmp_path, build_timeline(read_frames_csv(rows)), EXPORTS)
     assert {path.name for path in written} <= {path.name for path in tmp_path.iterdir()}
     assert len(webvtt.read(tmp_path / "annotated.vtt")) == 0
     assert pympi.Elan.Eaf(str(tmp_path / "episodes.eaf")).get_tier_names() == {}.keys()
@@ -264,63 +240,3 @@ def test_a_file_name_that_is_no_text(tmp_path: Path) -> None:
     timeline = timeline_of(tmp_path, video="a\udcffb.mp4", source="a\udcffb.mp4")
     for path in write_timeline(tmp_path, timeline, EXPORTS):
         assert path.stat().st_size
-
-
-def test_a_partial_run_reads_whole(tmp_path: Path) -> None:
-    with FramesWriter(tmp_path / "frames.csv") as writer:
-        for frame in frames()[:20]:
-            writer.write(frame)
-            partial = tmp_path / "frames.partial.csv"
-            assert partial.stat().st_size == writer.offset
-            assert len(pd.read_csv(partial)["frame"].unique()) == frame.index // 3 + 1
-    assert not (tmp_path / "frames.csv").exists()
-
-
-def test_a_resumed_run_ends_with_the_same_bytes(tmp_path: Path) -> None:
-    whole, resumed = tmp_path / "whole.csv", tmp_path / "resumed.csv"
-    with FramesWriter(whole) as writer:
-        for frame in frames():
-            writer.write(frame)
-        writer.finish()
-    with FramesWriter(resumed) as writer:
-        for frame in frames()[:50]:
-            writer.write(frame)
-        offset = writer.offset
-        writer.write(frames()[50])
-    with open(tmp_path / "resumed.partial.csv", "ab") as f:
-        f.write(b"153,15.3")
-    with FramesWriter(resumed, resume_at=offset) as writer:
-        for frame in frames()[50:]:
-            writer.write(frame)
-        writer.finish()
-    assert resumed.read_bytes() == whole.read_bytes()
-    assert not list(tmp_path.glob("*partial*"))
-
-
-def test_a_full_disk_leaves_whole_frames(tmp_path: Path) -> None:
-    resource = pytest.importorskip("resource", reason="limits on the size of a file are a thing of POSIX")
-    import signal
-
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (3000, limits[1]))
-    try:
-        with FramesWriter(tmp_path / "frames.csv") as writer:
-            refused = ""
-            for frame in frames():
-                try:
-                    writer.write(frame)
-                except OutputError as cause:
-                    refused = str(cause)
-                    break
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert re.fullmatch(r"cannot write .*frames\.partial\.csv: File too large", refused)
-    left = tmp_path / "frames.partial.csv"
-    assert 2500 < left.stat().st_size == writer.offset <= 3000
-    assert pd.read_csv(left)["neutral"].notna().all()
-
-
-def test_a_folder_that_refuses_is_named(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match=r"^cannot write .*missing.*: No such file"):
-        FramesWriter(tmp_path / "missing" / "frames.csv")

@@ -1,0 +1,52 @@
+"use strict";
+// Helpers, and the recording: what html_page.py wrote into the page.
+
+const find = (selector, root = document) => root.querySelector(selector);
+const findAll = (selector, root = document) => [...root.querySelectorAll(selector)];
+const create = (tag, attributes = {}, ...children) => {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
+};
+const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
+
+const run = JSON.parse(find("#run").textContent);
+
+/** Base64 of little-endian numbers, as html_page.py wrote them. */
+function decode(text, Type) {
+  return new Type(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer);
+}
+
+const emotions = run.emotions;
+const frames = decode(run.frames, Uint32Array); // of every sampled frame, its number in the video
+const times = Float64Array.from(decode(run.times, Int32Array), (ms) => ms / 1000); // and its time in seconds
+const span = { start: run.start, end: run.end };
+const faces = run.faces.map((face) => {
+  const samples = decode(face.samples, Uint32Array); // which of the sampled frames show this face
+  return {
+    ...face,
+    samples,
+    times: Float64Array.from(samples, (s) => times[s]),
+    values: decode(face.values, Uint16Array), // probabilities in 1/10000, emotion by emotion, as in frames.csv
+    smoothed: face.smoothed ? decode(face.smoothed, Uint16Array) : null, // the same after smoothing, if there was any
+    hidden: false,
+    readout: -2,
+  };
+});
+
+/** The sampled frame nearest to a time. */
+function nearestSample(time) {
+  const after = clamp(lowerBound(times, time), 1, times.length - 1);
+  return time - times[after - 1] <= times[after] - time ? after - 1 : after;
+}
+
+/** Where a sampled frame stands in a face's own series; -1 where that frame does not show it. */
+function rowOf(face, sample) {
+  const row = lowerBound(face.samples, sample);
+  return face.samples[row] === sample ? row : -1;
+}
+
+const valuesOf = (face, row) => face.values.subarray(row * emotions.length, (row + 1) * emotions.length);
+const topOf = (values) => values.indexOf(Math.max(...values));
+const percent = (value) => `${Math.round(value / 100)}%`;

@@ -1,0 +1,131 @@
+"""FaceStream: the faces of a video, frame by frame, at little more than one detection pass for a usual frame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from math import floor
+
+import numpy as np
+
+from ferwatch.faces.detection import FaceDetector, interpolate_detections, is_same_face
+from ferwatch.faces.search import aligned_face, find_faces
+from ferwatch.faces.tiles import MotionTiles
+from ferwatch.records import Detection, Frame, FrameFaces
+
+FULL_SEARCH_SECONDS = 4.0
+"""The first frame after each multiple of this time is searched everywhere and without regard to earlier frames."""
+MOTION_SEARCH_SECONDS = 0.2
+"""Time between two searches of what has changed."""
+MIN_DETECTION_SECONDS = 0.045
+"""A frame that follows a searched one sooner than this is not searched: at 25 or 30 frames a second every other one."""
+MAX_INTERPOLATED_MOVE = 0.1
+"""By how much of its side a face may move between two searched frames for its place in between to be interpolated."""
+
+
+class FaceStream:
+    """Finds and aligns the faces of a video's frames, and what may be a face, which the FaceTracker decides.
+
+    The first frame of every four seconds and the first of a new scene are searched everywhere. In between, the whole
+    picture is searched once, the places where a face was are searched closely, and five times a second the part that
+    has changed most; everything that has changed, while no face is found. Of two frames less than
+    MIN_DETECTION_SECONDS apart one is searched; faces in the other are interpolated if they moved little.
+
+    Nothing depends on what came before a multiple of four seconds, so that a video can be analysed in segments.
+
+    follow() takes all frames of a video. For a source that pushes its frames there are push() and flush().
+    """
+
+    def __init__(self, detector: FaceDetector) -> None:
+        self._detector = detector
+        self._period: int | None = None
+        self._motion_period: int | None = None
+        self._motion = MotionTiles()
+        self._skipped: list[Frame] = []
+        self._searched_at = 0.0
+        self._faces: list[Detection] = []
+        """Faces in the frame that was searched last."""
+        self._known: list[Detection] = []
+        """The same, and those that were there in the searched frame before and are missing now."""
+
+    def follow(self, frames: Iterable[Frame]) -> Iterator[FrameFaces]:
+        """Yield the faces of every frame, in order."""
+        for frame in frames:
+            yield from self.push(frame)
+        yield from self.flush()
+
+    def push(self, frame: Frame) -> list[FrameFaces]:
+        """Take the next frame; return the frames, up to this one, whose faces are known now."""
+        finished: list[FrameFaces] = []
+        if self._period != (period := floor(frame.timestamp / FULL_SEARCH_SECONDS)):
+            finished += self.flush()
+            self._period, self._motion, self._known = period, MotionTiles(), []
+        is_new_motion_period = self._motion_period != (at := floor(frame.timestamp / MOTION_SEARCH_SECONDS))
+        self._motion_period = at
+        if not is_new_motion_period and frame.timestamp - self._searched_at < MIN_DETECTION_SECONDS:
+            self._skipped.append(frame)
+            return finished
+
+        before = self._faces
+        is_new_scene = self._motion.update(frame.image)
+        self._faces = self._search(frame, is_new_scene, is_new_motion_period)
+        pairs = None if is_new_scene else _match_unmoved(before, self._faces)
+        if pairs is None:
+            finished += self._detect_skipped([*self._known, *self._faces])
+        else:
+            finished += self._interpolate_skipped(pairs, frame.timestamp)
+        self._skipped, self._searched_at = [], frame.timestamp
+        accept_score = self._detector.thresholds.accept_score
+        lost = [d for d in self._known if not any(is_same_face(d.bbox, face.bbox) for face in self._faces)]
+        self._known = self._faces + [d for d in lost if d.score >= accept_score]
+        return [*finished, _aligned(frame, self._faces)]
+
+    def flush(self) -> list[FrameFaces]:
+        """Return the frames that were taken but not returned yet."""
+        finished = list(self._detect_skipped(self._known))
+        self._skipped = []
+        return finished
+
+    def _search(self, frame: Frame, is_new_scene: bool, is_new_motion_period: bool) -> list[Detection]:
+        """Return the faces of a frame, searched as thoroughly as what happened before it asks for."""
+        image, detector = frame.image, self._detector
+        whole = detector.detect(image)
+        if is_new_scene:
+            tiles = self._motion.all_tiles()
+            faces = find_faces(image, detector, tiles, whole=whole)
+        else:
+            known = [d.bbox for d in self._known]
+            tiles = self._motion.tiles(known, max_per_level=1) if is_new_motion_period else []
+            faces = find_faces(image, detector, tiles, whole=whole, near=known)
+            is_face_found = any(face.score >= detector.thresholds.face_score for face in faces)
+            if not is_face_found and (changed := self._motion.tiles()):
+                tiles, faces = changed, find_faces(image, detector, changed, whole=whole)
+        self._motion.mark_searched(tiles)
+        return faces
+
+    def _detect_skipped(self, known: Sequence[Detection]) -> Iterator[FrameFaces]:
+        """Search the skipped frames, closely where a face was before or is after them."""
+        near = [d.bbox for d in known]
+        for frame in self._skipped:
+            yield _aligned(frame, find_faces(frame.image, self._detector, (), near=near))
+
+    def _interpolate_skipped(self, pairs: Sequence[tuple[Detection, Detection]], until: float) -> Iterator[FrameFaces]:
+        """Interpolate the faces of the skipped frames, which lie between the last searched frame and `until`."""
+        for frame in self._skipped:
+            fraction = (frame.timestamp - self._searched_at) / (until - self._searched_at)
+            yield _aligned(frame, [interpolate_detections(*pair, fraction) for pair in pairs])
+
+
+def _match_unmoved(before: Sequence[Detection], after: Sequence[Detection]) -> list[tuple[Detection, Detection]] | None:
+    """Pair the faces of two frames, both from left to right; return None where one came, went or moved far."""
+    pairs = list(zip(before, after, strict=False))
+    if len(before) != len(after) or any(
+        np.abs(np.subtract(a.bbox, b.bbox)).max() > MAX_INTERPOLATED_MOVE * max(a.bbox[2:]) for a, b in pairs
+    ):
+        return None
+    return pairs
+
+
+def _aligned(frame: Frame, faces: Sequence[Detection]) -> FrameFaces:
+    return FrameFaces(
+        frame.index, frame.timestamp, tuple(aligned_face(frame.image, face) for face in faces), frame.duration
+    )
