@@ -39,7 +39,7 @@ def test_agrees_with_the_network_as_it_is(model: str, monkeypatch: pytest.Monkey
     checkpoint = trained(model)
     classifier = Classifier(checkpoint)
     with torch.inference_mode():
-        plain = checkpoint.network(preprocess(torch.from_numpy(CROPS), checkpoint.input)).softmax(dim=1).numpy()
+        plain = checkpoint.network(preprocess(torch.from_numpy(CROPS), checkpoint.input))["fer2013"].softmax(dim=1).numpy()
     assert plain.std() > 0.01  # there is something to agree on
     assert np.abs(classifier(CROPS) - plain).max() < 1e-4
     assert not any(isinstance(module, nn.BatchNorm2d) for module in classifier.network.modules())
@@ -55,10 +55,10 @@ def test_the_fast_form_hardly_changes_an_answer(public_test: tuple[NDArray[np.ui
     faces, _ = public_test
     with torch.inference_mode():
         plain = torch.cat(
-            [checkpoint.network(preprocess(batch, checkpoint.input)) for batch in torch.from_numpy(faces).split(256)]
+            [checkpoint.network(preprocess(batch, checkpoint.input))["fer2013"] for batch in torch.from_numpy(faces).split(256)]
         )
-    exact = (plain.double() / checkpoint.temperature).softmax(dim=1).numpy()
-    fast = classifier(faces)
+    exact = checkpoint.calibration("fer2013").probabilities(plain.double().numpy())
+    fast = classifier.by_head(faces)["fer2013"]
     assert (fast.argmax(axis=1) == exact.argmax(axis=1)).mean() >= 0.995
     assert np.abs(fast - exact).mean() < 1e-3
 
@@ -66,11 +66,11 @@ def test_the_fast_form_hardly_changes_an_answer(public_test: tuple[NDArray[np.ui
 @pytest.mark.parametrize("model", ["cnn", "small-vit"])
 def test_numbers_depend_on_the_face_alone(model: str) -> None:
     checkpoint = trained(model)
-    together = Classifier(checkpoint).logits(CROPS)
+    together = Classifier(checkpoint).logits(CROPS)["fer2013"]
     for threads in (1, 2, 3):
         classifier = Classifier(checkpoint, threads=threads)
-        assert (classifier.logits(CROPS) == together).all(), threads
-        assert (classifier.logits(CROPS[BATCH:]) == together[BATCH:]).all()
+        assert (classifier.logits(CROPS)["fer2013"] == together).all(), threads
+        assert (classifier.logits(CROPS[BATCH:])["fer2013"] == together[BATCH:]).all()
 
 
 def test_the_checkpoint_keeps_its_network() -> None:

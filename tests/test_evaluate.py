@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from ferwatch.evaluation.evaluate import class_table, compare_with_crowd, crowd_majority, evaluate, views
-from ferwatch.evaluation.fer2013 import Faces
-from ferwatch.evaluation.metrics import score
+from ferwatch.evaluation.evaluate import class_table, evaluate, tta_views
+from ferwatch.evaluation.fer2013 import Faces, crowd_majority
+from ferwatch.evaluation.metrics import score, score_crowd
+from ferwatch.models.calibration import Calibration
 from ferwatch.models.checkpoint import Checkpoint
 from ferwatch.models.classifier import Classifier
 from ferwatch.models.registry import InputSpec
@@ -30,7 +31,7 @@ def striped(labels: list[int]) -> Faces:
 
 @pytest.fixture
 def classifier() -> Classifier:
-    return Classifier(Checkpoint("cnn", Brightness(), InputSpec(48, normalization="unit"), temperature=2.0))
+    return Classifier(Checkpoint("cnn", Brightness(), InputSpec(48, normalization="unit"), {"fer2013": Calibration(2.0)}))
 
 
 def test_the_checkpoints_temperature_is_used_and_copies_are_left_out(classifier: Classifier) -> None:
@@ -49,7 +50,7 @@ def test_the_checkpoints_temperature_is_used_and_copies_are_left_out(classifier:
 
 def test_ten_views_are_the_face_moved_and_mirrored() -> None:
     crops = np.random.default_rng(0).integers(0, 256, (3, 48, 48)).astype(np.uint8)
-    ten = views(crops, shift=2)
+    ten = tta_views(crops, shift=2)
     assert len(ten) == 10
     assert np.array_equal(ten[0], crops)
     assert np.array_equal(ten[1], crops[:, :, ::-1])
@@ -61,7 +62,7 @@ def test_ten_views_are_the_face_moved_and_mirrored() -> None:
 def test_averaging_views_averages_their_probabilities(classifier: Classifier) -> None:
     faces = striped([0, 3])
     averaged = evaluate(classifier, faces, None, tta=True)
-    by_hand = np.mean([classifier(view) for view in views(faces.images)], axis=0)
+    by_hand = np.mean([classifier(view) for view in tta_views(faces.images)], axis=0)
     assert np.allclose(averaged.probabilities, by_hand)
     assert averaged.deduplicated is None
 
@@ -86,13 +87,13 @@ def test_the_crowds_majority_has_more_votes_than_any_other_choice() -> None:
 def test_agreement_and_divergence() -> None:
     votes = np.array([[0, 10, 0, 0, 0, 0, 0, 0, 0], [0, 0, 0, 10, 0, 0, 0, 0, 0]], np.float32)
     happy, sad, angry = (np.eye(7)[[i]] for i in (3, 4, 0))
-    same = compare_with_crowd(np.concatenate([happy, sad]), votes)
-    assert (same.n, same.agreement, same.divergence) == (2, 1.0, pytest.approx(0))
-    half = compare_with_crowd(np.concatenate([happy, angry]), votes)
-    assert (half.agreement, half.divergence) == (0.5, pytest.approx(0.5))  # one distribution disjoint: 1 bit
-    between = compare_with_crowd(np.concatenate([(happy + sad) / 2, sad]), votes)
+    same = score_crowd(np.concatenate([happy, sad]), votes)
+    assert (same.n, same.agreement, same.jsd_bits) == (2, 1.0, pytest.approx(0))
+    half = score_crowd(np.concatenate([happy, angry]), votes)
+    assert (half.agreement, half.jsd_bits) == (0.5, pytest.approx(0.5))  # one distribution disjoint: 1 bit
+    between = score_crowd(np.concatenate([(happy + sad) / 2, sad]), votes)
     by_hand = (0.5 * np.log2(1 / 0.75) + 0.5 * (0.5 * np.log2(0.5 / 0.75) + 0.5 * np.log2(0.5 / 0.25))) / 2
-    assert between.divergence == pytest.approx(by_hand)
+    assert between.jsd_bits == pytest.approx(by_hand)
 
 
 def test_the_class_table_has_the_reports_form() -> None:

@@ -21,7 +21,7 @@ def small() -> ViT:
 def test_growth_keeps_the_function(small: ViT) -> None:
     x = torch.randn(4, 3, 96, 96)
     with torch.no_grad():
-        before, after = small(x), grow(small).eval()(x)
+        before, after = small(x)["fer2013"], grow(small).eval()(x)["fer2013"]
     assert before.std() > 0.1
     torch.testing.assert_close(after, before, rtol=1e-4, atol=1e-4)
 
@@ -37,7 +37,7 @@ def test_a_grown_network_is_torchvisions(small: ViT) -> None:
 
 def test_copies_learn_different_things(small: ViT) -> None:
     large = grow(small).train()
-    torch.nn.functional.cross_entropy(large(torch.randn(4, 3, 96, 96)), torch.arange(4)).backward()
+    torch.nn.functional.cross_entropy(large(torch.randn(4, 3, 96, 96))["fer2013"], torch.arange(4)).backward()
     gradient = large.encoder.layers[0].mlp[0].weight.grad
     one, another = gradient[:768], gradient[768:1536]
     assert (one - another).norm() > 0.1 * one.norm()
@@ -57,7 +57,7 @@ def test_a_vit_goes_on_from_a_small_vits_blocks() -> None:
         tokens = student.stem(small).flatten(2).transpose(1, 2)
         fitted = vit.conv_proj(large).flatten(2).transpose(1, 2)
         vit._process_input = lambda _: tokens  # type: ignore[method-assign]
-        torch.testing.assert_close(vit(large), student(small), rtol=1e-3, atol=1e-3)
+        torch.testing.assert_close(vit(large)["fer2013"], student(small)["fer2013"], rtol=1e-3, atol=1e-3)
     # The embedding is linear and the stem is not: it explains a part.
     assert (fitted - tokens).var() < 0.9 * tokens.var(dim=(0, 1)).mean()
     with pytest.raises(ValueError, match="pools its tokens"):

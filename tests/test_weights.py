@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 
 from ferwatch.errors import WeightsError
 from ferwatch.models import checkpoint as weights
+from ferwatch.models.calibration import Calibration
 from ferwatch.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from ferwatch.models.registry import InputSpec, get_model
 
@@ -26,15 +27,15 @@ from ferwatch.models.registry import InputSpec, get_model
 def checkpoint() -> Checkpoint:
     torch.manual_seed(0)
     network = get_model("report-cnn").build().eval()
-    return Checkpoint("report-cnn", network, get_model("report-cnn").input, 1.25, about={"command": "ferwatch train"})
+    return Checkpoint("report-cnn", network, get_model("report-cnn").input, {"fer2013": Calibration(1.25)}, about={"command": "ferwatch train"})
 
 
 def test_a_checkpoint_rebuilds_its_network(tmp_path: Path, checkpoint: Checkpoint) -> None:
     files = save_checkpoint(checkpoint, tmp_path / "report-cnn.safetensors")
     back = load_checkpoint(files[0], "report-cnn")
     x = torch.rand(3, 1, 32, 32)
-    assert torch.equal(back.network(x), checkpoint.network(x))
-    assert (back.temperature, back.input, back.about) == (1.25, checkpoint.input, checkpoint.about)
+    assert torch.equal(back.network(x)["fer2013"], checkpoint.network(x)["fer2013"])
+    assert (back.calibration("fer2013").temperature, back.input, back.about) == (1.25, checkpoint.input, checkpoint.about)
     assert back.checksum == hashlib.sha256(files[0].read_bytes()).hexdigest()
     assert not back.network.training
     assert files[0].stat().st_mode & 0o044  # others may read it
@@ -47,7 +48,7 @@ def test_a_network_of_another_shape_is_built_from_its_config(tmp_path: Path) -> 
         0
     ]
     x = torch.rand(2, 1, 48, 48)
-    assert torch.equal(load_checkpoint(path, "small-vit").network(x), network(x))
+    assert torch.equal(load_checkpoint(path, "small-vit").network(x)["fer2013"], network(x)["fer2013"])
 
 
 def test_parts_and_eight_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,7 +63,7 @@ def test_parts_and_eight_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert sum(f.stat().st_size for f in small) < 0.35 * sum(f.stat().st_size for f in exact)
     x = torch.rand(4, 1, 48, 48)
     with torch.no_grad():
-        assert torch.equal(load_checkpoint(exact[0], "cnn").network(x), network(x))
+        assert torch.equal(load_checkpoint(exact[0], "cnn").network(x)["fer2013"], network(x)["fer2013"])
         for name, tensor in load_checkpoint(small[0], "cnn").network.state_dict().items():
             original = network.state_dict()[name].float()
             step = original.flatten(1).abs().amax(dim=1) / 127 if original.ndim > 1 else torch.zeros(1)
@@ -128,7 +129,7 @@ def test_other_safetensors_files_and_other_formats_are_refused(tmp_path: Path, c
     with pytest.raises(WeightsError, match="not one that ferwatch wrote"):
         load_checkpoint(tmp_path / "foreign.safetensors", "cnn")
     path = save_checkpoint(checkpoint, tmp_path / "mine.safetensors")[0]
-    rewrite(path, format=2)
+    rewrite(path, format=3)
     with pytest.raises(WeightsError, match="update ferwatch"):
         load_checkpoint(path, "report-cnn")
     with pytest.raises(WeightsError, match="no such weights file"):
@@ -161,7 +162,7 @@ def test_a_pickle_is_never_executed(tmp_path: Path, wrap: str) -> None:
 def test_a_foreign_state_dict_is_read(tmp_path: Path, checkpoint: Checkpoint) -> None:
     torch.save(checkpoint.network.state_dict(), tmp_path / "foreign.pth")
     x = torch.rand(3, 1, 32, 32)
-    assert torch.equal(load_checkpoint(tmp_path / "foreign.pth", "report-cnn").network(x), checkpoint.network(x))
+    assert torch.equal(load_checkpoint(tmp_path / "foreign.pth", "report-cnn").network(x)["fer2013"], checkpoint.network(x)["fer2013"])
     with pytest.raises(WeightsError, match="is not of the network report-vit"):
         load_checkpoint(tmp_path / "foreign.pth", "report-vit")
 
