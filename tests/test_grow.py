@@ -5,7 +5,7 @@ from ferwatch.models.preprocess import preprocess
 from ferwatch.models.registry import InputSpec
 from ferwatch.models.small_vit import SmallViT
 from ferwatch.models.vit_b_16 import ViT
-from ferwatch.training.net2net import from_small_vit, grow
+from ferwatch.training.net2net import from_small_vit, grow, narrow
 
 
 @pytest.fixture(scope="module")
@@ -30,9 +30,15 @@ def test_a_grown_network_is_torchvisions(small: ViT) -> None:
     from torchvision.models import vit_b_16  # after ViT's module, which lets it load
 
     reference = vit_b_16(image_size=96, num_classes=7).state_dict()
-    grown = grow(small).state_dict()
+    grown = {name.replace("heads.fer2013.", "heads.head."): t for name, t in grow(small).state_dict().items()}
     assert all(tensor.shape == reference[name].shape for name, tensor in grown.items())
     assert sum(p.numel() for p in ViT().parameters()) == sum(t.numel() for t in reference.values())
+
+
+def test_what_has_grown_can_be_narrowed_again(small: ViT) -> None:
+    back = narrow(grow(small), 192)
+    for name, tensor in small.state_dict().items():
+        torch.testing.assert_close(back.state_dict()[name], tensor, rtol=1e-4, atol=1e-5)
 
 
 def test_copies_learn_different_things(small: ViT) -> None:

@@ -21,13 +21,20 @@ from ferwatch.models import checkpoint as weights
 from ferwatch.models.calibration import Calibration
 from ferwatch.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from ferwatch.models.registry import InputSpec, get_model
+from ferwatch.records import EMOTIONS
 
 
 @pytest.fixture
 def checkpoint() -> Checkpoint:
     torch.manual_seed(0)
     network = get_model("report-cnn").build().eval()
-    return Checkpoint("report-cnn", network, get_model("report-cnn").input, {"fer2013": Calibration(1.25)}, about={"command": "ferwatch train"})
+    return Checkpoint(
+        "report-cnn",
+        network,
+        get_model("report-cnn").input,
+        {"fer2013": Calibration(1.25)},
+        about={"command": "ferwatch train"},
+    )
 
 
 def test_a_checkpoint_rebuilds_its_network(tmp_path: Path, checkpoint: Checkpoint) -> None:
@@ -35,10 +42,66 @@ def test_a_checkpoint_rebuilds_its_network(tmp_path: Path, checkpoint: Checkpoin
     back = load_checkpoint(files[0], "report-cnn")
     x = torch.rand(3, 1, 32, 32)
     assert torch.equal(back.network(x)["fer2013"], checkpoint.network(x)["fer2013"])
-    assert (back.calibration("fer2013").temperature, back.input, back.about) == (1.25, checkpoint.input, checkpoint.about)
+    assert (back.calibration("fer2013").temperature, back.input, back.about) == (
+        1.25,
+        checkpoint.input,
+        checkpoint.about,
+    )
     assert back.checksum == hashlib.sha256(files[0].read_bytes()).hexdigest()
     assert not back.network.training
     assert files[0].stat().st_mode & 0o044  # others may read it
+
+
+def test_both_heads_and_how_they_are_used_come_back(tmp_path: Path) -> None:
+    config = {"widths": [8, 16, 32], "blocks": 1, "head_names": ["fer2013", "crowd"]}
+    calibrations = {"fer2013": Calibration(0.9), "crowd": Calibration(1.5, (0.5, 0, 0, 0, 0, 0, -0.5))}
+    network = get_model("cnn").build(**config).eval()
+    made = Checkpoint("cnn", network, InputSpec(48), calibrations, 0.6, config=config)
+    back = load_checkpoint(save_checkpoint(made, tmp_path / "cnn.safetensors")[0], "cnn")
+    assert back.head_names == ["fer2013", "crowd"]
+    assert back.calibrations == calibrations
+    assert back.crowd_weight == 0.6
+    x = torch.rand(2, 1, 48, 48)
+    for head, logits in back.network(x).items():
+        assert torch.equal(logits, network(x)[head])
+
+
+@pytest.mark.parametrize(("model", "old"), [("cnn", "head."), ("small-vit", "head."), ("vit-b-16", "heads.head.")])
+def test_files_from_before_there_were_two_heads_still_load(tmp_path: Path, model: str, old: str) -> None:
+    """Format 1: the last layer is called head, one temperature, the input's side and contrast."""
+    config = {
+        "cnn": {"widths": [8, 16, 32], "blocks": 1},
+        "small-vit": {"width": 24, "depth": 1, "heads": 3},
+        "vit-b-16": {"width": 24, "layers": 1, "heads": 3},
+    }[model]
+    network = get_model(model).build(**config).eval()
+    tensors = {name.replace("heads.fer2013.", old): tensor for name, tensor in network.state_dict().items()}
+    assert f"{old}weight" in tensors
+    spec = get_model(model).input
+    metadata = {
+        "format": 1,
+        "model": model,
+        "config": config,
+        "classes": list(EMOTIONS),
+        "input": {"side": spec.size, "channels": spec.channels, "contrast": spec.normalization},
+        "temperature": 0.75,
+        "parts": ["old.safetensors"],
+        "about": {},
+    }
+    save_file(tensors, tmp_path / "old.safetensors", metadata={"ferwatch": json.dumps(metadata)})
+    back = load_checkpoint(tmp_path / "old.safetensors", model)
+    assert back.head_names == ["fer2013"]
+    assert back.input == spec
+    assert back.calibration("fer2013") == Calibration(0.75)
+    x = torch.rand(1, spec.channels, spec.size, spec.size)
+    assert torch.equal(back.network(x)["fer2013"], network(x)["fer2013"])
+
+
+def test_building_a_network_to_load_into_never_waits_for_random_numbers() -> None:
+    """PyTorch redraws normal numbers until all are within bounds; the memory that stands in for them has to be."""
+    with weights._NoRandomNumbers():
+        for far_out in (torch.full((3, 3), 1e9), torch.full((3, 3), float("nan"))):
+            assert torch.equal(far_out.normal_(0, 0.02), torch.zeros(3, 3))
 
 
 def test_a_network_of_another_shape_is_built_from_its_config(tmp_path: Path) -> None:
@@ -162,7 +225,8 @@ def test_a_pickle_is_never_executed(tmp_path: Path, wrap: str) -> None:
 def test_a_foreign_state_dict_is_read(tmp_path: Path, checkpoint: Checkpoint) -> None:
     torch.save(checkpoint.network.state_dict(), tmp_path / "foreign.pth")
     x = torch.rand(3, 1, 32, 32)
-    assert torch.equal(load_checkpoint(tmp_path / "foreign.pth", "report-cnn").network(x)["fer2013"], checkpoint.network(x)["fer2013"])
+    back = load_checkpoint(tmp_path / "foreign.pth", "report-cnn")
+    assert torch.equal(back.network(x)["fer2013"], checkpoint.network(x)["fer2013"])
     with pytest.raises(WeightsError, match="is not of the network report-vit"):
         load_checkpoint(tmp_path / "foreign.pth", "report-vit")
 
@@ -183,7 +247,7 @@ def test_loading_leaves_torch_s_compiler_alone(tmp_path: Path, model: str) -> No
     save_checkpoint(Checkpoint(model, get_model(model).build(), get_model(model).input), path)
     program = f"""
 import sys, pathlib
-from ferwatch.weights import load
+from ferwatch.models.checkpoint import load_checkpoint
 load_checkpoint(pathlib.Path({str(path)!r}), {model!r})
 sys.exit("torch._dynamo" in sys.modules)
 """

@@ -206,7 +206,8 @@ def read_plain(path: Path, device: str = "cpu") -> Any:
 
 
 class _NoRandomNumbers(TorchFunctionMode):
-    """Leaves the memory of new weights as it is, which costs nothing.
+    """Leaves the memory of new weights as it is, which costs nothing. Normal numbers are zeros: where PyTorch draws them
+    again until all are within bounds, memory as it is would be drawn again for ever.
 
     (`torch.device("meta")` does without the memory too, but to draw normal numbers torch imports its compiler there,
     which takes a second.)
@@ -217,7 +218,8 @@ class _NoRandomNumbers(TorchFunctionMode):
     ) -> Any:
         kwargs = kwargs or {}
         if func.__name__ in ("uniform_", "normal_", "kaiming_uniform_"):
-            return kwargs["tensor"] if "tensor" in kwargs else args[0]
+            tensor: Tensor = kwargs["tensor"] if "tensor" in kwargs else args[0]
+            return tensor.zero_() if func.__name__ == "normal_" else tensor
         return (torch.empty if func is torch.randn else func)(*args, **kwargs)
 
 
@@ -233,8 +235,8 @@ def _network(model: str, config: Mapping[str, Any], tensors: Mapping[str, Tensor
             network = get_model(model).build(**config)
     except (TypeError, ValueError) as cause:
         raise WeightsError(f"{path} asks for a {model} that cannot be built: {cause}") from None
-    tensors = {_current_name(name): tensor for name, tensor in tensors.items()}
     own = network.state_dict()
+    tensors = {name if name in own else _current_name(name): tensor for name, tensor in tensors.items()}
     wrong = sorted(set(own) ^ set(tensors)) or [n for n in own if own[n].shape != tensors[n].shape]
     if wrong:
         others = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
