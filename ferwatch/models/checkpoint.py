@@ -219,7 +219,9 @@ class _NoRandomNumbers(TorchFunctionMode):
         kwargs = kwargs or {}
         if func.__name__ in ("uniform_", "normal_", "kaiming_uniform_"):
             tensor: Tensor = kwargs["tensor"] if "tensor" in kwargs else args[0]
-            return tensor.zero_() if func.__name__ == "normal_" else tensor
+            if func.__name__ == "normal_":
+                tensor.detach().zero_()
+            return tensor
         return (torch.empty if func is torch.randn else func)(*args, **kwargs)
 
 
