@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ferwatch.models.heads import head_logits
 from ferwatch.models.preprocess import preprocess
 from ferwatch.models.registry import InputSpec
 from ferwatch.training.augment import mix, view
@@ -57,7 +58,7 @@ def query_teachers(teachers: Sequence[Teacher], faces: Tensor, recipe: Recipe) -
             tokens = F.layer_norm(seen.float(), seen.shape[-1:])
             logits = teacher.forward_head(teacher.pool(seen))  # type: ignore[operator]
         else:
-            logits = teacher(x)
+            logits = head_logits(teacher, x)
         for name, values in logits.items():
             temperature = recipe.distill_temperature if name == "fer2013" else 1.0
             answers[name].append((values.float() / temperature).softmax(dim=1))
@@ -89,7 +90,7 @@ class CachedTargets:
     """(views, N, tokens, width)."""
 
     @staticmethod
-    def preprocess(teachers: Sequence[Teacher], images: Tensor, recipe: Recipe, device: str) -> CachedTargets:
+    def prepare(teachers: Sequence[Teacher], images: Tensor, recipe: Recipe, device: str) -> CachedTargets:
         """Makes the recipe's number of views of (N, 48, 48) uint8 images; the same ones for the same seed."""
         generator = torch.Generator(device).manual_seed(recipe.seed)
         faces: list[Tensor] = []

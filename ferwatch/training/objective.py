@@ -39,6 +39,8 @@ def crowd_agreement(logits: dict[str, Tensor], faces: Faces) -> float:
     if "crowd" not in logits or faces.votes is None:
         return math.nan
     majority, has_majority = crowd_majority(faces.votes)
+    if not has_majority.any():
+        return math.nan
     return float((logits["crowd"].argmax(1).numpy() == majority)[has_majority].mean())
 
 
