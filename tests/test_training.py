@@ -11,6 +11,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,12 +33,12 @@ from ferwatch.models.vit_b_16 import ViT
 from ferwatch.training import stages
 from ferwatch.training.batches import Batches
 from ferwatch.training.distillation import Teacher
-from ferwatch.training.finalize import multiply_adds
+from ferwatch.training.finalize import finalize, multiply_adds
 from ferwatch.training.imagenet import pretrained_vit
 from ferwatch.training.recipe import Recipe, as_toml, read_recipe, shipped_recipe
 from ferwatch.training.reframe import reframe
 from ferwatch.training.stages import train_stages
-from ferwatch.training.trainer import learning_rate, train
+from ferwatch.training.trainer import learning_rate, predict, train
 
 RECIPES = sorted(shipped_recipe("cnn").parent.glob("*.toml"))
 
@@ -50,6 +51,13 @@ def some_faces(n: int, seed: int = 0) -> Faces:
     for image, label in zip(images, labels, strict=True):
         image[3 + 6 * label : 8 + 6 * label, 6:42] += 120
     return Faces(images.astype(np.uint8), labels, rng.integers(0, 4, (n, 9)).astype(np.float32))
+
+
+def with_votes_for_the_next(faces: Faces) -> Faces:
+    """The faces, and ten votes each for the emotion after the label."""
+    votes = np.zeros((len(faces), 9), np.float32)
+    votes[np.arange(len(faces)), np.array(VOTE_OF_EMOTION)[(faces.labels + 1) % 7]] = 10
+    return Faces(faces.images, faces.labels, votes)
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
@@ -274,6 +282,93 @@ def test_recipes_survive_being_written_and_errors_in_them_are_named(tmp_path: Pa
 def test_multiply_adds_of_the_reports_cnn_by_hand() -> None:
     by_hand = 28 * 28 * 6 * 25 + 10 * 10 * 16 * 6 * 25 + 400 * 120 + 120 * 84 + 84 * 7
     assert multiply_adds(get_model("report-cnn").build().eval(), get_model("report-cnn").input) == by_hand
+
+
+def test_the_crowd_head_learns_the_votes_and_the_fer2013_head_the_labels(tmp_path: Path) -> None:
+    """The votes are for the emotion after the label: each head answers its own question."""
+    faces = with_votes_for_the_next(some_faces(280))
+    config = {"width": 48, "depth": 2, "heads": 3}
+    recipe = Recipe("small-vit", config, epochs=20, batch_size=28, optimizer="adam", learning_rate=3e-3, votes=1.0)
+    recipe = replace(recipe, augment=0, mirror=False, erase=0, ema=0.9, label_smoothing=0.0)
+    network, curve = train(recipe, faces, faces, tmp_path)
+    answers = predict(network, get_model("small-vit").input, faces.images)
+    assert (answers["fer2013"].argmax(1).numpy() == faces.labels).mean() > 0.9
+    assert (answers["crowd"].argmax(1).numpy() == (faces.labels + 1) % 7).mean() > 0.9
+    assert curve[-1].public_test_crowd == (answers["crowd"].argmax(1).numpy() == (faces.labels + 1) % 7).mean()
+
+
+def test_votes_for_other_choices_make_an_image_weigh_less() -> None:
+    votes = np.zeros((4, 9), np.float32)
+    votes[0, [VOTE_OF_EMOTION[3], VOTES.index("contempt")]] = 5
+    votes[1, VOTE_OF_EMOTION[0]] = 10
+    votes[2, VOTES.index("unknown")] = 10
+    faces = some_faces(4)
+    recipe = Recipe("cnn", batch_size=4, augment=0, mirror=False, erase=0, votes=1.0)
+    batches = Batches(recipe, get_model("cnn"), Faces(faces.images, faces.labels, votes), [], "cpu", nullcontext())
+    drawn = batches.draw(torch.arange(4), 0, torch.Generator().manual_seed(0)).votes
+    expected = torch.zeros(4, 7)
+    expected[0, 3], expected[1, 0] = 0.5, 1.0
+    assert torch.equal(drawn, expected)
+
+
+@pytest.mark.parametrize("feature_views", [0, 2])
+def test_what_is_frozen_stays_as_it_is(tmp_path: Path, feature_views: int) -> None:
+    """Weights and batch statistics; with feature_views all but the heads that are not named."""
+    faces = with_votes_for_the_next(some_faces(56))
+    recipe = Recipe("cnn", config={"widths": [8, 8, 8], "blocks": 1}, epochs=2, batch_size=28, erase=0, votes=1.0)
+    frozen = ["heads.fer2013"] if feature_views else ["stem", "stages.0"]
+    recipe = replace(recipe, frozen=frozen, feature_views=feature_views, ema=0.5, augment=0.1)
+    network = get_model("cnn").build(**recipe.network_config)
+    before = copy.deepcopy(network.state_dict())
+    after = train(recipe, faces, faces, tmp_path, network=network)[0].state_dict()
+    same = {name for name in before if torch.equal(before[name], after[name])}
+    if feature_views:
+        assert set(before) - same == {"heads.crowd.weight", "heads.crowd.bias"}
+    else:
+        assert {name for name in before if name.startswith(("stem.", "stages.0."))} <= same
+        assert {"stages.2.conv1.weight", "heads.fer2013.weight", "heads.crowd.weight"}.isdisjoint(same)
+
+
+def test_a_training_goes_on_from_the_weights_of_an_earlier_stage(tmp_path: Path) -> None:
+    plain = Recipe("cnn", config={"widths": [8, 8, 8], "blocks": 1}, epochs=1, batch_size=28, erase=0)
+    (tmp_path / "first.toml").write_text(as_toml(plain))
+    (tmp_path / "second.toml").write_text(as_toml(replace(plain, starts_from="first", seed=1)))
+    last = replace(plain, starts_from="second", seed=2, epochs=0, votes=1.0)
+    network = get_model("cnn").build(**plain.config)
+    about = {"recipe": replace(plain, starts_from="first", seed=1).as_dict(), "stages": [plain.as_dict()]}
+    start = Checkpoint("cnn", network, get_model("cnn").input, config=plain.config, about=about)
+    faces = with_votes_for_the_next(some_faces(56))
+    trained = train_stages(last, tmp_path, faces, faces, tmp_path / "out", start=start)
+    assert [stage.seed for stage in trained.stages] == [0, 1]
+    assert not (tmp_path / "out" / "second").exists()
+    assert torch.equal(trained.network.stem[0].weight, network.stem[0].weight)
+    assert list(trained.network.heads) == ["fer2013", "crowd"]
+    other = replace(start, about={"recipe": replace(plain, seed=9).as_dict(), "stages": []})
+    with pytest.raises(DataError, match="came of none of the recipes"):
+        train_stages(last, tmp_path, faces, faces, tmp_path / "other", start=other)
+
+
+def test_the_prior_correction_and_the_blend_are_written_into_the_checkpoint(tmp_path: Path) -> None:
+    faces = with_votes_for_the_next(some_faces(70))
+    faces.labels[:7] = 0  # angry is a little more frequent, and what follows it, by the votes, is not
+    config = {"widths": [8, 8, 8], "blocks": 1}
+    recipe = Recipe(
+        "cnn", config=config, votes=1.0, prior_correction={"crowd": 0.5, "fer2013": -0.25}, crowd_weight=0.6
+    )
+    network = get_model("cnn").build(**recipe.network_config).eval()
+    everything = np.ones(len(faces), bool)
+    files = finalize(network, recipe, [], faces, faces, everything, tmp_path, command="ferwatch train --model cnn")
+    made = load_checkpoint(files[0], "cnn")
+    assert made.crowd_weight == 0.6
+    shares = np.bincount(faces.labels, minlength=7) / 70
+    np.testing.assert_allclose(made.calibration("fer2013").offsets, 0.25 * np.log(shares))
+    np.testing.assert_allclose(made.calibration("crowd").offsets, -0.5 * np.log(np.full(7, 1 / 7)))
+    card = (tmp_path / "cnn.md").read_text()
+    assert "What people see: the crowd head" in card
+    assert "A video uses 60% of this head's probabilities" in card
+    assert {"cnn-confusion.png", "cnn-crowd-confusion.png"} <= {file.name for file in files}
+    assert recipe.trains_like(replace(recipe, prior_correction={}, crowd_weight=1.0))
+    assert not recipe.trains_like(replace(recipe, seed=1))
 
 
 def test_vit_b_16_grows_out_of_a_narrow_one(tmp_path: Path) -> None:

@@ -206,9 +206,10 @@ def read_plain(path: Path, device: str = "cpu") -> Any:
 
 
 class _NoRandomNumbers(TorchFunctionMode):
-    """Leaves the memory of new weights as it is, which costs nothing. Normal numbers are zeros: where PyTorch draws them
-    again until all are within bounds, memory as it is would be drawn again for ever.
+    """Leaves the memory of new weights as it is, which costs nothing.
 
+    Normal numbers are zeros: PyTorch draws some of them again until all are within bounds, which memory as it is may
+    never be.
     (`torch.device("meta")` does without the memory too, but to draw normal numbers torch imports its compiler there,
     which takes a second.)
     """

@@ -105,7 +105,7 @@ def train(
     averaged = copy.deepcopy(network)
     state = State(out / "state.pt", recipe, learner, averaged, _optimizer(recipe, learner))
     curve = state.load(device)
-    forward = processes.together(learner, all_used=not frozen)
+    forward = processes.together(learner, all_used=recipe.votes > 0)
     if recipe.compile:
         forward = torch.compile(forward)  # type: ignore[assignment]
     prior = batches.labels.bincount(minlength=len(EMOTIONS)).clamp(min=1).log().to(device) * recipe.balance
