@@ -1,35 +1,44 @@
 # Everything runs in a virtual environment of its own; `make clean` removes it.
 PYTHON ?= python3
 VENV ?= .venv
+ifeq ($(OS),Windows_NT)
+BIN = $(VENV)/Scripts
+else
 BIN = $(VENV)/bin
+endif
 
-.PHONY: demo test check test-mediapipe-1 clean
+.PHONY: demo test check docs test-mediapipe-1 clean
 
-demo: $(VENV)/installed  ## the main job on the demo video
+demo: $(VENV)/installed  ## run the main job on the demo video
 	$(BIN)/ferwatch samples/demo.mp4 --out demo-ferwatch --export html --overwrite
 
-test: $(VENV)/installed-test  ## all tests
-	$(BIN)/python -m pytest --numprocesses auto
+test: $(VENV)/installed-test  ## run all tests
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
-check: $(VENV)/installed-test  ## lint and types
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+check: $(VENV)/installed-test  ## lint, format, types, and the direction of imports
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m mypy
+	$(BIN)/python tests/architecture.py
 
-$(VENV)/bin/python:
+docs: $(VENV)/installed  ## write docs/command-line.md from the commands' help
+	$(BIN)/python docs/command_line.py
+
+$(VENV)/environment:
 	$(PYTHON) -m venv $(VENV)
+	touch $@
 
-$(VENV)/installed: pyproject.toml | $(VENV)/bin/python
+$(VENV)/installed: pyproject.toml | $(VENV)/environment
 	$(BIN)/python -m pip install --quiet --editable .
 	touch $@
 
-$(VENV)/installed-test: pyproject.toml | $(VENV)/bin/python
+$(VENV)/installed-test: pyproject.toml | $(VENV)/environment
 	$(BIN)/python -m pip install --quiet --editable '.[test]'
 	touch $@ $(VENV)/installed
 
-# The face tests on MediaPipe 1.x, which Python 3.13 and later get. Its wheel has no face model: the older wheel's is used.
+# The face tests with MediaPipe 1.x, which Python 3.13 and later get. Its wheel has no face model: the older wheel's is used.
 test-mediapipe-1: .venv-mediapipe-1/face_detection_short_range.tflite
-	FERWATCH_TEST_FACE_MODEL=$(abspath $<) .venv-mediapipe-1/bin/python -m pytest tests/test_faces.py tests/test_align.py tests/test_tracking.py
+	FERWATCH_TEST_FACE_MODEL=$(abspath $<) .venv-mediapipe-1/bin/python -m pytest tests/faces
 
 .venv-mediapipe-1/face_detection_short_range.tflite:
 	$(PYTHON) -m venv .venv-mediapipe-1

@@ -29,7 +29,7 @@ IMPORTS = (
     "torch",
     "ferwatch.cli.main",
     "ferwatch.faces.stream",
-    "ferwatch.pipeline.analyze",
+    "ferwatch.pipeline.analyzer",
 )
 
 

@@ -56,16 +56,20 @@ print("RESULT", count, faces, time.perf_counter() - began)
 RUN_FERWATCH = """
 import json, sys, tempfile, time
 from pathlib import Path
-from ferwatch.pipeline.analyze import analyze
+from ferwatch.pipeline.analyze import write_run
+from ferwatch.pipeline.options import AnalysisOptions
 from ferwatch.models.classifier import Classifier
-from ferwatch.video import Sampling
-from ferwatch.weights import load, shipped_weights
+from ferwatch.models.checkpoint import load_checkpoint
+from ferwatch.models.pretrained import shipped_weights
+from ferwatch.utils.threads import use_single_threaded_libraries
+from ferwatch.video.sampling import Sampling
 
-classifier = Classifier(load(Path(sys.argv[2]) if len(sys.argv) > 2 else shipped_weights("cnn"), "cnn"))
+use_single_threaded_libraries()
+classifier = Classifier(load_checkpoint(Path(sys.argv[2]) if len(sys.argv) > 2 else shipped_weights("cnn"), "cnn"))
 with tempfile.TemporaryDirectory() as folder:
-    analyze(sys.argv[1], Path(folder) / "first", classifier=classifier, sampling=Sampling(), end=0.3)
+    write_run(Path(sys.argv[1]), Path(folder) / "first", AnalysisOptions(sampling=Sampling(), end=0.3), classifier)
     began = time.perf_counter()
-    run = analyze(sys.argv[1], Path(folder) / "run", classifier=classifier, sampling=Sampling())
+    run = write_run(Path(sys.argv[1]), Path(folder) / "run", AnalysisOptions(sampling=Sampling()), classifier)
     took = time.perf_counter() - began
     facts = json.loads((run.folder / "run.json").read_text())
 print("RESULT", facts["video"]["frames_decoded"], int((run.timeline.table.face_id > 0).sum()), took)

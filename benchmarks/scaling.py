@@ -56,12 +56,16 @@ def one_case(clip: Path, out: Path, model: str, weights: Path | None, video: boo
     from ferwatch.models.checkpoint import load_checkpoint
     from ferwatch.models.classifier import Classifier
     from ferwatch.models.pretrained import shipped_weights
-    from ferwatch.pipeline.analyze import analyze
+    from ferwatch.pipeline.analyze import write_run
+    from ferwatch.pipeline.options import AnalysisOptions
+    from ferwatch.utils.threads import use_single_threaded_libraries
+
+    use_single_threaded_libraries()
 
     classifier = Classifier(load_checkpoint(weights or shipped_weights(model), model))
-    analyze(clip, out.with_name("first"), classifier=classifier, annotate=video, end=1)
+    write_run(clip, out.with_name("first"), AnalysisOptions(annotate=video, end=1), classifier)
     with Clock() as clock:
-        run = analyze(clip, out, classifier=classifier, annotate=video)
+        run = write_run(clip, out, AnalysisOptions(annotate=video), classifier)
     facts = json.loads((out / "run.json").read_text())
     frames = facts["video"]["frames_decoded"]
     rows = facts["counts"]["rows"]

@@ -32,11 +32,13 @@ from ferwatch.faces.tracker import FaceTracker
 from ferwatch.models.checkpoint import load_checkpoint
 from ferwatch.models.classifier import Classifier
 from ferwatch.models.pretrained import shipped_weights
-from ferwatch.pipeline.analyze import analyze
+from ferwatch.pipeline.analyze import write_run
+from ferwatch.pipeline.options import AnalysisOptions
 from ferwatch.pipeline.segment import FACES_A_PASS
 from ferwatch.render.draw import draw
 from ferwatch.render.interpolate import Overlay
 from ferwatch.timeline.table import read_frames_csv
+from ferwatch.utils.threads import use_single_threaded_libraries
 from ferwatch.video.reader import VideoReader
 from ferwatch.video.sampling import Sampling
 from ferwatch.video.writer import annotated_video, to_picture
@@ -87,7 +89,7 @@ def stages_alone(clip: Path, sampling: Sampling, classifiers: dict[str, Classifi
         with clocks[name]:
             classify_all(classifier, passes)
 
-    analyze(clip, scratch / "rows", classifier=some, sampling=sampling, annotate=False)
+    write_run(clip, scratch / "rows", AnalysisOptions(sampling=sampling, annotate=False), some)
     overlay = Overlay(read_frames_csv(scratch / "rows" / "frames.csv"))
     sides: dict[int, int] = {}
     with VideoReader(clip) as reader, ExitStack() as ending:
@@ -122,6 +124,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=30, help="the clip is looped to this length (default: 30)")
     parser.add_argument("--rounds", type=int, default=6, help="the fastest counts (default: 6)")
     args = parser.parse_args()
+    use_single_threaded_libraries()  # as the command line does
     classifiers = {}
     for model in args.model or MODELS:
         try:
@@ -145,7 +148,7 @@ def main() -> None:
                 for (model, annotate), clocks in runs.items():
                     out = Path(tempfile.mkdtemp(dir=scratch)) / "run"
                     with Clock() as clock:
-                        analyze(clip, out, classifier=classifiers[model], sampling=sampling, annotate=annotate)
+                        write_run(clip, out, AnalysisOptions(sampling=sampling, annotate=annotate), classifiers[model])
                     clocks.append(clock)
             alone = min(rounds, key=lambda stages: sum(stages.values()))
             for (model, annotate), clocks in runs.items():

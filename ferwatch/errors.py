@@ -4,20 +4,24 @@ from __future__ import annotations
 
 
 class FerwatchError(Exception):
-    """What ferwatch could not do, as one line that names the file, the cause and the remedy."""
+    """The base class of all errors that ferwatch raises on purpose."""
+
+
+class OptionError(FerwatchError):
+    """An option is unknown, has a value that it cannot have, or contradicts another one."""
 
 
 class VideoError(FerwatchError):
-    """A video that cannot be opened or holds no picture that decodes."""
+    """A video cannot be opened, or none of its pictures decodes."""
 
 
 class OutputError(FerwatchError):
-    """An output that cannot be written, or a run folder that must not be overwritten."""
+    """An output cannot be written, or a run folder must not be overwritten."""
 
 
 class WeightsError(FerwatchError):
-    """Weights that are missing, damaged, or not those of the network they are loaded into."""
+    """Weights are missing, damaged, or belong to another network."""
 
 
 class DataError(FerwatchError):
-    """A data set or a table that is not in the form it should be; names the line or the file."""
+    """A picture, data set or table cannot be read; the message names the file or the line."""

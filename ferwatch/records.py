@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +24,31 @@ class BoundingBox(NamedTuple):
     height: float
 
 
+NEGATIVE_EMOTIONS = ("angry", "disgust", "fear", "sad")
+
+
+def valence_of(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(...,) valence of (..., 7) probabilities: happy less the largest of angry, disgust, fear and sad, -1 to 1.
+
+    This is FaceReader's definition (Noldus, FaceReader Methodology Note): the intensity of happy minus that of the
+    strongest negative expression.
+    """
+    negative = [EMOTIONS.index(name) for name in NEGATIVE_EMOTIONS]
+    valence = probabilities[..., EMOTIONS.index("happy")] - probabilities[..., negative].max(axis=-1)
+    return np.round(valence, 4) + 0.0  # no -0.0
+
+
+class Placement(NamedTuple):
+    """Where a picture of another size than the video's frame lies in that frame: centred, as large as fits."""
+
+    scale: float
+    """Pixels of the video's frame for each pixel of the picture."""
+    x: float
+    """Left edge of the picture in the video's frame, in pixels."""
+    y: float
+    """Top edge of the picture in the video's frame, in pixels."""
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
     """One decoded frame of a video."""
@@ -33,9 +58,13 @@ class Frame:
     timestamp: float
     """Presentation time in seconds, counted from the container's start time."""
     image: NDArray[np.uint8]
-    """(height, width, 3) BGR, upright."""
+    """(height, width, 3) BGR, upright, with square pixels."""
     duration: float | None = None
-    """Seconds for which a player shows the frame, as the container says; None where it does not say."""
+    """Seconds for which a player shows the frame: until the file's next frame is shown, whether that one is sampled or
+    not. For the last frame, as long as the container says, and never beyond the end of the range. None where the source
+    does not say."""
+    placement: Placement | None = None
+    """Where the image lies in the video's frame, VideoInfo's width and height; None: it fills it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +97,16 @@ class Face:
     probabilities: tuple[float, ...] = ()
     """Seven calibrated probabilities in the order of EMOTIONS; empty until the face is classified."""
 
+    def placed(self, placement: Placement | None) -> Face:
+        """Return the face with box and landmarks in pixels of the video's frame instead of those of its picture."""
+        if placement is None:
+            return self
+        scale, x, y = placement
+        box = self.bbox
+        bbox = BoundingBox(x + scale * box.x, y + scale * box.y, scale * box.width, scale * box.height)
+        landmarks = (self.landmarks * scale + (x, y)).astype(np.float32)
+        return replace(self, bbox=bbox, landmarks=landmarks)
+
 
 @dataclass(frozen=True, slots=True)
 class FrameFaces:
@@ -78,6 +117,9 @@ class FrameFaces:
     faces: tuple[Face, ...]
     duration: float | None = None
     """As in Frame."""
+    brightness: NDArray[np.uint8] | None = None
+    """(9, 16) mean brightness of the cells of a grid over the picture, by which the tracker tells cuts; None: unknown,
+    and no cut is assumed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +142,11 @@ class FaceResult:
     def confidence(self) -> float:
         """The probability of `emotion`."""
         return max(self.probabilities)
+
+    @property
+    def valence(self) -> float:
+        """Happy less the strongest negative emotion, -1 to 1; see `valence_of`."""
+        return float(valence_of(np.array(self.probabilities)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +172,8 @@ class Episode:
     mean_confidence: float
     peak_time: float
     peak_confidence: float
+    mean_valence: float = 0.0
+    """Mean over time of the valence of its rows, -1 to 1."""
 
     @property
     def duration(self) -> float:

@@ -18,7 +18,8 @@ from ferwatch.export.html_page import write_html
 from ferwatch.records import BoundingBox, Episode, FaceResult, FrameResult
 from ferwatch.render.palette import PALETTE
 from ferwatch.timeline.model import FaceSummary, Summary, Timeline
-from ferwatch.timeline.table import COLUMNS, FrameTable, read_frames_csv, rows_of
+from ferwatch.timeline.schema import COLUMNS, rows_of
+from ferwatch.timeline.table import FrameTable, read_frames_csv
 
 if TYPE_CHECKING:
     from playwright import sync_api

@@ -9,10 +9,10 @@ import pytest
 import torch
 from conftest import DEMO, needs_weights
 
+from ferwatch import analyze
 from ferwatch.models.checkpoint import load_checkpoint
 from ferwatch.models.classifier import Classifier
 from ferwatch.models.pretrained import shipped_weights
-from ferwatch.pipeline.analyze import analyze
 from ferwatch.video.sampling import Sampling
 
 

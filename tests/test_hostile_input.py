@@ -19,8 +19,8 @@ import numpy as np
 import pytest
 from conftest import DEMO, Result, needs_weights
 
+from ferwatch import Run, analyze
 from ferwatch.errors import VideoError
-from ferwatch.pipeline.analyze import Run, analyze
 from ferwatch.video.sampling import Sampling
 
 pytestmark = needs_weights

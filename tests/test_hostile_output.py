@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from conftest import DEMO, needs_weights
 
+from ferwatch import Run, analyze
 from ferwatch.errors import OutputError
-from ferwatch.pipeline.analyze import Run, analyze
 
 pytestmark = needs_weights
 

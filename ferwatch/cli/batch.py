@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ferwatch.cli.run import chosen_sampling, how
+from ferwatch.cli.options import FILE, analysis_options, options_from
 
 if TYPE_CHECKING:
-    from ferwatch.pipeline.manifest import Entry
+    from ferwatch.pipeline.manifest import ManifestEntry
 
 
 @click.command()
 @click.argument("sources", nargs=-1, required=True, metavar="FOLDER|LIST|GLOB...")
-@click.option("--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="The folder of all runs.")
-@how
+@click.option("--out", type=FILE, required=True, metavar="DIR", help="The folder of all runs.")
+@analysis_options
 @click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Videos at a time here.  [default: one a core]")
 @click.option("--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True)
 @click.option("--address", help="The Ray cluster, for instance auto or ray://HOST:10001.  [default: start one here]")
@@ -26,18 +26,12 @@ if TYPE_CHECKING:
 def batch(
     sources: tuple[str, ...],
     out: Path,
-    sample_fps: float | None,
-    every: int | None,
-    interval: float | None,
-    all_frames: bool,
-    no_video: bool,
-    smoothing: float | None,
     jobs: int | None,
     engine: str,
     address: str | None,
     overwrite: bool,
     quiet: bool,
-    **options: Any,
+    **values: Any,
 ) -> None:
     """Analyses every video of a folder, of a list (a text file with one path a line) or of a pattern.
 
@@ -53,26 +47,19 @@ def batch(
         raise click.UsageError("--address is for --engine ray")
     if address and jobs:
         raise click.UsageError("--jobs is for this machine; the cluster at --address decides for itself")
-    sampling = chosen_sampling(sample_fps, every, interval, all_frames)
+    options = options_from(values)
 
     from tqdm import tqdm
 
     from ferwatch.errors import FerwatchError
-    from ferwatch.pipeline.batch import Settings, find_videos, run_batch
+    from ferwatch.pipeline.batch import find_videos, run_batch
     from ferwatch.pipeline.executors import local, on_ray
-    from ferwatch.timeline.smoothing import SMOOTHING_SECONDS
 
-    settings = Settings(
-        sampling=sampling,
-        annotate=not no_video,
-        smoothing=SMOOTHING_SECONDS if smoothing is None else smoothing,
-        **options,
-    )
     videos = find_videos(sources)
     worked_on = 0
     with tqdm(total=len(videos), unit=" videos", disable=quiet or not sys.stderr.isatty(), leave=False) as bar:
 
-        def report(entry: Entry, finished: int) -> None:
+        def report(entry: ManifestEntry, finished: int) -> None:
             nonlocal worked_on
             worked_on += 1
             bar.update(finished - bar.n)
@@ -84,7 +71,7 @@ def batch(
         entries = run_batch(
             videos,
             out,
-            settings,
+            options,
             on_ray(address, jobs) if engine == "ray" else local(jobs),
             overwrite=overwrite,
             report=report,

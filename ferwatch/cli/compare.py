@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ferwatch.cli.run import LABELS, Time
+from ferwatch.cli.options import FILE, Time, labels_option
 
 if TYPE_CHECKING:
     from ferwatch.compare.comparison import Change
     from ferwatch.models.classifier import Classifier
 
-FILE = click.Path(path_type=Path)
 MAX_LISTED = 10
 """Number of changes that --pairs prints."""
 
@@ -46,7 +45,7 @@ class Interval(click.ParamType):
 @click.option("--model", default="cnn", show_default=True, help="A classifier; see 'ferwatch models'.")
 @click.option("--all-models", is_flag=True, help="All classifiers that have weights, side by side.")
 @click.option("--weights", type=FILE, metavar="FILE", help="Other weights of this model.")
-@LABELS
+@labels_option
 @click.option("--face-model", type=FILE, metavar="FILE", help="Another MediaPipe face model.")
 @click.option(
     "--out", type=FILE, metavar="DIR", default=Path(), help="Output folder.  [default: the working directory]"
@@ -77,7 +76,9 @@ def compare(
     from ferwatch.compare.figure import write_comparison
     from ferwatch.faces.mediapipe import MediaPipeDetector
     from ferwatch.pipeline.snapshot import image_snapshot, is_image, video_snapshots
+    from ferwatch.utils.threads import use_single_threaded_libraries
 
+    use_single_threaded_libraries()
     if weights and all_models:
         raise click.UsageError("--weights is for one model: leave out --all-models")
     stills = [is_image(path) for path in inputs]
@@ -148,10 +149,10 @@ def _list_changes(
     face_model: Path | None,
 ) -> None:
     from ferwatch.compare.comparison import largest_changes
-    from ferwatch.pipeline.analyze import track
+    from ferwatch.pipeline.analyzer import track
     from ferwatch.utils.timecode import format_time
 
-    found = largest_changes(track(video, model, weights=weights, labels=labels, face_model=face_model), every)
+    found = largest_changes(track(video, model=model, weights=weights, labels=labels, face_model=face_model), every)
     if face is not None:
         found = [change for change in found if change.face_id == face]
     if not found:

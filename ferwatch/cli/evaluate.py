@@ -65,8 +65,9 @@ def evaluate(
     from ferwatch.models.pretrained import shipped_weights
     from ferwatch.models.registry import register_network
     from ferwatch.utils.files import atomic_write
-    from ferwatch.utils.threads import limit_native_threads
+    from ferwatch.utils.threads import use_single_threaded_libraries
 
+    use_single_threaded_libraries()
     if network is not None:
         models = (*models, register_network(network))
         if not weights:
@@ -76,7 +77,6 @@ def evaluate(
     if weights and len(weights) != len(models):
         raise click.UsageError(f"{len(weights)} --weights for {len(models)} --model: give one for each, or none")
     device = choose_device(device)
-    limit_native_threads()
     paths = weights or tuple(shipped_weights(model) for model in models)
     classifiers = [
         Classifier(load_checkpoint(p, model), device, labels=labels) for p, model in zip(paths, models, strict=True)

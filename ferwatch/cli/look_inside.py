@@ -6,9 +6,7 @@ from pathlib import Path
 
 import click
 
-from ferwatch.cli.run import LABELS, Time
-
-FILE = click.Path(path_type=Path)
+from ferwatch.cli.options import FILE, Time, labels_option, network_option
 
 
 @click.command("look-inside")
@@ -16,8 +14,8 @@ FILE = click.Path(path_type=Path)
 @click.option("--at", "time", type=Time(), metavar="T", help="A time in the video: seconds or [HH:]MM:SS[.mmm].")
 @click.option("--model", default="cnn", show_default=True, help="A classifier; see 'ferwatch models'.")
 @click.option("--weights", type=FILE, metavar="FILE", help="Other weights of this model.")
-@click.option("--network", metavar="file.py:Class", help="A network of your own, with its --weights.")
-@LABELS
+@network_option
+@labels_option
 @click.option("--face", "face_id", type=click.IntRange(min=1), metavar="N", help="A face_id; in images from the left.")
 @click.option("--face-model", type=FILE, metavar="FILE", help="Another MediaPipe face model.")
 @click.option("--html", is_flag=True, help="Also write index.html: all pictures and explanations on one page.")
@@ -48,8 +46,9 @@ def look_inside(
     from ferwatch.models.classifier import labels_notice, load_classifier
     from ferwatch.pipeline.snapshot import image_snapshot, is_image, video_snapshots
     from ferwatch.records import EMOTIONS
-    from ferwatch.utils.threads import limit_native_threads
+    from ferwatch.utils.threads import use_single_threaded_libraries
 
+    use_single_threaded_libraries()
     still = is_image(source)
     if still and time is not None:
         raise click.UsageError(f"{source} is an image: leave out --at")
@@ -59,7 +58,6 @@ def look_inside(
     if (notice := labels_notice(classifier, labels)) is not None:
         click.echo(f"ferwatch: warning: {notice}", err=True)
     checkpoint = classifier.checkpoint
-    limit_native_threads()
     with MediaPipeDetector(face_model) as detector:
         if time is None:
             snapshot = image_snapshot(source, detector)

@@ -21,6 +21,7 @@ COMMANDS = {
     "batch": "the main job for many videos, on all cores or a Ray cluster",
     "compare": "compare two moments of a video, or two pictures",
     "timeline": "smooth, segment and export a run again, without its video",
+    "agree": "how far a run agrees with human coders (ELAN, BORIS, tables)",
     "look-inside": "the forward pass as pictures",
     "evaluate": "measure a classifier on FER2013",
     "train": "train a classifier on FER2013",

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
-from ferwatch.timeline.table import COLUMNS, SCHEMA
+from ferwatch.timeline.schema import COLUMNS, SCHEMA, rows_of_table
+from ferwatch.timeline.table import read_frames_csv
 from ferwatch.utils.files import atomic_write
 
 
@@ -20,17 +21,21 @@ def write_all_frames(folder: Path, runs: Mapping[str, Path]) -> list[Path]:
     """
     table = folder / "all-frames.csv"
     with atomic_write(table) as temp_path, open(temp_path, "w", encoding="utf-8", newline="") as out:
-        out.write(",".join(("video", *COLUMNS)) + "\n")
+        header = ",".join(COLUMNS) + "\n"
+        out.write(f"video,{header}")
         for name, rows in runs.items():
             field = _quoted(name)
-            with open(rows, encoding="utf-8", newline="") as f:
-                next(f)
-                out.writelines(f"{field},{line}" for line in f)
+            with open(rows, encoding="utf-8", newline="") as file:
+                if next(file, "") == header:
+                    out.writelines(f"{field},{line}" for line in file)
+                    continue
+            # The table of an earlier version, or one that a spreadsheet program has saved.
+            out.writelines(f"{field},{','.join(row)}\n" for row in rows_of_table(read_frames_csv(rows)))
     columns = folder / "all-frames.parquet"
     if find_spec("pyarrow") is None:
         columns.unlink(missing_ok=True)  # of an earlier batch: it would not hold the same rows
         return [table]
-    _write_parquet(columns, runs)
+    _write_parquet(columns, table)
     return [table, columns]
 
 
@@ -41,17 +46,19 @@ def _quoted(name: str) -> str:
     return text.getvalue()
 
 
-def _write_parquet(path: Path, runs: Mapping[str, Path]) -> None:
+def _write_parquet(path: Path, table: Path) -> None:
     import pyarrow as pa
     import pyarrow.csv as arrow_csv
     import pyarrow.parquet as parquet
 
     arrow = {int: pa.int64(), float: pa.float64(), bool: pa.bool_(), str: pa.string()}
-    types = {column.name: arrow[column.type] for column in SCHEMA}
-    schema = pa.schema([("video", pa.string()), *types.items()])
-    options = arrow_csv.ConvertOptions(column_types=types, strings_can_be_null=True)
-    with atomic_write(path) as temp_path, parquet.ParquetWriter(temp_path, schema) as out:
-        for name, rows in runs.items():
-            table = arrow_csv.read_csv(rows, convert_options=options)
-            names = pa.array([name] * len(table), pa.string())
-            out.write_table(table.add_column(0, "video", names).cast(schema))
+    types = {"video": pa.string(), **{column.name: arrow[column.type] for column in SCHEMA}}
+    # A video may be called NA or null.
+    options = arrow_csv.ConvertOptions(column_types=types, null_values=[""], strings_can_be_null=True)
+    with (
+        arrow_csv.open_csv(table, convert_options=options) as batches,
+        atomic_write(path) as temp_path,
+        parquet.ParquetWriter(temp_path, pa.schema(list(types.items()))) as out,
+    ):
+        for batch in batches:
+            out.write_batch(batch)

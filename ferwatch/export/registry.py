@@ -78,7 +78,12 @@ def run_files() -> list[str]:
     return [export.file for export in (*ALWAYS, *EXPORTS.values())]
 
 
-def write_timeline(folder: Path, timeline: Timeline, exports: Iterable[str] = ()) -> list[Path]:
+def write_timeline(
+    folder: Path,
+    timeline: Timeline,
+    exports: Iterable[str] = (),
+    progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
+) -> list[Path]:
     """Write episodes.csv, timeline.png and these exports into a run folder; each appears whole or not at all.
 
     Returns their paths. Raises OutputError where a format is unknown or a file cannot be written.
@@ -88,7 +93,8 @@ def write_timeline(folder: Path, timeline: Timeline, exports: Iterable[str] = ()
     if unknown:
         raise OutputError(f"there is no export {unknown[0]!r}; there are {', '.join(EXPORTS)}")
     formats = (*ALWAYS, *(EXPORTS[name] for name in names))
-    for export in formats:
+    for number, export in enumerate(formats, 1):
         with atomic_write(folder / export.file) as temp_path:
             export.write(temp_path, timeline)
+        progress("timeline", number, len(formats))
     return [folder / export.file for export in formats]

@@ -13,9 +13,8 @@ from ferwatch.utils.timecode import format_cue
 def write_vtt(path: Path, timeline: Timeline) -> None:
     """Write WebVTT (W3C); a cue's identifier is its episode's number."""
     cues = [
-        f"{number}\n{format_cue(episode.start)} --> {format_cue(episode.end)}\n"
-        f"{escape(_text(timeline, episode), quote=False)}\n"
-        for number, episode in _by_time(timeline)
+        f"{number}\n{format_cue(start)} --> {format_cue(end)}\n{escape(_text(timeline, episode), quote=False)}\n"
+        for number, episode, start, end in _cues(timeline)
     ]
     path.write_text("\n".join(["WEBVTT\n", *cues]), encoding="utf-8", newline="\n")
 
@@ -23,16 +22,24 @@ def write_vtt(path: Path, timeline: Timeline) -> None:
 def write_srt(path: Path, timeline: Timeline) -> None:
     """Write SubRip. It has no escapes, so that only the arrow between two times is replaced."""
     cues = [
-        f"{counter}\n{format_cue(episode.start, ',')} --> {format_cue(episode.end, ',')}\n"
+        f"{counter}\n{format_cue(start, ',')} --> {format_cue(end, ',')}\n"
         f"{_text(timeline, episode).replace('-->', '→')}\n"
-        for counter, (_, episode) in enumerate(_by_time(timeline), start=1)
+        for counter, (_, episode, start, end) in enumerate(_cues(timeline), start=1)
     ]
     path.write_text("\n".join(cues), encoding="utf-8", newline="\n")
 
 
-def _by_time(timeline: Timeline) -> list[tuple[int, Episode]]:
-    """Episodes with their numbers, in the order of their starts, as players want cues."""
-    return sorted(enumerate(timeline.episodes, start=1), key=lambda numbered: (numbered[1].start, numbered[0]))
+def _cues(timeline: Timeline) -> list[tuple[int, Episode, float, float]]:
+    """Number, episode, start and end of each cue, by start, as players want them.
+
+    Players load the files with annotated.mp4, so that the times are that video's where there is one.
+    """
+    offset = timeline.start if timeline.has_annotated_video else 0.0
+    cues = [
+        (number, episode, max(episode.start - offset, 0.0), episode.end - offset)
+        for number, episode in enumerate(timeline.episodes, start=1)
+    ]
+    return sorted((cue for cue in cues if cue[3] > cue[2]), key=lambda cue: (cue[2], cue[0]))
 
 
 def _text(timeline: Timeline, episode: Episode) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -15,11 +16,13 @@ from numpy.typing import NDArray
 from ferwatch.errors import OutputError
 from ferwatch.records import EMOTIONS
 from ferwatch.timeline.model import Timeline
-from ferwatch.timeline.table import SCHEMA
+from ferwatch.timeline.schema import SCHEMA, Column, signals
+from ferwatch.timeline.table import FrameTable
 from ferwatch.utils.version import __version__
 
 EPISODE_COLUMNS = (
     *("face_id", "emotion", "start", "end", "duration", "mean_confidence", "peak_time", "peak_confidence"),
+    "mean_valence",
 )
 
 
@@ -29,9 +32,9 @@ def write_episodes_csv(path: Path, timeline: Timeline) -> None:
         lines = csv.writer(f, lineterminator="\n")
         lines.writerow(EPISODE_COLUMNS)
         for e in timeline.episodes:
-            times = (f"{t:.3f}" for t in (e.start, e.end, e.duration))
-            peak = (f"{e.mean_confidence:.4f}", f"{e.peak_time:.3f}", f"{e.peak_confidence:.4f}")
-            lines.writerow([e.face_id, e.emotion, *times, *peak])
+            start, end, duration, peak_time = (f"{t:.3f}" for t in (e.start, e.end, e.duration, e.peak_time))
+            mean, peak, valence = (f"{p:.4f}" for p in (e.mean_confidence, e.peak_confidence, e.mean_valence))
+            lines.writerow([e.face_id, e.emotion, start, end, duration, mean, peak_time, peak, valence])
 
 
 def write_json(path: Path, timeline: Timeline) -> None:
@@ -61,25 +64,32 @@ def write_json(path: Path, timeline: Timeline) -> None:
 _JSON_OF_FACE = {
     {"bbox": "box"}.get(column.field, column.name if column.position is None else column.field): column.field
     for column in SCHEMA
-    if column.is_stored and not column.per_frame
+    if not column.derived and not column.per_frame
 }
 
 
 def _frames(timeline: Timeline) -> Iterator[dict[str, Any]]:
     table = timeline.table
-    starts = np.unique(table.frame, return_index=True)[1].tolist()
+    derived = {column.name: column.values(table) for column in signals()}
+    starts = table.first_rows().tolist()
     for start, end in zip(starts, [*starts[1:], len(table)], strict=True):
         yield {
-            **{column.name: column.values(table)[start].item() for column in SCHEMA if column.per_frame},
+            **{column.name: _plain(column.values(table)[start]) for column in SCHEMA if column.per_frame},
             "faces": [
                 {
                     **{key: getattr(table, name)[row].tolist() for key, name in _JSON_OF_FACE.items()},
+                    **{name: float(values[row]) for name, values in derived.items()},
                     "smoothed": timeline.smoothed[row].round(4).tolist(),
                 }
                 for row in range(start, end)
                 if table.face_id[row]
             ],
         }
+
+
+def _plain(value: Any) -> Any:
+    """A value of a table as JSON holds it: None for NaN."""
+    return None if math.isnan(value) else value.item()
 
 
 def write_parquet(path: Path, timeline: Timeline) -> None:
@@ -97,8 +107,9 @@ def write_parquet(path: Path, timeline: Timeline) -> None:
     episode = _episode_of_rows(timeline)
     outside = episode == 0
     columns: dict[str, Any] = {
-        **{column.name: pa.array(column.values(table), mask=none & column.is_null_without_face) for column in SCHEMA},
+        **{column.name: pa.array(column.values(table), mask=_is_null(column, table)) for column in SCHEMA},
         **{f"smoothed_{name}": pa.array(timeline.smoothed[:, i], mask=none) for i, name in enumerate(EMOTIONS)},
+        "smoothed_valence": pa.array(timeline.valence, mask=none),
         "episode": pa.array(episode, mask=outside),
     }
     numbers = [0, *range(1, len(timeline.episodes) + 1)]
@@ -109,6 +120,12 @@ def write_parquet(path: Path, timeline: Timeline) -> None:
     ):
         columns[name] = pa.array(np.array(values)[np.array(numbers)[episode]], mask=outside)
     pq.write_table(pa.table(columns), path)
+
+
+def _is_null(column: Column, table: FrameTable) -> NDArray[np.bool_]:
+    """(R,) where frames.csv leaves the column empty."""
+    empty = ~table.success & column.is_null_without_face
+    return empty | np.isnan(column.values(table)) if column.optional else empty
 
 
 def _episode_of_rows(timeline: Timeline) -> NDArray[np.int64]:

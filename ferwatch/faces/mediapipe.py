@@ -19,7 +19,7 @@ from ferwatch.faces.detection import Thresholds
 from ferwatch.faces.model_file import find_face_model
 from ferwatch.faces.track import FACE_SCORE
 from ferwatch.records import BoundingBox, Detection
-from ferwatch.utils.native_logs import suppress_native_logs
+from ferwatch.utils.native_logs import call_without_native_logs, suppress_native_logs
 
 THRESHOLDS = Thresholds(
     candidate_score=0.2,
@@ -49,6 +49,13 @@ class _SingleThreadedDetector(FaceDetector):
         super().__init__(graph, *rest)
 
 
+def _create_detector(options: FaceDetectorOptions) -> FaceDetector:
+    detector = _SingleThreadedDetector.create_from_options(options)
+    # The first picture makes MediaPipe log once more.
+    detector.detect(mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=np.zeros((128, 128, 3), np.uint8)))
+    return detector
+
+
 class MediaPipeDetector:
     """MediaPipe's short-range face detector, which sees 128x128 pixels. Implements FaceDetector.
 
@@ -69,10 +76,8 @@ class MediaPipeDetector:
                 base_options=BaseOptions(model_asset_buffer=path.read_bytes()),
                 min_detection_confidence=THRESHOLDS.candidate_score,
             )
-            with suppress_native_logs():
-                self._detector = _SingleThreadedDetector.create_from_options(options)
-                self._close = weakref.finalize(self, _close, self._detector)
-                self.detect(np.zeros((128, 128, 3), np.uint8))  # the first picture makes MediaPipe log once more
+            self._detector = call_without_native_logs(lambda: _create_detector(options))
+            self._close = weakref.finalize(self, _close, self._detector)
         except OSError as error:
             raise WeightsError(f"the face model {path} cannot be read: {error.strerror or error}") from None
         except (ValueError, RuntimeError) as error:

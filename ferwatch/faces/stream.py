@@ -9,7 +9,7 @@ import numpy as np
 
 from ferwatch.faces.detection import FaceDetector, interpolate_detections, is_same_face
 from ferwatch.faces.search import aligned_face, find_faces
-from ferwatch.faces.tiles import MotionTiles
+from ferwatch.faces.tiles import MotionTiles, cell_brightness
 from ferwatch.records import Detection, Frame, FrameFaces
 
 FULL_SEARCH_SECONDS = 4.0
@@ -30,7 +30,8 @@ class FaceStream:
     has changed most; everything that has changed, while no face is found. Of two frames less than
     MIN_DETECTION_SECONDS apart one is searched; faces in the other are interpolated if they moved little.
 
-    Nothing depends on what came before a multiple of four seconds, so that a video can be analysed in segments.
+    Nothing depends on what came before a multiple of four seconds, so that a video can be analysed in segments. A frame
+    whose size differs from that of the frame before is searched everywhere too.
 
     follow() takes all frames of a video. For a source that pushes its frames there are push() and flush().
     """
@@ -38,6 +39,7 @@ class FaceStream:
     def __init__(self, detector: FaceDetector) -> None:
         self._detector = detector
         self._period: int | None = None
+        self._shape: tuple[int, ...] = ()
         self._motion_period: int | None = None
         self._motion = MotionTiles()
         self._skipped: list[Frame] = []
@@ -56,9 +58,10 @@ class FaceStream:
     def push(self, frame: Frame) -> list[FrameFaces]:
         """Take the next frame; return the frames, up to this one, whose faces are known now."""
         finished: list[FrameFaces] = []
-        if self._period != (period := floor(frame.timestamp / FULL_SEARCH_SECONDS)):
+        period, shape = floor(frame.timestamp / FULL_SEARCH_SECONDS), frame.image.shape
+        if self._period != period or self._shape != shape:
             finished += self.flush()
-            self._period, self._motion, self._known = period, MotionTiles(), []
+            self._period, self._shape, self._motion, self._known = period, shape, MotionTiles(), []
         is_new_motion_period = self._motion_period != (at := floor(frame.timestamp / MOTION_SEARCH_SECONDS))
         self._motion_period = at
         if not is_new_motion_period and frame.timestamp - self._searched_at < MIN_DETECTION_SECONDS:
@@ -126,6 +129,5 @@ def _match_unmoved(before: Sequence[Detection], after: Sequence[Detection]) -> l
 
 
 def _aligned(frame: Frame, faces: Sequence[Detection]) -> FrameFaces:
-    return FrameFaces(
-        frame.index, frame.timestamp, tuple(aligned_face(frame.image, face) for face in faces), frame.duration
-    )
+    aligned = (aligned_face(frame.image, face).placed(frame.placement) for face in faces)
+    return FrameFaces(frame.index, frame.timestamp, tuple(aligned), frame.duration, cell_brightness(frame.image))

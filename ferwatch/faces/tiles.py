@@ -57,7 +57,7 @@ class MotionTiles:
     def update(self, image: NDArray[Any]) -> bool:
         """Take the next picture, (H, W, 3); return whether a new scene begins with it."""
         height, width = image.shape[:2]
-        before, self._brightness = self._brightness, _cell_brightness(image)
+        before, self._brightness = self._brightness, cell_brightness(image).astype(np.int16)
         changed = np.abs(self._brightness - before) > MIN_BRIGHTNESS_CHANGE
         is_new_scene = (width, height) != self._size or bool(np.mean(changed) > NEW_SCENE_FRACTION)
         if (width, height) != self._size:
@@ -109,8 +109,9 @@ class MotionTiles:
         return rows, slice(max(0, floor(x / width * GRID_COLUMNS)), max(0, ceil((x + w) / width * GRID_COLUMNS)))
 
 
-def _cell_brightness(image: NDArray[Any]) -> NDArray[np.int16]:
+def cell_brightness(image: NDArray[Any]) -> NDArray[np.uint8]:
     """Return the mean brightness, 0 to 255, of each grid cell of a picture (H, W, 3), as (9, 16)."""
     step = max(1, min(image.shape[:2]) // 72)
     small = cv2.resize(image[::step, ::step], (GRID_COLUMNS, GRID_ROWS), interpolation=cv2.INTER_AREA)
-    return cv2.cvtColor(small, cv2.COLOR_BGR2GRAY).astype(np.int16)
+    gray: NDArray[Any] = cv2.cvtColor(small, cv2.COLOR_BGR2GRAY)
+    return gray

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from glob import glob
 from pathlib import Path
@@ -15,15 +15,15 @@ from typing import Any
 from ferwatch.errors import DataError, FerwatchError, OutputError
 from ferwatch.export.combined import write_all_frames
 from ferwatch.models.checkpoint import Checkpoint
-from ferwatch.models.classifier import Classifier, choose_labels, load_classifier
-from ferwatch.pipeline.analyze import analyze, settings_of_outputs, settings_of_rows
-from ferwatch.pipeline.manifest import Entry, _read, _save
-from ferwatch.pipeline.options import TEN_A_SECOND
+from ferwatch.models.classifier import Classifier
+from ferwatch.pipeline.analyze import settings_of_outputs, settings_of_rows, write_run
+from ferwatch.pipeline.analyzer import load_classifier
+from ferwatch.pipeline.manifest import ManifestEntry, read_manifest, save_manifest
+from ferwatch.pipeline.options import AnalysisOptions
 from ferwatch.pipeline.resume import read_bookmark
 from ferwatch.pipeline.run_folder import RunFolder
-from ferwatch.timeline.smoothing import SMOOTHING_SECONDS
 from ferwatch.utils.files import make_folder
-from ferwatch.video.sampling import Sampling
+from ferwatch.utils.threads import use_single_threaded_libraries
 
 VIDEO_SUFFIXES = (
     *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts"),
@@ -32,42 +32,6 @@ VIDEO_SUFFIXES = (
 """What counts as a video in a folder; a list or a pattern may name others."""
 SECONDS_BETWEEN = 2.0
 """At least, between two writings of batch.json while a batch goes on."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How every video of a batch is analysed; as the arguments of `analyze`."""
-
-    model: str = "cnn"
-    sampling: Sampling = TEN_A_SECOND
-    exports: tuple[str, ...] = ()
-    annotate: bool = True
-    blur_faces: bool = False
-    smoothing: float = SMOOTHING_SECONDS
-    weights: Path | None = None
-    face_model: Path | None = None
-    device: str = "auto"
-    threads: int | None = None
-    """Of each worker."""
-    network: str | None = None
-    labels: str | None = None
-
-    def load_classifier(self) -> Classifier:
-        return load_classifier(
-            self.model,
-            weights=self.weights,
-            network=self.network,
-            labels=self.labels,
-            device=self.device,
-            threads=self.threads,
-        )
-
-    def of_rows(self, video: Path, checkpoint: Checkpoint) -> dict[str, Any]:
-        labels = choose_labels(checkpoint, self.labels)
-        return settings_of_rows(video, checkpoint, labels, self.face_model, self.sampling, 0.0, None)
-
-    def of_outputs(self) -> dict[str, Any]:
-        return settings_of_outputs(self.exports, self.annotate, self.blur_faces, self.smoothing)
 
 
 @dataclass(frozen=True)
@@ -88,7 +52,7 @@ class Outcome:
     seconds: float = 0.0
 
 
-Engine = Callable[[Sequence[Job], Settings], Generator[tuple[Job, Outcome], None, None]]
+Engine = Callable[[Sequence[Job], AnalysisOptions], Generator[tuple[Job, Outcome], None, None]]
 """Works on jobs, somewhere, and yields each with its outcome as it ends, in any order."""
 
 
@@ -128,12 +92,12 @@ def _is_output(video: Path) -> bool:
 def run_batch(
     videos: Sequence[Path],
     out: Path,
-    settings: Settings,
+    options: AnalysisOptions,
     engine: Engine,
     *,
     overwrite: bool = False,
-    report: Callable[[Entry, int], None] = lambda entry, finished: None,
-) -> list[Entry]:
+    report: Callable[[ManifestEntry, int], None] = lambda entry, finished: None,
+) -> list[ManifestEntry]:
     """Analyses what is missing of these videos, and writes all-frames.csv and batch.json.
 
     A video is not missing where its folder holds a finished run with the same settings; an interrupted one is
@@ -147,23 +111,23 @@ def run_batch(
     engine raises where it cannot work at all.
     """
     # Loaded once here too, so that what no video could be analysed with stops the batch before it begins.
-    checkpoint = settings.load_classifier().checkpoint
+    checkpoint = load_classifier(options).checkpoint
     make_folder(out)
     file = out / "batch.json"
-    everything = _read(file)
+    everything = read_manifest(file)
     by_video = {entry.video: entry for entry in everything}
     taken = {entry.run for entry in everything}
     entries = []
     for video in videos:
         if (entry := by_video.get(str(video))) is None:
-            entry = Entry(str(video), _free_name(video.stem, taken))
+            entry = ManifestEntry(str(video), _free_name(video.stem, taken))
             taken.add(entry.run)
             everything.append(entry)
         entries.append(entry)
 
     others = []
     for entry in entries:
-        state = _state(out / entry.run, Path(entry.video), settings, checkpoint)
+        state = _state(out / entry.run, Path(entry.video), options, checkpoint)
         if state == "other":
             others.append(entry.run)
         entry.state, entry.cause = ("done", None) if state == "done" else ("pending", None)
@@ -172,12 +136,12 @@ def run_batch(
             f"{out / others[0]} and {len(others) - 1} more in {out} hold runs with other settings, or of videos that "
             "have changed since; give --overwrite to replace them, or another folder with --out"
         )
-    _save(everything, file)
+    save_manifest(everything, file)
     todo = {Job(Path(e.video), out / e.run): e for e in entries if e.state == "pending"}
     finished = len(entries) - len(todo)
     saved_at = time.monotonic()
     try:
-        with closing(engine(list(todo), settings)) as outcomes:
+        with closing(engine(list(todo), options)) as outcomes:
             for job, outcome in outcomes:
                 entry = todo[job]
                 entry.state = "failed" if outcome.cause else "done"
@@ -185,53 +149,40 @@ def run_batch(
                 finished += 1
                 report(entry, finished)
                 if time.monotonic() - saved_at > SECONDS_BETWEEN:
-                    _save(everything, file)
+                    save_manifest(everything, file)
                     saved_at = time.monotonic()
     finally:
-        _save(everything, file)
+        save_manifest(everything, file)
     tables = {e.run: out / e.run / "frames.csv" for e in everything if e.state == "done"}
     write_all_frames(out, {name: rows for name, rows in tables.items() if rows.exists()})
     return entries
 
 
-def work(job: Job, settings: Settings) -> Outcome:
-    """Analyses one video in this process: the whole of what a worker does. Never raises an Exception."""
+def run_job(job: Job, options: AnalysisOptions) -> Outcome:
+    """Analyses one video in this process, a worker of a batch. Never raises an Exception."""
     started = time.monotonic()
     try:
-        done = _analyze(job, settings)
-        cause, warnings = None, done
+        warnings, error_line = _run_job(job, options), None
     except FerwatchError as error:
-        cause, warnings = str(error), ()
-    except Exception as error:  # whatever it is, it is this video's: the others go on
-        cause, warnings = f"{job.video}: unexpected {type(error).__name__}: {error}", ()
-    return Outcome(cause, warnings, round(time.monotonic() - started, 3))
+        error_line, warnings = str(error), ()
+    except Exception as error:  # whatever it is, the other videos go on
+        error_line, warnings = f"{job.video}: unexpected {type(error).__name__}: {error}", ()
+    return Outcome(error_line, warnings, round(time.monotonic() - started, 3))
 
 
-def _analyze(job: Job, settings: Settings) -> tuple[str, ...]:
-    classifier = _classifier(settings)
-    resume = job.video.exists() and _interrupted(job.folder, settings.of_rows(job.video, classifier.checkpoint))
-    run = analyze(
-        job.video,
-        job.folder,
-        classifier=classifier,
-        labels=settings.labels,
-        sampling=settings.sampling,
-        exports=settings.exports,
-        annotate=settings.annotate,
-        blur_faces=settings.blur_faces,
-        smoothing=settings.smoothing,
-        face_model=settings.face_model,
-        threads=settings.threads,
-        resume=resume,
-        overwrite=not resume,
+def _run_job(job: Job, options: AnalysisOptions) -> tuple[str, ...]:
+    classifier = _classifier(replace(options, exports=()))
+    resume = job.video.exists() and _interrupted(
+        job.folder, settings_of_rows(job.video, classifier.checkpoint, options)
     )
-    return run.warnings
+    return write_run(job.video, job.folder, options, classifier, resume=resume, overwrite=not resume).warnings
 
 
 @lru_cache(maxsize=1)
-def _classifier(settings: Settings) -> Classifier:
-    """The classifier of a worker, which loads it once."""
-    return settings.load_classifier()
+def _classifier(options: AnalysisOptions) -> Classifier:
+    """The classifier, loaded once in each worker."""
+    use_single_threaded_libraries()
+    return load_classifier(options)
 
 
 def _interrupted(folder: Path, settings: dict[str, Any]) -> bool:
@@ -243,14 +194,14 @@ def _interrupted(folder: Path, settings: dict[str, Any]) -> bool:
     return True
 
 
-def _state(path: Path, video: Path, settings: Settings, checkpoint: Checkpoint) -> str:
+def _state(path: Path, video: Path, options: AnalysisOptions, checkpoint: Checkpoint) -> str:
     """ "done", "missing" (or interrupted), or "other": a run that these settings must not replace unasked."""
     folder = RunFolder(path)
     if not video.exists() or not (folder.facts.exists() or folder.resume.exists()):
         return "missing"
-    rows = settings.of_rows(video, checkpoint)
+    rows = settings_of_rows(video, checkpoint, options)
     if folder.facts.exists():
-        same = folder.read_facts().get("settings") == {**rows, **settings.of_outputs()}
+        same = folder.read_facts().get("settings") == {**rows, **settings_of_outputs(options)}
         return "done" if same and folder.rows.exists() else "other"
     return "missing" if _interrupted(path, rows) else "other"
 

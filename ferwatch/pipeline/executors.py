@@ -15,8 +15,8 @@ from multiprocessing.connection import wait as wait_for
 from types import FrameType
 
 from ferwatch.errors import FerwatchError
-from ferwatch.pipeline.batch import Engine, Job, Outcome, Settings, work
-from ferwatch.utils.threads import limit_native_threads
+from ferwatch.pipeline.batch import Engine, Job, Outcome, run_job
+from ferwatch.pipeline.options import AnalysisOptions
 
 RETRIES = 3
 """How often Ray starts a video again whose worker or node was lost; the run is continued, not repeated."""
@@ -36,17 +36,17 @@ def local(jobs: int | None = None) -> Engine:
     in a new process.
     """
 
-    def engine(todo: Sequence[Job], settings: Settings) -> Generator[tuple[Job, Outcome], None, None]:
+    def engine(todo: Sequence[Job], options: AnalysisOptions) -> Generator[tuple[Job, Outcome], None, None]:
         if not todo:
             return
         number = min(jobs or cores(), len(todo))
-        settings = replace(settings, threads=max(1, cores() // number))
+        options = replace(options, threads=max(1, cores() // number))
         left = iter(todo)
         running: dict[Future[Outcome], tuple[Job, ProcessPoolExecutor]] = {}
 
         def begin(pool: ProcessPoolExecutor) -> None:
             if (job := next(left, None)) is not None:
-                running[pool.submit(work, job, settings)] = job, pool
+                running[pool.submit(run_job, job, options)] = job, pool
             else:
                 pool.shutdown(wait=False)
 
@@ -86,7 +86,6 @@ def _begin_worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _stop)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    limit_native_threads()
 
 
 def _stop(_signal: int, _frame: FrameType | None) -> None:
@@ -111,7 +110,7 @@ def on_ray(address: str | None = None, jobs: int | None = None) -> Engine:
     except ImportError as cause:
         raise FerwatchError(f"--engine ray needs Ray ({cause}): pip install 'ferwatch[ray]'") from None
 
-    def engine(todo: Sequence[Job], settings: Settings) -> Generator[tuple[Job, Outcome], None, None]:
+    def engine(todo: Sequence[Job], options: AnalysisOptions) -> Generator[tuple[Job, Outcome], None, None]:
         if not todo:
             return
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing leaves the machine
@@ -125,14 +124,14 @@ def on_ray(address: str | None = None, jobs: int | None = None) -> Engine:
             )
         except (ConnectionError, RuntimeError, ValueError) as cause:
             raise FerwatchError(f"--engine ray: no cluster at {address or 'this machine'}: {cause}") from None
-        task = ray.remote(num_cpus=1, max_retries=RETRIES)(work)
-        settings = replace(settings, threads=1)
+        task = ray.remote(num_cpus=1, max_retries=RETRIES)(run_job)
+        options = replace(options, threads=1)
         left = iter(todo)
         running: dict[ray.ObjectRef, Job] = {}
         try:
             while True:
                 while len(running) < PENDING and (job := next(left, None)) is not None:
-                    running[task.remote(job, settings)] = job
+                    running[task.remote(job, options)] = job
                 if not running:
                     return
                 for done in ray.wait(list(running), num_returns=1)[0]:

@@ -12,7 +12,7 @@ from ferwatch.utils.files import atomic_write
 
 
 @dataclass
-class Entry:
+class ManifestEntry:
     """One video in batch.json."""
 
     video: str
@@ -26,16 +26,16 @@ class Entry:
     seconds: float = 0.0
 
 
-def _read(file: Path) -> list[Entry]:
+def read_manifest(file: Path) -> list[ManifestEntry]:
     if not file.exists():
         return []
     try:
-        return [Entry(**values) for values in json.loads(file.read_text(encoding="utf-8"))["videos"]]
+        return [ManifestEntry(**values) for values in json.loads(file.read_text(encoding="utf-8"))["videos"]]
     except (OSError, ValueError, TypeError, KeyError) as cause:
         raise OutputError(f"{file} cannot be read ({cause}); remove it, or name another folder with --out") from None
 
 
-def _save(entries: Sequence[Entry], file: Path) -> None:
+def save_manifest(entries: Sequence[ManifestEntry], file: Path) -> None:
     counts = {state: sum(entry.state == state for entry in entries) for state in ("done", "failed", "pending")}
     content = {"counts": counts, "videos": [asdict(entry) for entry in entries]}
     with atomic_write(file) as temp_path:

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypedDict
 
+from ferwatch.errors import OptionError
+from ferwatch.export.registry import EXPORTS
 from ferwatch.timeline.build import MIN_EPISODE_SECONDS
 from ferwatch.timeline.smoothing import SMOOTHING_SECONDS
 from ferwatch.video.sampling import Sampling
 
 TEN_A_SECOND = Sampling(fps=10)
+CHOICES = {
+    "labels": (None, "crowd", "fer2013"),
+    "device": ("auto", "cpu", "cuda", "mps"),
+    "decoder": ("ffmpeg", "opencv"),
+}
+"""Option -> the values that it can have."""
 
 
 @dataclass(frozen=True)
 class AnalysisOptions:
-    """How a video is analysed and what is written about it; the same for every video of a batch."""
+    """How a video is analysed and what is written about it; the same for every video of a batch.
+
+    Raises OptionError where a value cannot be.
+    """
 
     model: str = "cnn"
     """A classifier of `ferwatch models`."""
@@ -29,7 +43,7 @@ class AnalysisOptions:
     face_model: Path | None = None
     """A MediaPipe face detection model other than the short-range one that comes with MediaPipe."""
     device: str = "auto"
-    """"auto", "cpu", "cuda" or "mps"."""
+    """One of "auto", "cpu", "cuda" and "mps"."""
     threads: int | None = None
     """Processor cores to use; None: all."""
     sampling: Sampling = TEN_A_SECOND
@@ -60,3 +74,74 @@ class AnalysisOptions:
     """Seconds; 0 turns smoothing off."""
     min_episode: float = MIN_EPISODE_SECONDS
     """Seconds: the shortest episode."""
+
+    def __post_init__(self) -> None:
+        for name, choices in CHOICES.items():
+            if (value := getattr(self, name)) not in choices:
+                known = ", ".join(str(choice) for choice in choices if choice)
+                raise OptionError(f"{name}={value!r}: there is no such {name}; choose one of {known}")
+        for export in self.exports:
+            if export not in EXPORTS:
+                raise OptionError(f"there is no export {export!r}; choose among {', '.join(EXPORTS)}")
+        for name in ("start", "smoothing", "min_episode"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise OptionError(f"{name}={getattr(self, name)!r}: give a number of seconds, 0 or more")
+        if self.end is not None and not self.start < self.end:
+            raise OptionError(f"the end, {self.end:g} s, does not lie after the start, {self.start:g} s")
+        for name in ("threads", "max_faces"):
+            if (value := getattr(self, name)) is not None and value < 1:
+                raise OptionError(f"{name}={value!r}: give 1 or more")
+        if self.fps is not None and not 0 < self.fps < math.inf:
+            raise OptionError(f"fps={self.fps!r}: give a number of frames a second above 0")
+
+
+class AnalysisKeywords(TypedDict, total=False):
+    """The fields of AnalysisOptions as keyword arguments, for type checkers; looser where a caller gains by it."""
+
+    model: str
+    network: str | None
+    weights: Path | str | None
+    labels: Literal["crowd", "fer2013"] | None
+    face_model: Path | str | None
+    device: str
+    threads: int | None
+    sampling: Sampling
+    start: float
+    end: float | None
+    decoder: Literal["ffmpeg", "opencv"]
+    stream: int | None
+    fps: float | None
+    max_faces: int
+    region: tuple[float, float, float, float] | None
+    exports: Iterable[str]
+    annotate: bool
+    charts: bool
+    blur_faces: bool
+    smoothing: float
+    min_episode: float
+
+
+NAMES = tuple(field.name for field in fields(AnalysisOptions))
+OF_LOADING = ("model", "network", "weights", "labels", "face_model", "device", "threads")
+"""The options that an Analyzer is loaded with; the others may differ from video to video."""
+
+
+def change_options(options: AnalysisOptions, changes: dict[str, Any]) -> AnalysisOptions:
+    """Returns the options with some changed, given as in AnalysisKeywords.
+
+    Raises OptionError where an option is unknown, or its value cannot be.
+    """
+    for name in changes:
+        if name not in NAMES:
+            close = get_close_matches(name, NAMES, 1)
+            hint = f"did you mean {close[0]!r}?" if close else f"the options are {', '.join(NAMES)}"
+            raise OptionError(f"there is no option {name!r}; {hint}")
+    changes = dict(changes)
+    for name in ("weights", "face_model"):
+        if isinstance(changes.get(name), str):
+            changes[name] = Path(changes[name])
+    if isinstance(exports := changes.get("exports"), str):
+        changes["exports"] = (exports,)
+    elif exports is not None:
+        changes["exports"] = tuple(exports)
+    return replace(options, **changes)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -16,10 +15,10 @@ from ferwatch.timeline.model import Timeline
 from ferwatch.timeline.table import FrameTable
 from ferwatch.utils.files import atomic_write, make_folder
 from ferwatch.utils.version import __version__
-from ferwatch.video.reader import VideoReader
+from ferwatch.video.file_source import FileSource
 
-OF_A_RUN = (
-    *("frames.partial.csv", "resume.json", "frames.csv", "run.json", "annotated.mp4"),
+RUN_FILES = (
+    *("frames.partial.csv", "resume.json", "frames.csv", "frames.measured.csv", "run.json", "annotated.mp4"),
     *run_files(),
 )
 """Every file that a run may leave; nothing else in the folder is ever touched."""
@@ -43,7 +42,7 @@ class RunFolder:
         try:
             if self.path.exists() and not self.path.is_dir():
                 raise OutputError(f"{self.path} is a file; name another folder with --out")
-            there = [self.path / name for name in OF_A_RUN if (self.path / name).exists()]
+            there = [self.path / name for name in RUN_FILES if (self.path / name).exists()]
         except OSError as cause:
             raise OutputError(f"cannot use the folder {self.path}: {cause.strerror}; name another with --out") from None
         if there and not overwrite:
@@ -88,22 +87,22 @@ class RunFolder:
 
 def run_facts(
     *,
-    reader: VideoReader,
+    reader: FileSource,
     frames_decoded: int,
     checkpoint: Checkpoint,
     labels: str,
     settings: Mapping[str, Any],
     table: FrameTable,
     timeline: Timeline,
-    smoothing: float,
     seconds: Mapping[str, float],
     warnings: Sequence[str],
+    command: Sequence[str],
 ) -> dict[str, Any]:
     """What run.json says: enough to know what was run on what, how it went, and to build the timeline again."""
     info = reader.info
     return {
         "ferwatch": __version__,
-        "command": sys.argv,
+        "command": list(command),
         "settings": dict(settings),
         "model": {
             "name": checkpoint.model,
@@ -120,11 +119,20 @@ def run_facts(
             "frames_decoded": frames_decoded,
             "duration": info.duration,
             "rotation": info.rotation,
+            "mirrored": info.mirrored,
+            "pixel_aspect": round(info.pixel_aspect, 6),
+            "dynamic_range": info.dynamic_range,
+            "stream": info.stream,
             "codec": info.codec,
             "timestamp_source": info.timestamp_source,
         },
         "sampling": {**asdict(reader.sampling), "start": reader.start, "end": reader.end},
-        "timeline": {"media": timeline.video, "duration": timeline.duration, "smoothing": smoothing},
+        "timeline": {
+            "media": timeline.video,
+            "duration": timeline.duration,
+            "smoothing": timeline.smoothing,
+            "min_episode": timeline.min_episode,
+        },
         "counts": {
             "frames_sampled": timeline.summary.sampled_frames,
             "frames_with_faces": timeline.summary.frames_with_faces,

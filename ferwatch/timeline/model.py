@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ferwatch.records import EMOTIONS, Episode
+from ferwatch.records import EMOTIONS, Episode, valence_of
 from ferwatch.timeline.table import FrameTable
 
 UNCERTAIN = "uncertain"
@@ -35,6 +35,12 @@ class FaceSummary:
     """Mean over the time of the episodes, 0 to 1; 0 without any."""
     shares: dict[str, float]
     """Label -> its share of the time of the episodes; the shares sum to 1, or are all 0 without an episode."""
+    shares_of_rows: dict[str, float] = field(default_factory=dict)
+    """Emotion -> the share of the face's rows in which it is the most probable one, not smoothed."""
+    mean_probabilities: dict[str, float] = field(default_factory=dict)
+    """Emotion -> its mean probability over the face's rows, weighted by time, not smoothed."""
+    mean_valence: float = 0.0
+    """Mean over the time on screen, -1 to 1."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +75,16 @@ class Timeline:
     """Seconds of the video; 0: unknown."""
     fps: float = 0.0
     """Frames a second of the video; 0: unknown."""
+    start: float = 0.0
+    """Seconds of the video from which it was analysed."""
+    end: float | None = None
+    """Seconds of the video up to which it was analysed; None: to its end."""
+    has_annotated_video: bool = False
+    """Whether annotated.mp4 lies in the run folder. Its time 0 is `start`."""
+    smoothing: float = 0.0
+    """Seconds, as build_timeline took it."""
+    min_episode: float = 0.0
+    """Seconds: the shortest episode that was asked for."""
     names: Mapping[int, str] = field(default_factory=dict)
     """face_id -> what people read for the face: any printable text, unique."""
 
@@ -77,13 +93,18 @@ class Timeline:
         """Seconds where a time axis starts and ends: the whole video, or the part of it that was sampled."""
         times = self.table.sample_times()
         if not len(times):
-            return 0.0, max(self.duration, 0.1)
+            return self.start, max(self.end or self.duration, self.start + 0.1)
         first, last = float(times[0]), float(times[-1])
         near = 2 + 2 * (last - first) / max(len(times) - 1, 1)
         start = first if first > near else 0.0
-        last = max([last, *(face.last_seen for face in self.summary.faces)])
+        last = max([last + float(self.table.shown()[-1]), *(face.last_seen for face in self.summary.faces)])
         end = self.duration if 0 <= self.duration - last < near else last
         return start, max(end, start + 0.1)  # a single frame is shown too
+
+    @property
+    def valence(self) -> NDArray[np.float64]:
+        """(R,) the valence of the smoothed probabilities, -1 to 1; NaN where there is no face."""
+        return valence_of(self.smoothed)
 
     def name_of(self, face_id: int) -> str:
         """What people read for a face."""

@@ -1,13 +1,13 @@
-"""FrameTable: the rows of a run as columns, and the one schema of frames.csv with its writer and reader."""
+"""FrameTable: the rows of a run as columns, and frames.csv: its writer and its reader."""
 
 from __future__ import annotations
 
 import codecs
 import csv
 from array import array
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
-from operator import attrgetter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, fields, replace
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -16,10 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ferwatch.errors import DataError, OutputError
-from ferwatch.records import EMOTIONS, FaceResult, FrameResult
+from ferwatch.records import EMOTIONS, BoundingBox, FaceResult, FrameResult, valence_of
+from ferwatch.timeline.schema import COLUMNS, SCHEMA, rows_of
 
-MAX_VALUE = 1e9
-"""The largest frame number, time in seconds, face id or pixel that a table may hold."""
+MAX_SUM_ERROR = 0.01
+"""How far from 1 the rounded probabilities of a row may sum to."""
+
+_STORED = tuple(column for column in SCHEMA if not column.derived)
+_PROBABILITIES = [i for i, column in enumerate(_STORED) if column.field == "probabilities"]
+_SUCCESS = SCHEMA[COLUMNS.index("success")]
+_ROWS_AT_ONCE = 4096
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,13 @@ class FrameTable:
     """(R, 4) x, y, width and height in pixels; NaN without a face."""
     probabilities: NDArray[np.float64]
     """(R, 7) in the order of EMOTIONS; NaN without a face."""
+    duration: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    """(R,) seconds for which a player shows the picture; NaN where the container does not say. NaN throughout where
+    the argument is left out."""
+
+    def __post_init__(self) -> None:
+        if len(self.duration) != len(self.frame):
+            object.__setattr__(self, "duration", np.full(len(self.frame), np.nan))
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -62,100 +75,39 @@ class FrameTable:
         """(R,) the probability of `emotion`; NaN without a face."""
         return self.probabilities.max(axis=1)
 
+    @property
+    def valence(self) -> NDArray[np.float64]:
+        """(R,) happy less the largest of angry, disgust, fear and sad, -1 to 1; NaN without a face."""
+        return valence_of(self.probabilities)
+
     def sample_times(self) -> NDArray[np.float64]:
         """(S,) seconds of every sampled frame, with or without a face: one value a frame."""
-        return self.timestamp[np.unique(self.frame, return_index=True)[1]]
+        return self.timestamp[self.first_rows()]
+
+    def first_rows(self) -> NDArray[np.intp]:
+        """(S,) the first row of every sampled frame."""
+        return np.unique(self.frame, return_index=True)[1]
+
+    def until_next(self) -> NDArray[np.float64]:
+        """(R,) seconds until the next sampled frame; infinite in the last one."""
+        first = self.first_rows()
+        until = np.append(np.diff(self.timestamp[first]), np.inf)[: len(first)]
+        return np.repeat(until, np.diff(np.append(first, len(self))))
+
+    def shown(self) -> NDArray[np.float64]:
+        """(R,) seconds for which the picture is shown, at most until the next sampled one; 0 where it is not known."""
+        return np.minimum(np.nan_to_num(self.duration), self.until_next())
+
+    def faces(self) -> Iterator[FaceResult | None]:
+        """Yield the face of every row; None where the frame shows none."""
+        for row, face_id in enumerate(self.face_id.tolist()):
+            box, probabilities = self.bbox[row].tolist(), self.probabilities[row].tolist()
+            score = float(self.score[row])
+            yield FaceResult(face_id, score, BoundingBox(*box), tuple(probabilities)) if face_id else None
 
     def select(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> FrameTable:
         """The rows that a mask (R,) or a list of row numbers selects."""
-        return replace(self, **{field.name: getattr(self, field.name)[rows] for field in fields(self)})
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column of frames.csv: makes its header, its text, its parser, and its place in Parquet and JSON."""
-
-    name: str
-    type: type[int] | type[float] | type[bool] | type[str]
-    format: str
-    """Format specification of the text in frames.csv."""
-    source: Callable[[Any], Any]
-    """Takes the value from a FrameResult (`per_frame`) or a FaceResult."""
-    field: str
-    """Attribute of FrameTable that holds the column."""
-    position: int | None = None
-    """Index within the rows of a two-dimensional attribute."""
-    per_frame: bool = False
-    """True: the value belongs to the frame and is there without a face too."""
-    without_face: str = ""
-    """Text in the row of a frame without a face."""
-    low: float = -MAX_VALUE
-    high: float = MAX_VALUE
-
-    @property
-    def is_stored(self) -> bool:
-        """Whether the reader takes the value from the file; other columns follow from those that are stored."""
-        return any(field.name == self.field for field in fields(FrameTable))
-
-    @property
-    def is_null_without_face(self) -> bool:
-        """Whether frames without a face leave the column empty."""
-        return not self.per_frame and not self.without_face
-
-    def text(self, frame: FrameResult, face: FaceResult | None) -> str:
-        """The column's field in frames.csv."""
-        if face is None and not self.per_frame:
-            return self.without_face
-        return format(self.source(frame if self.per_frame else face), self.format)
-
-    def values(self, table: FrameTable) -> NDArray[Any]:
-        """(R,) the column's values of a table."""
-        column: NDArray[Any] = getattr(table, self.field)
-        return column if self.position is None else column[:, self.position]
-
-    def parse(self, text: str) -> float:
-        """The number that a field holds. Raises ValueError where it is none or out of the column's range."""
-        try:
-            value = float(text)
-        except ValueError:
-            raise ValueError(f"{self.name}: {text!r} is no number" if text else f"{self.name} is empty") from None
-        if not self.low <= value <= self.high:  # nor is NaN
-            raise ValueError(f"{self.name}: {text} does not lie between {self.low:g} and {self.high:g}")
-        return value
-
-
-def _probability(position: int) -> Column:
-    def source(face: FaceResult) -> float:
-        return face.probabilities[position]
-
-    return Column(EMOTIONS[position], float, ".4f", source, "probabilities", position, low=0, high=1)
-
-
-SCHEMA = (
-    Column("frame", int, "d", attrgetter("index"), "frame", per_frame=True, low=0),
-    Column("timestamp", float, ".3f", attrgetter("timestamp"), "timestamp", per_frame=True),
-    Column("face_id", int, "d", attrgetter("face_id"), "face_id", low=1),
-    Column("success", bool, "d", lambda face: True, "success", without_face="0"),
-    Column("detection_score", float, ".3f", attrgetter("score"), "score"),
-    Column("box_x", float, ".1f", lambda face: face.bbox[0], "bbox", 0),
-    Column("box_y", float, ".1f", lambda face: face.bbox[1], "bbox", 1),
-    Column("box_w", float, ".1f", lambda face: face.bbox[2], "bbox", 2),
-    Column("box_h", float, ".1f", lambda face: face.bbox[3], "bbox", 3),
-    Column("emotion", str, "s", attrgetter("emotion"), "emotion"),
-    Column("confidence", float, ".4f", attrgetter("confidence"), "confidence"),
-    *(_probability(position) for position in range(len(EMOTIONS))),
-)
-"""The columns of frames.csv in their order. New ones are appended at the end."""
-
-COLUMNS = tuple(column.name for column in SCHEMA)
-"""The header of frames.csv."""
-
-_STORED = tuple(column for column in SCHEMA if column.is_stored)
-
-
-def rows_of(frame: FrameResult) -> list[list[str]]:
-    """The lines of frames.csv that one FrameResult becomes."""
-    return [[column.text(frame, face) for column in SCHEMA] for face in frame.faces or (None,)]
+        return replace(self, **{column.name: getattr(self, column.name)[rows] for column in fields(self)})
 
 
 class FramesWriter:
@@ -211,21 +163,25 @@ def read_frames_csv(path: Path) -> FrameTable:
     """Read frames.csv, also after a spreadsheet program has saved it.
 
     Accepts a byte order mark, semicolons or tabs between fields, decimal commas with these, columns in any order,
-    further columns, empty rows and rows in any order.
+    further columns, empty rows and rows in any order. Columns that earlier versions did not write may be missing.
     Raises DataError, naming the line, where the file is missing, is no frames.csv or holds a value that cannot be.
     """
+    numbers = array("d")  # a list would take five times the memory, and videos are long
     try:
         with open(path, encoding=_encoding(path), newline="") as file:
-            numbers = array("d")  # a list would take five times the memory, and videos are long
             lines = _lines(file)
             place = _columns_in(next(lines, []), path)
-            for number, line in enumerate(lines, start=2):
-                if not any(line):
+            numbered = enumerate(lines, start=2)
+            while chunk := list(islice(numbered, _ROWS_AT_ONCE)):
+                block = _numbers_of([line for _, line in chunk], place)
+                if block is not None:
+                    numbers.frombytes(block.tobytes())
                     continue
-                try:
-                    numbers.extend(_numbers(line, place))
-                except ValueError as error:
-                    raise DataError(f"{path}, line {number}: {error}") from None
+                for number, line in chunk:
+                    try:
+                        numbers.extend(_numbers(line, place) if any(line) else ())
+                    except ValueError as error:
+                        raise DataError(f"{path}, line {number}: {error}") from None
     except (OSError, UnicodeError, csv.Error) as error:
         raise DataError(f"{path} cannot be read: {error}") from None
     return _in_order(_table(np.frombuffer(numbers).reshape(-1, len(_STORED))), path)
@@ -246,49 +202,72 @@ def _lines(file: Any) -> Iterator[list[str]]:
         yield line if delimiter == "," else [field.replace(",", ".") for field in line]
 
 
-def _columns_in(header: Sequence[str], path: Path) -> list[int]:
-    """The position in a line of `success`, then of each stored column. Raises DataError where one is missing."""
-    names = ["success", *(column.name for column in _STORED)]
-    missing = [name for name in names if name not in header]
+def _columns_in(header: Sequence[str], path: Path) -> list[int | None]:
+    """The position in a line of `success`, then of each stored column; None where an optional one is missing.
+
+    Raises DataError where another one is missing.
+    """
+    columns = (_SUCCESS, *_STORED)
+    missing = [column.name for column in columns if column.name not in header and not column.optional]
     if missing:
         raise DataError(f"{path} is no frames.csv of ferwatch: it lacks the columns {', '.join(missing)}")
-    twice = [name for name in names if header.count(name) > 1]
+    twice = [column.name for column in columns if header.count(column.name) > 1]
     if twice:
         raise DataError(f"{path} has two columns of the name {twice[0]}; delete one")
-    return [header.index(name) for name in names]
+    return [header.index(column.name) if column.name in header else None for column in columns]
 
 
-def _numbers(line: list[str], place: Sequence[int]) -> list[float]:
+def _numbers(line: list[str], place: Sequence[int | None]) -> list[float]:
     """The stored columns of one line, in their order; NaN, and face_id 0, where the frame shows no face."""
-    try:
-        success, *texts = [line[i].strip() for i in place]
-    except IndexError:
-        if len(line) > 4 and any(line[4:]):
-            raise ValueError(f"{len(line)} fields instead of {max(place) + 1}") from None
-        # Some spreadsheet programs leave out empty fields at the end of a line.
-        success, *texts = [line[i].strip() if i < len(line) else "" for i in place]
+    columns = (_SUCCESS, *_STORED)
+    needed = 1 + max(i or 0 for column, i in zip(columns, place, strict=True) if not column.optional)
+    if len(line) < needed and any(line[4:]):
+        raise ValueError(f"{len(line)} fields instead of {needed}")
+    # Some spreadsheet programs leave out empty fields at the end of a line.
+    success, *texts = ["" if i is None or i >= len(line) else line[i].strip() for i in place]
     if success not in ("0", "1"):
         raise ValueError(f"success: {success!r} is neither 0 nor 1")
-    if success == "0":
-        without = {"face_id": 0.0}
-        return [
-            column.parse(text) if column.per_frame else without.get(column.name, np.nan)
-            for column, text in zip(_STORED, texts, strict=True)
-        ]
-    values = [column.parse(text) for column, text in zip(_STORED, texts, strict=True)]
-    total = sum(value for column, value in zip(_STORED, values, strict=True) if column.field == "probabilities")
-    if abs(total - 1) > 0.01:
+    values = [
+        column.parse(text) if column.per_frame or success == "1" else column.value_without_face
+        for column, text in zip(_STORED, texts, strict=True)
+    ]
+    total = sum(values[i] for i in _PROBABILITIES)
+    if abs(total - 1) > MAX_SUM_ERROR:  # nor without a face, where it is NaN
         raise ValueError(f"its probabilities sum to {total:.4f}")
     return values
+
+
+def _numbers_of(lines: list[list[str]], place: Sequence[int | None]) -> NDArray[np.float64] | None:
+    """(n, stored columns) what `_numbers` gives for each of n lines, much faster; None where any line needs a look."""
+    try:
+        texts = np.array([["" if i is None else line[i] for i in place] for line in lines])
+        numbers = np.where(texts == "", "nan", texts).astype(np.float64)
+    except (IndexError, ValueError):
+        return None
+    success, numbers = texts[:, 0], numbers[:, 1:]
+    faces = success == "1"
+    if not (faces | (success == "0")).all():
+        return None
+    for i, column in enumerate(_STORED):
+        if not column.per_frame:
+            numbers[~faces, i] = column.value_without_face
+        rows = numbers[:, i] if column.per_frame else numbers[faces, i]
+        allowed = (column.low <= rows) & (rows <= column.high)
+        if column.optional:
+            allowed |= (texts[:, i + 1] == "") if column.per_frame else (texts[faces, i + 1] == "")
+        if not allowed.all():
+            return None
+    sums = numbers[faces][:, _PROBABILITIES].sum(axis=1)
+    return None if (np.abs(sums - 1) > MAX_SUM_ERROR).any() else numbers
 
 
 def _table(numbers: NDArray[np.float64]) -> FrameTable:
     """A table of (R, stored columns) numbers."""
     columns: dict[str, NDArray[Any]] = {}
-    for field in fields(FrameTable):
-        own = [(i, column) for i, column in enumerate(_STORED) if column.field == field.name]
+    for attribute in fields(FrameTable):
+        own = [(i, column) for i, column in enumerate(_STORED) if column.field == attribute.name]
         values = numbers[:, [i for i, _ in own]].astype(own[0][1].type)
-        columns[field.name] = values[:, 0] if own[0][1].position is None else values
+        columns[attribute.name] = values[:, 0] if own[0][1].position is None else values
     return FrameTable(**columns)
 
 

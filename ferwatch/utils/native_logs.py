@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from typing import TypeVar
+
+T = TypeVar("T")
 
 # How absl and TensorFlow Lite begin lines that report no error.
 _NO_ERROR = re.compile(rb"(INFO: |WARNING: |[IW]\d{4} )")
+_CLONE_FILES = 0x400
 _is_enabled = False
 
 
 def enable_suppression() -> None:
-    """Let suppress_native_logs() work in this process. For the command line and worker processes.
+    """Let suppress_native_logs() redirect file descriptor 2. For the command line and worker processes.
 
-    Not for a library: file descriptor 2 belongs to the whole process, and other threads may write to it.
+    Not for a library: the descriptor belongs to the whole process, and other threads may write to it.
     """
     global _is_enabled
     _is_enabled = True
@@ -25,16 +31,47 @@ def enable_suppression() -> None:
 
 @contextmanager
 def suppress_native_logs() -> Iterator[None]:
-    """Suppress MediaPipe's info and warning lines on stderr (file descriptor 2); it has no setting for that.
+    """Suppress MediaPipe's info and warning lines on stderr (file descriptor 2). Does nothing before
+    enable_suppression()."""
+    if _is_enabled:
+        with _filtered_stderr():
+            yield
+    else:
+        yield
 
-    Does nothing before enable_suppression(). Other lines written meanwhile appear at the end, unless an exception
-    reports the error.
+
+def call_without_native_logs(function: Callable[[], T]) -> T:
+    """Call a function, and suppress the info and warning lines that MediaPipe writes meanwhile; it has no setting.
+
+    On Linux the function runs in a thread with a table of file descriptors of its own, so that nobody else's
+    descriptor 2 is touched; it must not leave files open. Elsewhere suppress_native_logs() does what it may.
     """
-    if not _is_enabled:
+    if _is_enabled or not sys.platform.startswith("linux"):
+        with suppress_native_logs():
+            return function()
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(_call_with_own_descriptors, function).result()
+
+
+def _call_with_own_descriptors(function: Callable[[], T]) -> T:
+    if ctypes.CDLL(None).unshare(_CLONE_FILES) != 0:  # forbidden, as some sandboxes do
+        return function()
+    with _filtered_stderr():
+        return function()
+
+
+@contextmanager
+def _filtered_stderr() -> Iterator[None]:
+    """Hold back what is written to file descriptor 2; at the end write what is no info or warning line.
+
+    An exception reports an error in its own words: then nothing is written.
+    """
+    try:
+        stderr = os.dup(2)
+    except OSError:  # there is none, as in a windowed program
         yield
         return
     _flush_stderr()
-    stderr = os.dup(2)
     with tempfile.TemporaryFile() as written:
         os.dup2(written.fileno(), 2)
         try:
@@ -51,4 +88,5 @@ def suppress_native_logs() -> Iterator[None]:
 
 def _flush_stderr() -> None:
     if sys.stderr is not None:  # None in a windowed program
-        sys.stderr.flush()
+        with suppress(OSError, ValueError):
+            sys.stderr.flush()

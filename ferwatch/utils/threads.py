@@ -1,13 +1,13 @@
-"""Threads of native libraries: a matter for whole programs, never for a library call."""
+"""Threads of the libraries."""
 
 from __future__ import annotations
 
 
-def limit_native_threads() -> None:
-    """Let each call into OpenCV and PyTorch use one thread in this process.
+def use_single_threaded_libraries() -> None:
+    """Make OpenCV and torch compute in the thread that calls them, in the whole process.
 
-    The pipeline runs its stages side by side, and the classifier its batches; threads within a call would only get into
-    each other's way. For the command line and worker processes.
+    The stages of a run work side by side; threads within each only wait for each other. For processes of ferwatch's
+    own, the command line's and a batch's workers: in somebody else's program the setting is theirs.
     """
     import cv2
     import torch

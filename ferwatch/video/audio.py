@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from fractions import Fraction
 
@@ -11,39 +11,58 @@ from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 
+from ferwatch.video.clock import TS_DISCONT, ClockJump, SoundClock, container_start
 from ferwatch.video.sampling import ROUNDING
 
-IN_MP4 = frozenset({"aac", "mp3", "mp2", "ac3", "eac3", "alac", "flac", "opus"})
-"""What an MP4 file carries and its players expect in it."""
+MP4_CODECS = frozenset({"aac", "mp3", "mp2", "ac3", "eac3", "alac", "flac", "opus"})
+"""Sound that an MP4 file carries and that players expect in it."""
 AAC_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
+"""Samples per second that AAC knows."""
 
 
 class Sound:
-    """The audio streams of `source` from `start` to `end`, as packets for `out` with times that count from `start`."""
+    """The audio streams of `source` from `start` to `end`, as packets for `out` with times that count from `start`.
 
-    def __init__(self, source: InputContainer, out: OutputContainer, start: float, end: float | None) -> None:
+    The stream that is the default one in the source is the default one in `out`.
+
+    Args:
+        start, end: seconds on the video's continued clock.
+        jumps: where the clock of the pictures starts again.
+    """
+
+    def __init__(
+        self,
+        source: InputContainer,
+        out: OutputContainer,
+        start: float,
+        end: float | None,
+        jumps: Sequence[ClockJump] = (),
+    ) -> None:
         self.warnings: list[str] = []
         self._source = source
         self._range = (start, end)
-        self._zero = Fraction(source.start_time or 0, av.time_base) + Fraction(start)
-        self._tracks: dict[int, _Copy | _Encode] = {}
+        self._zero = container_start(source) + Fraction(start)
+        self._tracks: dict[int, _CopiedTrack | _EncodedTrack] = {}
+        self._clocks: dict[int, SoundClock] = {}
         for stream in source.streams.audio:
             if stream.codec_context is None or not stream.rate or not stream.channels:
                 self.warnings.append("a sound track without a known codec is left out")
                 continue
             codec = stream.codec_context.codec.canonical_name
-            if codec in IN_MP4:
-                self._tracks[stream.index] = _Copy(stream, out)
+            if codec in MP4_CODECS:
+                self._tracks[stream.index] = _CopiedTrack(stream, out)
             else:
-                self._tracks[stream.index] = _Encode(stream, out)
+                self._tracks[stream.index] = _EncodedTrack(stream, out)
                 self.warnings.append(f"sound in {codec} does not go into MP4; encoded as AAC")
+            self._clocks[stream.index] = SoundClock(bool(source.format.flags & TS_DISCONT), picture_jumps=jumps)
 
     def packets(self) -> Iterator[tuple[float, av.Packet]]:
-        """Each packet with its time in seconds, in the order of the source."""
+        """Yield each packet with its time in seconds, in the order of the source."""
         start, end = self._range
         playing = set(self._tracks)
         if not playing:
             return
+        latest = dict.fromkeys(playing, -float("inf"))
         packets = self._source.demux([self._source.streams[index] for index in playing])
         while playing:
             try:
@@ -52,8 +71,13 @@ class Sound:
                 break  # what cannot be demuxed any more, VideoReader has reported
             if packet.pts is None or packet.time_base is None:
                 continue
+            clock = self._clocks[packet.stream_index]
+            clock.advance(packet)
             # A range that starts at 0 also takes what precedes it: AAC decoders need their priming packet.
             time = float(packet.pts * packet.time_base - self._zero)
+            if clock.jumps and time <= latest[packet.stream_index]:
+                continue  # two recordings were joined, and the sound of the first lasts longer than its pictures
+            latest[packet.stream_index] = time
             if end is not None and time + start + ROUNDING >= end:
                 playing.discard(packet.stream_index)
             elif packet.stream_index in playing and (start == 0 or time + ROUNDING >= 0):
@@ -67,9 +91,10 @@ class Sound:
                 yield float("inf"), ready
 
 
-class _Copy:
+class _CopiedTrack:
     def __init__(self, stream: AudioStream, out: OutputContainer) -> None:
         self._track = out.add_stream_from_template(stream)
+        _keep_default(stream, self._track)
 
     def take(self, packet: av.Packet) -> Iterator[av.Packet]:
         packet.stream = self._track
@@ -79,12 +104,13 @@ class _Copy:
         return iter(())
 
 
-class _Encode:
+class _EncodedTrack:
     def __init__(self, stream: AudioStream, out: OutputContainer) -> None:
         rate = min(AAC_RATES, key=lambda known: abs(known - stream.rate))
         layout = "mono" if stream.channels == 1 else "stereo"
         self._stream = stream
         self._track = out.add_stream("aac", rate=rate, layout=layout)
+        _keep_default(stream, self._track)
         self._resampler = AudioResampler(format="fltp", layout=layout, rate=rate)
 
     def take(self, packet: av.Packet | None) -> Iterator[av.Packet]:
@@ -98,3 +124,9 @@ class _Encode:
         for piece in self._resampler.resample(None):
             yield from self._track.encode(piece)
         yield from self._track.encode(None)
+
+
+def _keep_default(source: AudioStream, track: AudioStream) -> None:
+    """Mark a track as default where its source is, and only there."""
+    default = av.stream.Disposition.default
+    track.disposition = av.stream.Disposition(source.disposition & default)

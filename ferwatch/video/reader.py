@@ -1,156 +1,158 @@
-"""Reading a video: upright frames in presentation order, with the times at which a player shows them.
-
-FFmpeg does the decoding, through PyAV: it gives each picture's own presentation time, and its wheels decode AV1,
-which those of OpenCV do not.
-"""
+"""Reading a video with FFmpeg through PyAV: each picture as a player shows it, with the time at which it is shown."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 import av
-import cv2
-import numpy as np
-from numpy.typing import NDArray
+from av.video.frame import VideoFrame
 
 from ferwatch.errors import VideoError
 from ferwatch.records import Frame
-from ferwatch.video.sampling import ROUNDING, Sampling
-from ferwatch.video.source import VideoInfo, open_video, threads_for
+from ferwatch.video.clock import PacketClock, PictureClock, container_start, shown_until
+from ferwatch.video.container import choose_stream, open_container, threads_for
+from ferwatch.video.describe import describe
+from ferwatch.video.file_source import FileSource
+from ferwatch.video.picture import PictureConverter, PixelAspect, placement, upright_size
+from ferwatch.video.sampling import Sampling, TimedPicture
 
-ROTATIONS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
 
+class VideoReader(FileSource):
+    """The sampled frames of a video file between two times, decoded by FFmpeg: exact times, pictures as players show
+    them. A FrameSource.
 
-class VideoReader:
-    """The sampled frames of a video between two times, once.
+    All of the file is decoded in order, without seeking, so that indices and times are exact.
 
-    All of the file is decoded in order, without seeking, so that indices and times are exact. After the last frame
-    `frames_decoded` counts the frames in the range, sampled or not, and `warnings` says what was wrong with the file.
-
-    Raises VideoError where the file holds no picture that decodes.
+    Args:
+        start, end: seconds; None: to the end.
+        stream: index of the picture stream among the file's streams; None: the one that players show.
+        fps: frames per second of a file that carries no times.
+    Raises VideoError where the file holds no picture that decodes, where it has no such stream, and where it has times
+    of its own although `fps` is given.
     """
 
     def __init__(
-        self, path: Path | str, sampling: Sampling | None = None, start: float = 0.0, end: float | None = None
+        self,
+        path: Path | str,
+        sampling: Sampling | None = None,
+        start: float = 0.0,
+        end: float | None = None,
+        *,
+        stream: int | None = None,
+        fps: float | None = None,
     ) -> None:
-        self.path = Path(path)
-        self.sampling = sampling or Sampling()
-        self.start = start
-        self.end = end
-        self.skip_before = 0
-        """Frames before this index are decoded and counted, and kept back."""
-        self.frames_decoded = 0
-        self.warnings: list[str] = []
-        self._hidden = 0
-        self._broken = 0
-        self._container = open_video(self.path)
+        super().__init__(Path(path), sampling, start, end)
+        self._packets = self._hidden = self._broken = 0
+        self._corrupt: list[int] = []
+        self._container = open_container(self.path)
         try:
-            self._stream = self._picture_stream()
+            self._stream, warnings = choose_stream(self._container, self.path, stream)
+            self.warnings += warnings
+            context = self._stream.codec_context
+            self._stream.thread_type = "AUTO"
+            context.thread_count = threads_for(context.width, context.height)
+            self._packet_clock = PacketClock.for_container(self._container)
             self._pictures = self._decode()
             first = next(self._pictures, None)
             if first is None:
                 raise VideoError(f"{self.path} cannot be read: not one of its pictures decodes; it is damaged")
-            self.info = self._describe(first)
+            self._aspect = PixelAspect(self._stream)
+            self.info, warnings = describe(self._container, self._stream, first, self.path, self._aspect, fps)
+            self.warnings += warnings
         except BaseException:
             self.close()
             raise
-        self._first: av.VideoFrame | None = first
-
-    def __enter__(self) -> VideoReader:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
+        is_timed = self.info.timestamp_source == "container"
+        self._clock = PictureClock(container_start(self._container), self.info.fps, timed=is_timed)
+        self._first: VideoFrame | None = first
 
     def close(self) -> None:
         self._container.close()
 
     def __iter__(self) -> Iterator[Frame]:
-        taken = -1
-        index = -1
-        timestamp = 0.0
-        backwards = 0
-        for index, picture in enumerate(self._all_pictures()):
-            time = self._time(index, picture, timestamp)
-            backwards += time < timestamp
-            timestamp = max(time, timestamp)
-            if timestamp + ROUNDING < self.start:
-                continue
-            if self.end is not None and timestamp + ROUNDING >= self.end:
-                break
-            cell = self.sampling.cell(self.frames_decoded, max(timestamp - self.start, 0.0))
-            self.frames_decoded += 1
-            if cell > taken:
-                taken = cell
-                if index < self.skip_before:
-                    continue
-                yield Frame(index, timestamp, self._upright(picture, timestamp))
-        else:
-            self._check_whole(index + 1, timestamp)
-        if backwards:
-            self.warnings.append(f"times that run backwards: {backwards}; each was held at the time before it")
+        converter = PictureConverter(self._stream.codec_context.field_order, self.info.gray_bits)
+        canvas = (self.info.width, self.info.height)
+        for sample in self.sampler.select(self._timed_pictures()):
+            if sample.number >= self.skip_before:
+                image = converter.image(*sample.picture)
+                place = placement((image.shape[1], image.shape[0]), canvas)
+                yield Frame(sample.number, sample.timestamp, image, sample.length, place)
+        self._report_times()
 
-    def _all_pictures(self) -> Iterator[av.VideoFrame]:
+    def _timed_pictures(self) -> Iterator[TimedPicture[tuple[VideoFrame, Fraction]]]:
+        """Every picture with its time and its own length in seconds, in presentation order."""
+        info, clock = self.info, self._clock
+        last = None
+        sizes = set[tuple[int, int]]()
+        for index, picture in enumerate(self._all_pictures()):
+            if last is not None:
+                yield last
+            aspect = self._aspect.current()
+            last = TimedPicture(index, clock.time(index, picture), clock.length(picture), (picture, aspect))
+            size = upright_size(picture, aspect)
+            is_first, is_new = not sizes, size not in sizes
+            sizes.add(size)
+            if is_new and not is_first:
+                self.warnings.append(
+                    f"the size of its picture changes at {last.timestamp:.3f} s, to {size[0]}x{size[1]}; boxes are in "
+                    f"pixels of {info.width}x{info.height}, in which every picture is centred"
+                )
+        if last is not None:
+            until = shown_until(self.path, self._container, self._stream, info)
+            last = replace(last, length=max(last.length, until - last.timestamp))
+            self._check_whole(last.number + 1, last.timestamp + last.length)
+            yield last
+
+    def _all_pictures(self) -> Iterator[VideoFrame]:
         first, self._first = self._first, None
         if first is not None:
             yield first
         yield from self._pictures
 
-    def _picture_stream(self) -> av.VideoStream:
-        covers = av.stream.Disposition.attached_pic
-        streams = [s for s in self._container.streams.video if not s.disposition & covers]
-        if not streams:
-            held = "only sound" if self._container.streams.audio else "no video stream"
-            raise VideoError(f"{self.path} cannot be read as a video: it holds {held}")
-        if len(streams) > 1:
-            self.warnings.append(f"it holds {len(streams)} video streams; the first was read")
-        if streams[0].codec_context is None:
-            raise VideoError(
-                f"{self.path} cannot be read: FFmpeg has no decoder for its pictures; convert it to H.264 first"
-            )
-        context = streams[0].codec_context
-        streams[0].thread_type = "AUTO"
-        context.thread_count = threads_for(context.width, context.height)
-        return streams[0]
-
-    def _decode(self) -> Iterator[av.VideoFrame]:
+    def _decode(self) -> Iterator[VideoFrame]:
         """Every picture that decodes. A damaged packet costs its own pictures, not those after it."""
         latest = -math.inf
         for picture in self._decode_in_threads():
             if picture.pts is not None:
                 latest = max(latest, picture.pts)
             yield picture
-        if self._broken:
+        if self._broken and not self._packet_clock.jumps:
             yield from self._decode_tail(latest)
 
-    def _decode_in_threads(self) -> Iterator[av.VideoFrame]:
+    def _decode_in_threads(self) -> Iterator[VideoFrame]:
         packets = self._container.demux(self._stream)
         while True:
             try:
                 packet = next(packets)
             except StopIteration:
-                return
-            except (av.FFmpegError, IndexError) as cause:  # IndexError: a damaged MPEG-TS grew a stream (PyAV 18)
-                self.warnings.append(f"reading stops before its end: {cause}")
+                break
+            except (av.FFmpegError, IndexError) as error:  # IndexError: a damaged MPEG-TS grew a stream (PyAV 18)
+                self.warnings.append(f"reading stops before its end: {error}")
                 self._broken += 1
-                return
+                break
+            if packet.is_corrupt:
+                self._corrupt.append(self._packet_clock.packets)
+            self._packet_clock.advance(packet)
+            self._packets += packet.size > 0
             self._hidden += packet.is_discard
-            self._broken += packet.is_corrupt
             try:
                 yield from self._stream.decode(packet)
             except av.FFmpegError:
                 self._broken += 1
+        # Where a clock restarts, another recording begins: that its packets do not follow is no damage.
+        self._broken += sum(not self._packet_clock.is_near_jump(number) for number in self._corrupt)
 
-    def _decode_tail(self, latest: float) -> Iterator[av.VideoFrame]:
+    def _decode_tail(self, latest: float) -> Iterator[VideoFrame]:
         """The pictures after `latest`, decoded again: a thread for each frame loses those behind damage near the end.
 
         -inf: all of them; few pictures are all near the end.
         """
-        with open_video(self.path) as container, suppress(av.FFmpegError, IndexError):
+        with open_container(self.path) as container, suppress(av.FFmpegError, IndexError):
             streams = [s for s in container.streams.video if s.index == self._stream.index]
             stream = streams[0]  # decoded here without such threads
             if latest > -math.inf:
@@ -159,54 +161,30 @@ class VideoReader:
                 with suppress(av.FFmpegError):
                     yield from (p for p in stream.decode(packet) if p.pts is not None and p.pts > latest)
 
-    def _describe(self, first: av.VideoFrame) -> VideoInfo:
-        stream, container = self._stream, self._container
-        timed = first.pts is not None
-        # Without times the average is a guess of FFmpeg's; the rate that the codec's own header gives is better.
-        rates = (stream.average_rate, stream.guessed_rate) if timed else (stream.guessed_rate, stream.average_rate)
-        rotation = -round(first.rotation / 90) * 90 % 360
-        sides = (first.height, first.width) if rotation in (90, 270) else (first.width, first.height)
-        return VideoInfo(
-            path=self.path,
-            width=sides[0],
-            height=sides[1],
-            fps=float(rates[0] or rates[1] or 25),
-            frames_declared=stream.frames or None,
-            duration=container.duration / av.time_base if container.duration else None,
-            rotation=rotation,
-            codec=stream.codec_context.codec.canonical_name,
-            start_time=(container.start_time or 0) / av.time_base,
-            has_audio=bool(container.streams.audio),
-            timestamp_source="container" if timed else "index/fps",
-        )
-
-    def _time(self, index: int, picture: av.VideoFrame, before: float) -> float:
-        if self.info.timestamp_source == "index/fps":
-            return index / self.info.fps
-        if picture.pts is None or picture.time_base is None:
-            return before
-        start = Fraction(self._container.start_time or 0, av.time_base)
-        return float(picture.pts * picture.time_base - start)
-
-    def _upright(self, picture: av.VideoFrame, timestamp: float) -> NDArray[np.uint8]:
-        image: NDArray[np.uint8] = picture.to_ndarray(format="bgr24", threads=1)  # type: ignore[assignment]
-        if picture.format.name == "bgr24":
-            image = image.copy()  # the decoder may go on from its own
-        if self.info.rotation:
-            image = cv2.rotate(image, ROTATIONS[self.info.rotation])  # type: ignore[assignment]
-        size = (self.info.width, self.info.height)
-        if image.shape[1::-1] != size:
-            changed = f"the size of its picture changes at {timestamp:.3f} s; scaled to {size[0]}x{size[1]}"
-            if not any("size of its picture" in warning for warning in self.warnings):
-                self.warnings.append(changed)
-            image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
-        return image
+    def _report_times(self) -> None:
+        """Add warnings about times that are not as they should be."""
+        if held := self._clock.held:
+            self.warnings.append(f"times that run backwards: {held}; each was held at the time before it")
+        start = float(container_start(self._container))
+        for jump in self._packet_clock.jumps[:1]:
+            times = len(self._packet_clock.jumps)
+            self.warnings.append(
+                f"its clock starts again at {jump.time - start:.3f} s"
+                + (f" and {times - 1} times more" if times > 1 else "")
+                + "; time goes on from there, as players do it"
+            )
 
     def _check_whole(self, decoded: int, end: float) -> None:
+        """Add a warning where packets are damaged or missing."""
         declared, duration = self.info.frames_declared, self.info.duration
-        missing = declared - self._hidden - decoded if declared else 0
-        # One frame more in the header than in the file is usual in AVI and no damage.
-        if missing > (0 if self._broken else 1):
+        is_avi = self._container.format.name == "avi"
+        if is_avi:  # its header counts empty frames too, which are in no packet; one more than there are is usual
+            base = self._stream.time_base
+            length = self._stream.duration * base if self._stream.duration and base else Fraction(0)
+            missing = declared is not None and end + 1.5 / self.info.fps < length
+        else:
+            missing = declared is not None and self._packets < declared
+        if missing or (self._broken and declared and decoded < declared - self._hidden and not is_avi):
             self.warnings.append(f"damaged: {decoded} of {declared} declared frames decode")
         elif self._broken:
             self.warnings.append(f"damaged packets: {self._broken}; {decoded} frames decode")

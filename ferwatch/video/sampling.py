@@ -1,17 +1,21 @@
-"""Which frames of a video are analysed."""
+"""Which frames of a video are analysed, and for how long each of them stands."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
 
 ROUNDING = 0.0005
 """Seconds. A time read from frames.csv, which has three decimals, and given as start or end means that frame."""
 
+Picture = TypeVar("Picture")
+
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """Which frames are looked at: every Nth, or, where `fps` is given, so many a second by their timestamps."""
+    """Which frames are analysed: every Nth, or, where `fps` is given, that many per second by their timestamps."""
 
     every: int = 1
     fps: float | None = None
@@ -23,7 +27,7 @@ class Sampling:
             raise ValueError(f"{self.fps} samples a second: the rate must be a positive number")
 
     def cell(self, number: int, time: float) -> int:
-        """The sampling interval that a frame falls in; the first frame of each is the sample.
+        """Return the sampling interval that a frame falls in; the first frame of each is a sample.
 
         `number` and `time` (seconds) count from the start of the range. A frame up to 1 ms before a tick of the grid
         belongs to the tick: some containers round their times to milliseconds.
@@ -31,3 +35,63 @@ class Sampling:
         if self.fps is None:
             return number // self.every
         return math.floor((time + min(0.001, 0.1 / self.fps)) * self.fps)
+
+    def is_long(self, duration: float) -> bool:
+        """Return whether a frame that is shown for `duration` seconds is a sample wherever it lies on the grid.
+
+        A picture that stands for a whole sampling interval would else be missed where another one came just before it.
+        """
+        return self.fps is not None and duration >= 1 / self.fps
+
+
+@dataclass(frozen=True, slots=True)
+class TimedPicture(Generic[Picture]):
+    """A picture that is not converted yet."""
+
+    number: int
+    """Position in presentation order, from 0, counted from the file's first picture."""
+    timestamp: float
+    """Seconds."""
+    length: float
+    """Seconds for which the container says that it is shown; replaced by the time to the next picture where there is
+    one."""
+    picture: Picture
+
+
+class Sampler:
+    """Picks the samples of a range of time out of all pictures of a video."""
+
+    def __init__(self, sampling: Sampling, start: float = 0.0, end: float | None = None) -> None:
+        self.sampling = sampling
+        self.start = start
+        """Seconds: pictures before it are left out."""
+        self.end = end
+        """Seconds: pictures from it on are left out; None: to the end."""
+        self.frames_in_range = 0
+        """Pictures in the range so far, sampled or not."""
+
+    def select(self, pictures: Iterable[TimedPicture[Picture]]) -> Iterator[TimedPicture[Picture]]:
+        """Yield the samples. The length of each is the time for which its own picture is shown, within the range."""
+        taken = -1
+        for picture in with_lengths(pictures):
+            if picture.timestamp + ROUNDING < self.start:
+                continue
+            if self.end is not None and picture.timestamp + ROUNDING >= self.end:
+                break
+            cell = self.sampling.cell(self.frames_in_range, max(picture.timestamp - self.start, 0.0))
+            self.frames_in_range += 1
+            if cell > taken or self.sampling.is_long(picture.length):
+                taken = cell
+                left = math.inf if self.end is None else max(self.end - picture.timestamp, 0.0)
+                yield replace(picture, length=min(picture.length, left))
+
+
+def with_lengths(pictures: Iterable[TimedPicture[Picture]]) -> Iterator[TimedPicture[Picture]]:
+    """Yield each picture with the time until the next one as its length; the last one keeps its own."""
+    before: TimedPicture[Picture] | None = None
+    for picture in pictures:
+        if before is not None:
+            yield replace(before, length=max(picture.timestamp - before.timestamp, 0.0))
+        before = picture
+    if before is not None:
+        yield before

@@ -1,75 +1,70 @@
-"""Opening a video file, and what it says about itself."""
+"""FrameSource: where frames come from; and open_source, which opens a video file as one."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from stat import S_ISDIR, S_ISREG
+from typing import Literal, Protocol, runtime_checkable
 
-import av
-
-from ferwatch.errors import VideoError
-
-# What people record and download. Left out are pictures, text (FFmpeg draws it) and playlists, which name other files.
-FORMATS = (
-    "mov,matroska,webm,avi,mpegts,mpeg,flv,asf,ogg,mxf,dv,gif,ivf,nut,rm,"
-    "h264,hevc,m4v,mpegvideo,mjpeg,obu,vc1,yuv4mpegpipe"
-)
-SMALL = 640 * 480
-"""Pixels. One thread decodes, or encodes, such pictures faster than the rest of a run can use them; several would
-only cost a third more."""
+from ferwatch.records import Frame
+from ferwatch.video.container import VideoInfo
+from ferwatch.video.file_source import FileSource
+from ferwatch.video.opencv import OpenCVReader
+from ferwatch.video.reader import VideoReader
+from ferwatch.video.sampling import Sampling
 
 
-@dataclass(frozen=True, slots=True)
-class VideoInfo:
-    """What a file says of its video stream, and what its first frame shows."""
+@runtime_checkable
+class FrameSource(Protocol):
+    """Frames in the order in which they are shown, once, with what is known about them. A context manager."""
 
-    path: Path
-    width: int
-    """Pixels, upright."""
-    height: int
-    fps: float
-    """The average."""
-    frames_declared: int | None
-    duration: float | None
-    """Seconds, as declared."""
-    rotation: int
-    """Degrees clockwise by which the stored picture was turned to be upright: 0, 90, 180 or 270."""
-    codec: str
-    start_time: float
-    """Seconds on the file's own clock; timestamps count from here."""
-    has_audio: bool
-    timestamp_source: str
-    """"container", or "index/fps" where the file carries no times."""
+    @property
+    def info(self) -> VideoInfo:
+        """What the source says about its pictures."""
+        ...
+
+    @property
+    def warnings(self) -> list[str]:
+        """What was not as it should be, one line each; complete after the last frame."""
+        ...
+
+    @property
+    def frames_decoded(self) -> int:
+        """Frames of the range so far, sampled or not."""
+        ...
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Yield the sampled frames. Their indices and timestamps increase."""
+        ...
+
+    def __enter__(self) -> FrameSource: ...
+
+    def __exit__(self, *error: object) -> None: ...
+
+    def close(self) -> None:
+        """Release the file or device. Nothing can be read afterwards."""
+        ...
 
 
-def threads_for(width: int, height: int) -> int:
-    """How many threads FFmpeg should give to pictures of this size; 0: as many as it likes."""
-    return 1 if width * height <= SMALL else 0
+def open_source(
+    path: Path | str,
+    *,
+    decoder: Literal["ffmpeg", "opencv"] = "ffmpeg",
+    sampling: Sampling | None = None,
+    start: float = 0.0,
+    end: float | None = None,
+    stream: int | None = None,
+    fps: float | None = None,
+) -> FileSource:
+    """Open a video file as a FrameSource.
 
-
-def open_video(path: Path) -> av.container.InputContainer:
-    """Opens a file, and no other file or address that it may name, for demuxing.
-
-    Raises VideoError where it is no video in one of FORMATS.
+    Args:
+        decoder: "ffmpeg" shows pictures as players do; "opencv" is for plain videos.
+        sampling: which frames are yielded; None: all.
+        start, end: seconds; frames outside are left out.
+        stream: index of the picture stream among the file's streams; None: the one that players show.
+        fps: frames per second of a file that carries no times.
+    Raises VideoError where the file cannot be read, or not by this decoder.
     """
-    try:
-        file = path.stat()
-    except FileNotFoundError:
-        raise VideoError(f"{path} cannot be read: there is no such file") from None
-    except OSError as cause:
-        raise VideoError(f"{path} cannot be read: {cause.strerror}") from None
-    if S_ISDIR(file.st_mode):
-        raise VideoError(f"{path} cannot be read as a video: it is a folder; name one video in it")
-    if not S_ISREG(file.st_mode):  # FFmpeg would wait for ever on a pipe that nobody writes to
-        raise VideoError(f"{path} cannot be read as a video: it is a device or a pipe; save it to a file first")
-    if not file.st_size:
-        raise VideoError(f"{path} cannot be read: it is empty")
-    options = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
-    try:
-        return av.open(f"file:{path}", options=options, metadata_errors="replace")
-    except av.FFmpegError as cause:
-        raise VideoError(
-            f"{path} cannot be read: it is no video that FFmpeg knows, or its header is damaged or cut off "
-            f"({cause.strerror})"
-        ) from None
+    reader: type[OpenCVReader] | type[VideoReader] = OpenCVReader if decoder == "opencv" else VideoReader
+    return reader(path, sampling, start, end, stream=stream, fps=fps)

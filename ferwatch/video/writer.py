@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 from ferwatch.errors import OutputError
 from ferwatch.utils.files import atomic_write
 from ferwatch.video.audio import Sound
-from ferwatch.video.source import VideoInfo, open_video, threads_for
+from ferwatch.video.container import VideoInfo, open_container, threads_for
 
 CLOCK = Fraction(1, 90_000)
 """Time base of the pictures: MPEG's clock, which holds the usual frame rates exactly and any time to 6 microseconds."""
 LONGEST = 2**30
 """Ticks that one picture may last: 3.3 hours. FFmpeg refuses more than twice that; only damaged times ask for it."""
 # Code points of ITU-T H.273.
-BT601_MATRIX, NO_MATRIX, LIMITED_RANGE = 6, 2, 1
+BT601_MATRIX, NO_MATRIX, LIMITED_RANGE, BT709_COLOURS = 6, 2, 1, 1
 MP4 = {"movflags": "+faststart", "movie_timescale": str(CLOCK.denominator)}
 DAMAGED_SOUND = "damaged pieces of the sound are left out of annotated.mp4"
 X264 = {"preset": "ultrafast", "crf": "22"}
@@ -47,14 +47,14 @@ def annotated_video(
 
     Raises OutputError where it cannot be written.
     """
-    with atomic_write(path) as temp_path, open_video(info.path) as source:
+    with atomic_write(path) as temp_path, open_container(info.path) as source:
         try:
             with av.open(f"file:{temp_path}", "w", format="mp4", options=MP4) as out:
                 writer = AnnotatedVideo(out, source, info, start, end)
                 yield writer
                 writer.finish()
-        except av.FFmpegError as cause:
-            raise OutputError(f"cannot write {path}: {cause.strerror}") from cause
+        except av.FFmpegError as error:
+            raise OutputError(f"cannot write {path}: {error.strerror}") from error
 
 
 class AnnotatedVideo:
@@ -67,15 +67,20 @@ class AnnotatedVideo:
         self._start = start
         self._last = -1
         self._left_out = 0  # ticks
-        self._frame_length = round(1 / info.fps / CLOCK)
-        self._track = _picture_track(out, source.streams.video[0], info)
-        self._sound = Sound(source, out, start, end)
+        self._last_length = max(round(1 / info.fps / CLOCK), 1)
+        picture_stream = source.streams[info.stream]
+        assert isinstance(picture_stream, VideoStream)
+        self._track = _picture_track(out, picture_stream, info)
+        self._sound = Sound(source, out, start, end, info.clock_jumps)
         self._packets = self._sound.packets()
         self._next = next(self._packets, None)
         self.warnings = self._sound.warnings
 
-    def write(self, picture: av.VideoFrame, timestamp: float) -> None:
-        """Adds a picture from `to_picture`, of the size in VideoInfo, at its source time in seconds."""
+    def write(self, picture: av.VideoFrame, timestamp: float, duration: float | None = None) -> None:
+        """Add a picture from `to_picture`, of the size in VideoInfo, at its source time in seconds.
+
+        The last picture is shown for its `duration` in seconds; None: for one frame interval.
+        """
         time = max(timestamp - self._start, 0.0)
         self._mux_sound(until=time)
         # Times that a damaged source repeats still need an order.
@@ -85,6 +90,8 @@ class AnnotatedVideo:
             self._left_out += pts - self._last - LONGEST
             pts = self._last + LONGEST
         self._last = picture.pts = pts
+        if duration is not None:
+            self._last_length = min(max(round(duration / CLOCK), 1), LONGEST)
         picture.time_base = CLOCK
         self._mux_picture(picture)
 
@@ -94,7 +101,7 @@ class AnnotatedVideo:
 
     def _mux_picture(self, frame: av.VideoFrame | None) -> None:
         for packet in self._track.encode(frame):
-            packet.duration = self._frame_length  # counts for the last one only: MP4 stores differences
+            packet.duration = self._last_length  # counts for the last one only: MP4 stores differences
             self._out.mux(packet)
 
     def _mux_sound(self, until: float) -> None:
@@ -120,10 +127,10 @@ def _picture_track(out: OutputContainer, source: VideoStream, info: VideoInfo) -
     # OpenCV converts with the matrix of BT.601. Of a source that names no matrix FFmpeg has assumed the same, so that
     # naming none gives its very colours back, whatever a player then assumes.
     ours.color_range = LIMITED_RANGE
-    ours.color_primaries, ours.color_trc = told.color_primaries, told.color_trc
+    if info.dynamic_range == "SDR":
+        ours.color_primaries, ours.color_trc = told.color_primaries, told.color_trc
+    else:
+        ours.color_primaries = ours.color_trc = BT709_COLOURS
     if told.colorspace != NO_MATRIX or (told.format is not None and (told.format.is_rgb or told.format.has_palette)):
         ours.colorspace = BT601_MATRIX
-    shape = source.sample_aspect_ratio
-    if shape:
-        ours.sample_aspect_ratio = 1 / shape if info.rotation in (90, 270) else shape
     return track

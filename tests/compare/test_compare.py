@@ -13,13 +13,13 @@ import torch
 from click.testing import CliRunner
 from PIL import Image
 
+from ferwatch import track
 from ferwatch.cli.main import cli
 from ferwatch.compare.comparison import Side, compare, faces_to_compare, largest_changes
 from ferwatch.errors import FerwatchError
 from ferwatch.evaluation.metrics import jensen_shannon
 from ferwatch.models.checkpoint import Checkpoint, save_checkpoint
 from ferwatch.models.registry import MODELS
-from ferwatch.pipeline.analyze import track
 from ferwatch.pipeline.snapshot import Snapshot
 from ferwatch.records import EMOTIONS, BoundingBox, Face, FaceResult, FrameResult
 

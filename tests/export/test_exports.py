@@ -75,6 +75,7 @@ def test_episodes_csv(folder: Path, told: list[Told]) -> None:
         "mean_confidence",
         "peak_time",
         "peak_confidence",
+        "mean_valence",
     ]
     read = zip(table.face_id.map(NAMES), table.emotion, table.start * 1000, table.end * 1000, strict=True)
     assert [(name, emotion, round(start), round(end)) for name, emotion, start, end in read] == told
@@ -85,6 +86,24 @@ def test_episodes_csv(folder: Path, told: list[Told]) -> None:
     assert table.mean_confidence.between(0.3, 1).all()
 
 
+def test_valence(folder: Path, timeline: Timeline, tmp_path: Path) -> None:
+    """Happy less the strongest negative emotion: in every row, and its mean in every episode."""
+    timeline_of(tmp_path)
+    rows = pd.read_csv(tmp_path / "frames.csv")
+    worst = rows[["angry", "disgust", "fear", "sad"]].max(axis=1)
+    np.testing.assert_allclose(rows.valence, (rows.happy - worst).round(4), atol=1e-9)
+    assert list(rows)[-1] == "valence"
+    for episode in pd.read_csv(folder / "episodes.csv").itertuples():
+        inside = rows[(rows.face_id == episode.face_id) & rows.timestamp.between(episode.start, episode.end)]
+        assert inside.valence.mean() == pytest.approx(episode.mean_valence, abs=0.02)
+    parquet = pd.read_parquet(folder / "frames.parquet")
+    smooth = parquet[[f"smoothed_{name}" for name in ("angry", "disgust", "fear", "sad")]].max(axis=1)
+    np.testing.assert_allclose(parquet.smoothed_valence, parquet.smoothed_happy - smooth, atol=1e-4)
+    for face in timeline.summary.faces:
+        own = rows[rows.face_id == face.face_id]
+        assert face.mean_valence == pytest.approx(own.valence.mean(), abs=0.02)
+
+
 def test_json(folder: Path, told: list[Told]) -> None:
     run = json.loads((folder / "timeline.json").read_text(encoding="utf-8"))
     read = [(run["names"][str(e["face_id"])], e["emotion"], e["start"], e["end"]) for e in run["episodes"]]
@@ -92,7 +111,7 @@ def test_json(folder: Path, told: list[Told]) -> None:
     assert [e["episode"] for e in run["episodes"]] == list(range(1, len(told) + 1))
     assert run["video"] == {"file": VIDEO, "duration": 20.0, "fps": 30.0}
     assert len(run["frames"]) == 200
-    assert run["frames"][-1] == {"frame": 597, "timestamp": story_frames()[-1].timestamp, "faces": []}
+    assert run["frames"][-1] == {"frame": 597, "timestamp": story_frames()[-1].timestamp, "duration": None, "faces": []}
     face = run["frames"][10]["faces"][0]
     assert face["probabilities"] == [round(p, 4) for p in story_frames()[10].faces[0].probabilities]
     assert sum(face["smoothed"]) == pytest.approx(1, abs=1e-3)
@@ -150,6 +169,23 @@ def test_subtitles(folder: Path, told: list[Told], name: str) -> None:
         assert shown.startswith(f"{face}: {emotion} ")
         assert shown.endswith("%")
         assert "-->" not in text
+
+
+@pytest.mark.parametrize("name", ["annotated.vtt", "annotated.srt"])
+def test_subtitles_begin_and_end_with_the_annotated_video(tmp_path: Path, name: str) -> None:
+    facts = {"start": 6.0, "end": 9.0}
+    rows = write_frames(tmp_path / "frames.csv", [f for f in story_frames() if 6 <= f.timestamp < 9])
+    read: Callable[[Path], webvtt.WebVTT] = webvtt.read if name.endswith("vtt") else webvtt.from_srt
+
+    def times(has_annotated_video: bool) -> list[tuple[int, int]]:
+        timeline = build_timeline(read_frames_csv(rows), **facts, has_annotated_video=has_annotated_video)
+        write_timeline(tmp_path, timeline, [name[-3:]])
+        return [(milliseconds(c.start), milliseconds(c.end)) for c in read(tmp_path / name)]
+
+    source, beside = times(False), times(True)
+    assert beside == [(start - 6000, end - 6000) for start, end in source]
+    assert min(start for start, _ in beside) < 100
+    assert max(end for _, end in beside) == 3000
 
 
 def test_elan(folder: Path, told: list[Told]) -> None:

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
 LIBRARIES = (
-    "ferwatch.pipeline.analyze",
+    "ferwatch.pipeline.analyzer",
     "ferwatch.pipeline.rebuild",
     "ferwatch.evaluation.evaluate",
     "matplotlib.pyplot",

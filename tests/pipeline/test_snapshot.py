@@ -9,7 +9,7 @@ from conftest import needs_weights
 
 from ferwatch.errors import VideoError
 from ferwatch.faces.mediapipe import MediaPipeDetector
-from ferwatch.pipeline.analyze import track
+from ferwatch.pipeline.analyzer import track
 from ferwatch.pipeline.snapshot import image_snapshot, is_image, video_snapshots
 from ferwatch.video.reader import VideoReader
 

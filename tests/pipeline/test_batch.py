@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import pytest
@@ -19,9 +20,10 @@ from conftest import DEMO, Result
 from ferwatch.errors import DataError, FerwatchError
 from ferwatch.export.combined import write_all_frames
 from ferwatch.pipeline import batch as batch_module
-from ferwatch.pipeline.batch import Job, Outcome, Settings, find_videos
+from ferwatch.pipeline.batch import Job, Outcome, find_videos
 from ferwatch.pipeline.executors import local, on_ray
-from ferwatch.timeline.table import COLUMNS
+from ferwatch.pipeline.options import AnalysisOptions
+from ferwatch.timeline.schema import COLUMNS
 
 QUICK = ("--no-video", "--sample-fps", "4")
 
@@ -99,7 +101,7 @@ def ray_worker(driver: int) -> int | None:
     """The process of a task that the driver's Ray runs now."""
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            if not (folder / "cmdline").read_bytes().startswith(b"ray::work"):
+            if not (folder / "cmdline").read_bytes().startswith(b"ray::run_job"):
                 continue
             above = int(folder.name)
             while above > 1:
@@ -140,16 +142,16 @@ def test_without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
         on_ray()
 
 
-def one_dies(job: Job, _settings: Settings) -> Outcome:
+def one_dies(job: Job, _options: AnalysisOptions) -> Outcome:
     if job.video.name == "deadly.mp4":
         os.kill(os.getpid(), signal.SIGKILL)
     return Outcome()
 
 
 def test_a_worker_that_dies_takes_only_its_video_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ferwatch.pipeline.executors.work", one_dies)
+    monkeypatch.setattr("ferwatch.pipeline.executors.run_job", one_dies)
     jobs = [Job(tmp_path / f"{name}.mp4", tmp_path / name) for name in ("a", "deadly", "b", "c")]
-    outcomes = {job.video.stem: outcome for job, outcome in local(2)(jobs, Settings())}
+    outcomes = {job.video.stem: outcome for job, outcome in local(2)(jobs, AnalysisOptions())}
     assert {name for name, outcome in outcomes.items() if outcome.cause is None} == {"a", "b", "c"}
     assert "deadly.mp4" in str(outcomes["deadly"].cause)
 
@@ -170,17 +172,19 @@ def test_sources(tmp_path: Path) -> None:
 
 
 def test_names_stay_when_videos_are_added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch_module, "load", lambda path, model: None)
-    monkeypatch.setattr(batch_module, "shipped_weights", lambda model: Path("none"))
+    monkeypatch.setattr(batch_module, "load_classifier", lambda options: SimpleNamespace(checkpoint=None))
 
-    def refuse(todo: Sequence[Job], _settings: Settings) -> Generator[tuple[Job, Outcome], None, None]:
+    def refuse(todo: Sequence[Job], _options: AnalysisOptions) -> Generator[tuple[Job, Outcome], None, None]:
         for job in todo:
             yield job, Outcome(f"{job.video}: refused")
 
     first = [tmp_path / "y/clip.mp4"]
-    names = [e.run for e in batch_module.run_batch(first, tmp_path / "out", Settings(), refuse)]
+    names = [e.run for e in batch_module.run_batch(first, tmp_path / "out", AnalysisOptions(), refuse)]
     more = [tmp_path / "x/clip.mp4", *first]
-    assert [e.run for e in batch_module.run_batch(more, tmp_path / "out", Settings(), refuse)] == ["clip-2", *names]
+    assert [e.run for e in batch_module.run_batch(more, tmp_path / "out", AnalysisOptions(), refuse)] == [
+        "clip-2",
+        *names,
+    ]
 
 
 def test_parquet_holds_the_table(tmp_path: Path) -> None:

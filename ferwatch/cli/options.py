@@ -1,0 +1,132 @@
+"""The options that say how a video is analysed: AnalysisOptions on the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ferwatch.export.registry import EXPORTS
+from ferwatch.timeline.build import MIN_EPISODE_SECONDS
+from ferwatch.timeline.smoothing import SMOOTHING_SECONDS
+from ferwatch.utils.timecode import parse_time
+from ferwatch.video.sampling import Sampling
+
+if TYPE_CHECKING:
+    from ferwatch.pipeline.options import AnalysisOptions
+
+
+class Time(click.ParamType):
+    """Seconds, or [HH:]MM:SS[.mmm]."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            return value if isinstance(value, float) else parse_time(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+FILE = click.Path(path_type=Path)
+
+export_option = click.option(
+    "--export", "exports", multiple=True, type=click.Choice(list(EXPORTS)), help="One more file; may be repeated."
+)
+smoothing_option = click.option(
+    "--smoothing",
+    type=click.FloatRange(min=0),
+    metavar="S",
+    help=f"Seconds; 0 turns it off.  [default: {SMOOTHING_SECONDS:g}]",
+)
+min_episode_option = click.option(
+    "--min-episode",
+    type=click.FloatRange(min=0),
+    metavar="S",
+    help=f"Seconds: the shortest episode.  [default: {MIN_EPISODE_SECONDS:g}]",
+)
+device_option = click.option(
+    "--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True
+)
+
+labels_option = click.option(
+    "--labels",
+    type=click.Choice(["crowd", "fer2013"]),
+    help="crowd: what people see; fer2013: the data set's label.  [default: crowd, where the weights have it]",
+)
+network_option = click.option("--network", metavar="file.py:Class", help="A network of your own, with its --weights.")
+
+ANALYSIS_OPTIONS = (
+    click.option(
+        "--model", default="cnn", show_default=True, help="cnn, small-vit or vit-b-16; see 'ferwatch models'."
+    ),
+    click.option("--sample-fps", type=click.FloatRange(min=0, min_open=True), help="Samples a second.  [default: 10]"),
+    click.option("--every", type=click.IntRange(min=1), metavar="N", help="Every Nth frame."),
+    click.option(
+        "--interval", type=click.FloatRange(min=0, min_open=True), metavar="S", help="One sample every S seconds."
+    ),
+    click.option("--all-frames", is_flag=True, help="Every frame."),
+    click.option(
+        "--decoder",
+        type=click.Choice(["ffmpeg", "opencv"]),
+        default="ffmpeg",
+        show_default=True,
+        help="ffmpeg shows pictures as players do; opencv is for plain videos.",
+    ),
+    click.option(
+        "--stream",
+        type=click.IntRange(min=0),
+        metavar="N",
+        help="Index of the video stream.  [default: the one that players show]",
+    ),
+    click.option(
+        "--fps",
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="RATE",
+        help="Frames a second of a raw stream without times.",
+    ),
+    export_option,
+    click.option("--no-video", is_flag=True, help="Do not write annotated.mp4."),
+    smoothing_option,
+    min_episode_option,
+    click.option("--blur-faces", is_flag=True, help="Make faces unrecognisable in annotated.mp4."),
+    click.option("--weights", type=FILE, metavar="FILE", help="Other weights of this model."),
+    network_option,
+    labels_option,
+    click.option("--face-model", type=FILE, metavar="FILE", help="Another MediaPipe face model."),
+    device_option,
+)
+
+
+def analysis_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that say how a video is analysed; options_from() makes AnalysisOptions of their values."""
+    for option in reversed(ANALYSIS_OPTIONS):
+        command = option(command)
+    return command
+
+
+def options_from(values: dict[str, Any]) -> AnalysisOptions:
+    """The AnalysisOptions that a command was called with; those that were not given have their defaults.
+
+    Raises click.UsageError where options exclude each other, OptionError where a value cannot be.
+    """
+    from ferwatch.pipeline.options import AnalysisOptions
+
+    values = dict(values)
+    sampling = _sampling(*(values.pop(name) for name in ("sample_fps", "every", "interval", "all_frames")))
+    annotate = not values.pop("no_video")
+    given = {name: value for name, value in values.items() if value is not None}
+    return AnalysisOptions(sampling=sampling, annotate=annotate, **given)
+
+
+def _sampling(sample_fps: float | None, every: int | None, interval: float | None, all_frames: bool) -> Sampling:
+    asked = [o is not None for o in (sample_fps, every, interval)] + [all_frames]
+    if sum(asked) > 1:
+        raise click.UsageError("--sample-fps, --every, --interval and --all-frames exclude each other")
+    if all_frames or every is not None:
+        return Sampling(every=every or 1)
+    if interval is not None:
+        return Sampling(fps=1 / interval)
+    return Sampling(fps=sample_fps or 10.0)

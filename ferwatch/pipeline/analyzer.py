@@ -1,0 +1,256 @@
+"""The Python API: Analyzer, and the functions that are short for it."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import threading
+import time
+import weakref
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing, suppress
+from functools import lru_cache
+from inspect import GEN_CLOSED, getgeneratorstate
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from ferwatch.errors import OptionError
+from ferwatch.faces.mediapipe import MediaPipeDetector
+from ferwatch.faces.search import search_image
+from ferwatch.faces.tracker import FaceTracker
+from ferwatch.models import classifier as models_classifier
+from ferwatch.models.classifier import Classifier
+from ferwatch.pipeline import segment
+from ferwatch.pipeline.analyze import Progress, Run, no_progress, open_reader, write_run
+from ferwatch.pipeline.options import OF_LOADING, AnalysisOptions, change_options
+from ferwatch.pipeline.pictures import Pictures, frames_of, read_image
+from ferwatch.records import Frame, FrameFaces, FrameResult
+from ferwatch.video.arrays import Image, check_image
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from ferwatch.pipeline.options import AnalysisKeywords
+
+LOG = logging.getLogger("ferwatch")
+
+
+class Analyzer:
+    """Labels the faces of images and videos with one model, which it loads once.
+
+    An Analyzer may be used in any thread, by several at a time. It changes nothing outside itself: no setting of OpenCV
+    or torch, no environment variable. close() it, use it in a `with` statement, or leave that to Python.
+
+    Args:
+        options: the fields of AnalysisOptions by name.
+    Raises OptionError where an option is unknown or cannot be, WeightsError where a model or its weights are missing or
+    damaged, FerwatchError where the device is not there.
+    """
+
+    def __init__(self, **options: Unpack[AnalysisKeywords]) -> None:
+        self.options = change_options(AnalysisOptions(), dict(options))
+        self._classifier = load_classifier(self.options)
+        self._image_detector: MediaPipeDetector | None = None
+        self._lock = threading.Lock()
+
+    @classmethod
+    def from_options(cls, options: AnalysisOptions) -> Analyzer:
+        """An Analyzer with all of these options."""
+        return cls(**vars(options))
+
+    def __enter__(self) -> Analyzer:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Release the face detector that images need; the next image loads it again."""
+        with self._lock:
+            if self._image_detector is not None:
+                self._image_detector.close()
+                self._image_detector = None
+
+    def image(self, image: Image | Path | str) -> FrameResult:
+        """What one picture shows: its faces from left to right, with ids from 1.
+
+        Args:
+            image: (H, W, 3) uint8 BGR, as OpenCV reads it, or the path of an image file.
+        Raises DataError where it is neither.
+        """
+        picture = read_image(Path(image)) if isinstance(image, Path | str) else check_image(image)
+        with self._lock:
+            if self._image_detector is None:
+                self._image_detector = MediaPipeDetector(self.options.face_model)
+            faces = FrameFaces(0, 0.0, tuple(search_image(picture, self._image_detector)))
+        (result,) = segment.classify(FaceTracker().track([faces]), self._classifier)
+        return result
+
+    def track(
+        self,
+        video: Path | str | Pictures,
+        *,
+        progress: Progress = no_progress,
+        **changes: Unpack[AnalysisKeywords],
+    ) -> Iterator[FrameResult]:
+        """Yields what every sampled frame of a video shows, in order, and writes nothing.
+
+        The video is read ahead in a thread, which ends with the iterator: at its end, or when it is closed or dropped,
+        as after a `break`.
+
+        Args:
+            video: a file, or pictures: a FrameSource, or any iterable of Frames, of (timestamp in seconds, image), or
+                of images (H, W, 3) uint8 BGR. Every picture is analysed: sampling, start and end are for files.
+            progress: called in the calling thread with "analysing", the frames decoded and about how many there are;
+                0: unknown. An exception that it raises ends the analysis and reaches the caller.
+            changes: options that differ from the Analyzer's for this video.
+        Raises OptionError at once; VideoError and DataError when the first result is asked for, or later.
+        """
+        results = self._track(video, progress, self._options_with(changes))
+        _OPEN.add(results)
+        return results
+
+    def _track(
+        self, video: Path | str | Pictures, progress: Progress, options: AnalysisOptions
+    ) -> Generator[FrameResult, None, None]:
+        if isinstance(video, Path | str):
+            with open_reader(Path(video), options) as reader:
+                with closing(self._results(reader, options)) as results:
+                    for result in results:
+                        if _PYTHON_ENDS.is_set():
+                            return
+                        yield result
+                        progress("analysing", reader.frames_decoded, reader.frames_expected)
+                for warning in reader.warnings:
+                    LOG.warning("%s: %s", video, warning)
+        else:
+            standard = AnalysisOptions()
+            for name in ("sampling", "start", "end", "decoder", "stream"):
+                if getattr(options, name) != getattr(standard, name):
+                    raise OptionError(f"{name} is for video files; of pictures every one is analysed")
+            with closing(self._results(frames_of(video, options.fps), options)) as results:
+                for number, result in enumerate(results, 1):
+                    if _PYTHON_ENDS.is_set():
+                        return
+                    yield result
+                    progress("analysing", number, 0)
+
+    def _results(self, frames: Iterable[Frame], options: AnalysisOptions) -> Generator[FrameResult, None, None]:
+        with MediaPipeDetector(options.face_model) as detector:
+            yield from segment.track(
+                frames, detector, FaceTracker(), self._classifier, passes_at_once=self._classifier.passes_at_once
+            )
+
+    def analyze(
+        self,
+        video: Path | str,
+        out: Path | str | None = None,
+        *,
+        overwrite: bool = False,
+        resume: bool = False,
+        progress: Progress = no_progress,
+        command: Sequence[str] = (),
+        **changes: Unpack[AnalysisKeywords],
+    ) -> Run:
+        """Writes a run folder for a video, and returns what it found.
+
+        Args:
+            out: the run folder; None: VIDEO-STEM-ferwatch in the working directory.
+            overwrite: replace the run that the folder holds.
+            resume: continue the interrupted run that the folder holds.
+            progress: called in the calling thread with the stage ("analysing", "timeline" or "annotating"), how much of
+                it is done, and about how much there is; 0: unknown. An exception that it raises ends the run and
+                reaches the caller; the run can be resumed.
+            command: how the program was called, for run.json.
+            changes: options that differ from the Analyzer's for this video.
+        Raises OptionError; VideoError; OutputError where the folder cannot be written, or holds a run and neither
+        `overwrite` nor `resume` allows to touch it.
+        """
+        folder = None if out is None else Path(out)
+        options = self._options_with(changes)
+        return write_run(
+            Path(video), folder, options, self._classifier,
+            overwrite=overwrite, resume=resume, progress=progress, command=command,
+        )  # fmt: skip
+
+    def _options_with(self, changes: AnalysisKeywords) -> AnalysisOptions:
+        options = change_options(self.options, dict(changes))
+        for name in OF_LOADING:
+            if getattr(options, name) != getattr(self.options, name):
+                raise OptionError(f"{name} is chosen when the Analyzer is made; make another one")
+        return options
+
+
+def load_classifier(options: AnalysisOptions) -> Classifier:
+    """The classifier that the options name, on its device."""
+    return models_classifier.load_classifier(
+        options.model,
+        weights=options.weights,
+        network=options.network,
+        labels=options.labels,
+        device=options.device,
+        threads=options.threads,
+    )
+
+
+def analyze_image(image: Image | Path | str, **options: Unpack[AnalysisKeywords]) -> FrameResult:
+    """As Analyzer(**options).image(image); the Analyzer is kept for the next call with the same options."""
+    return _shared(options).image(image)
+
+
+def track(
+    video: Path | str | Pictures, *, progress: Progress = no_progress, **options: Unpack[AnalysisKeywords]
+) -> Iterator[FrameResult]:
+    """As Analyzer(**options).track(video); the Analyzer is kept for the next call with the same options."""
+    return _shared(options).track(video, progress=progress, **options)
+
+
+def analyze(
+    video: Path | str,
+    out: Path | str | None = None,
+    *,
+    overwrite: bool = False,
+    resume: bool = False,
+    progress: Progress = no_progress,
+    **options: Unpack[AnalysisKeywords],
+) -> Run:
+    """As Analyzer(**options).analyze(video, out); the Analyzer is kept for the next call with the same options."""
+    return _shared(options).analyze(video, out, overwrite=overwrite, resume=resume, progress=progress, **options)
+
+
+def _shared(keywords: AnalysisKeywords) -> Analyzer:
+    options = change_options(AnalysisOptions(), dict(keywords))
+    loading = AnalysisOptions(**{name: getattr(options, name) for name in OF_LOADING})
+    return _load_once(loading, tuple(_stamp(path) for path in (options.weights, options.face_model)))
+
+
+@lru_cache(maxsize=2)
+def _load_once(options: AnalysisOptions, _files: tuple[object, ...]) -> Analyzer:
+    return Analyzer.from_options(options)
+
+
+def _stamp(path: Path | None) -> object:
+    """What changes when a file is written anew."""
+    with suppress(OSError):
+        if path is not None:
+            return (stat := path.stat()).st_size, stat.st_mtime_ns
+    return None
+
+
+_OPEN: weakref.WeakSet[Generator[FrameResult, None, None]] = weakref.WeakSet()
+_PYTHON_ENDS = threading.Event()
+WAIT_AT_EXIT_SECONDS = 10.0
+
+
+@atexit.register
+def _close_tracks() -> None:
+    """Close iterators that are still open while Python's modules and threads are there to do it."""
+    _PYTHON_ENDS.set()
+    deadline = time.monotonic() + WAIT_AT_EXIT_SECONDS
+    for results in list(_OPEN):
+        try:
+            results.close()
+        except ValueError:  # it is at work in a daemon thread, and ends there at its next result
+            while getgeneratorstate(results) != GEN_CLOSED and time.monotonic() < deadline:
+                time.sleep(0.01)

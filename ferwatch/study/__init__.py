@@ -1,0 +1,1 @@
+"""Studies: many recordings with participants and conditions, agreement with human coders, and highlights."""

@@ -1,0 +1,176 @@
+"""Codes: who saw which label from when to when, read from the files of coding tools."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ferwatch.errors import DataError
+from ferwatch.utils.timecode import parse_time
+
+COLUMN_NAMES = {
+    "start": ("start", "begin", "begin time", "onset", "start (s)", "start_time"),
+    "end": ("end", "stop", "end time", "offset", "stop (s)", "end_time"),
+    "label": ("label", "annotation", "code", "emotion", "behavior", "behaviour", "value"),
+    "tier": ("tier", "subject", "face_id", "face"),
+    "recording": ("recording", "file", "video", "media", "media file path", "media file name", "observation id"),
+}
+"""Column names (lower case) that a table of codes may use, by what they hold."""
+
+
+@dataclass(frozen=True)
+class Code:
+    """One label over a stretch of time."""
+
+    start: int
+    """Milliseconds."""
+    end: int
+    """Milliseconds; later than `start`."""
+    label: str
+    tier: str = ""
+    """The tier (ELAN) or subject (BORIS) it stands on; empty where the file has none."""
+
+
+@dataclass(frozen=True)
+class CodedRecording:
+    """What one file says about one recording."""
+
+    name: str
+    """File name of the recording where the file of codes names it, or the stem of the file of codes."""
+    codes: tuple[Code, ...]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def tiers(self) -> list[str]:
+        """Names of the tiers that hold codes, in the order of the file."""
+        return list(dict.fromkeys(code.tier for code in self.codes))
+
+
+@dataclass
+class CodesBuilder:
+    """Collects the codes of one file by recording."""
+
+    path: Path
+    codes: dict[str, list[Code]] = field(default_factory=dict)
+    skipped: dict[str, int] = field(default_factory=dict)
+    """How many entries could not be used, by reason."""
+
+    def add(self, recording: str, start: float, end: float, label: str, tier: str) -> None:
+        """Adds one code; times in seconds. One without a duration or a label is counted as skipped."""
+        codes = self.codes.setdefault(Path(recording.replace("\\", "/")).name or self.path.stem, [])
+        first, last = round(start * 1000), round(end * 1000)
+        if last < first:
+            raise DataError(f"{self.path}: {label!r} ends at {end:g} s, before it starts at {start:g} s")
+        if last == first:
+            self.skip("without a duration")
+        elif not label.strip():
+            self.skip("without a label")
+        else:
+            codes.append(Code(first, last, label.strip(), tier.strip()))
+
+    def skip(self, reason: str) -> None:
+        """Counts an entry that cannot be used."""
+        self.skipped[reason] = self.skipped.get(reason, 0) + 1
+
+    def finish(self) -> list[CodedRecording]:
+        """Returns the recordings; raises DataError where the file holds no code at all."""
+        warnings = tuple(f"{self.path.name}: {n} codes {reason} are left out" for reason, n in self.skipped.items())
+        if not any(self.codes.values()):
+            raise DataError(f"{self.path} holds no codes{': ' + '; '.join(warnings) if warnings else ''}")
+        ordered = {name: tuple(sorted(codes, key=lambda c: (c.start, c.end))) for name, codes in self.codes.items()}
+        return [CodedRecording(name, codes, warnings) for name, codes in ordered.items() if codes]
+
+
+def read_codes(path: Path) -> list[CodedRecording]:
+    """Reads an ELAN document (.eaf), a BORIS project or table of events, or a table with start, end and label.
+
+    Raises DataError, naming the file and the line, where it cannot be read as any of these.
+    """
+    from ferwatch.study.coding_tools import is_boris_events, read_boris_events, read_boris_project, read_eaf
+
+    if path.suffix.lower() == ".eaf":
+        return read_eaf(path)
+    text = read_text(path)
+    if text.lstrip().startswith("{"):
+        return read_boris_project(path, text)
+    lines = table_lines(text)
+    if is_boris_events(lines):
+        return read_boris_events(path, lines)
+    return _read_table(path, lines)
+
+
+def read_text(path: Path) -> str:
+    """Returns a text file's content, whether UTF-8 with or without a byte order mark, UTF-16, or Windows-1252."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from error
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return data.decode("utf-16", "replace")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("cp1252", "replace")  # what Excel saves as "CSV" in western Europe and America
+
+
+def table_lines(text: str) -> list[list[str]]:
+    """Splits a table at tabs, semicolons or commas, whichever its first line with any of them has most of."""
+    head = next((line for line in text.splitlines() if re.search(r"[\t;,]", line)), "")
+    delimiter = max("\t;,", key=head.count)
+    return [[cell.strip() for cell in line] for line in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)]
+
+
+def parse_seconds(text: str) -> float:
+    """Seconds of "83.5", "83,5" or "1:23.5"; raises ValueError where the text is no time."""
+    return parse_time(text.replace(",", "."))
+
+
+def columns_of(header: Iterable[str]) -> dict[str, int]:
+    """Returns the position of each column of COLUMN_NAMES that a header has."""
+    # ELAN writes "Begin Time - ss.msec".
+    names = [name.lower().partition(" - ")[0].strip() for name in header]
+    found = {}
+    for column, accepted in COLUMN_NAMES.items():
+        position = next((names.index(name) for name in accepted if name in names), None)
+        if position is not None:
+            found[column] = position
+    return found
+
+
+def _read_table(path: Path, lines: list[list[str]]) -> list[CodedRecording]:
+    rows = [(number, line) for number, line in enumerate(lines, start=1) if any(line)]
+    if not rows:
+        raise DataError(f"{path} is empty; a table of codes has the columns start, end and label")
+    columns = columns_of(rows[0][1])
+    if {"start", "end", "label"} <= columns.keys():
+        rows = rows[1:]
+    elif len(rows[0][1]) == 3 and _is_time(rows[0][1][0]):
+        columns = {"start": 0, "end": 1, "label": 2}
+    else:
+        missing = ", ".join(sorted({"start", "end", "label"} - columns.keys()))
+        raise DataError(f"{path} is no table of codes: it lacks the columns {missing}; its first line has to name them")
+    builder = CodesBuilder(path)
+    for number, line in rows:
+        cell = _cells(line, columns)
+        try:
+            start, end = parse_seconds(cell["start"]), parse_seconds(cell["end"])
+        except ValueError as error:
+            raise DataError(f"{path}, line {number}: {error}") from None
+        builder.add(cell.get("recording", ""), start, end, cell["label"], cell.get("tier", ""))
+    return builder.finish()
+
+
+def _cells(line: list[str], columns: Mapping[str, int]) -> dict[str, str]:
+    return {name: line[position] if position < len(line) else "" for name, position in columns.items()}
+
+
+def _is_time(text: str) -> bool:
+    try:
+        parse_seconds(text)
+    except ValueError:
+        return False
+    return True

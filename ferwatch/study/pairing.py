@@ -1,0 +1,142 @@
+"""Which recording is compared with which file of codes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ferwatch.errors import DataError
+from ferwatch.records import Episode
+from ferwatch.study.bands import Band, band_of, fill
+from ferwatch.study.codes import Code, CodedRecording, read_codes
+from ferwatch.study.runs import FinishedRun, is_run, read_run
+
+
+@dataclass(frozen=True)
+class Side:
+    """What one coder, or one run, says about one recording."""
+
+    name: str
+    """For people: the file or folder, and the tier or face."""
+    aliases: tuple[str, ...]
+    """Names by which the recording may be known to the other side; without suffix, lower case."""
+    codes: tuple[Code, ...]
+    run: FinishedRun | None = None
+    face_id: int | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two sides of one recording."""
+
+    recording: str
+    reference: Side
+    """Whose codes count as what was shown."""
+    other: Side
+    reference_band: Band
+    other_band: Band
+
+
+def read_sides(path: Path, *, face: int | None = None, tiers: Sequence[str] = ()) -> list[Side]:
+    """Reads a run folder, a folder of run folders (a study or a batch), or a file of codes.
+
+    face: the face_id of runs that counts; None: the one with the most time. tiers: names of the tiers that count;
+    none: the only one. Raises DataError where there is nothing to read, or a choice has to be made.
+    """
+    if is_run(path):
+        return [_side_of_run(read_run(path), face)]
+    if path.is_dir():
+        folders = sorted(p.parent for p in path.rglob("run.json") if is_run(p.parent))
+        if not folders:
+            raise DataError(f"{path} holds no finished run")
+        return [_side_of_run(read_run(folder), face) for folder in folders]
+    return [_side_of_codes(path, coded, tiers) for coded in read_codes(path)]
+
+
+def pair_up(
+    references: Sequence[Side], others: Sequence[Side], rename: Mapping[str, str], uncoded: str | None
+) -> tuple[list[Pair], list[str]]:
+    """Pairs the sides that speak of the same recording; returns them and warnings.
+
+    rename: as in `band_of`, for both sides. uncoded: the label that counts where a file of codes has none; None: that
+    time is not compared. Raises DataError where a side has no partner or several.
+    """
+    pairs = []
+    warnings = [w for side in (*references, *others) for w in side.warnings]
+    used: dict[int, Side] = {}
+    for reference in references:
+        fitting = [i for i, other in enumerate(others) if set(reference.aliases) & set(other.aliases)]
+        if not fitting and len(references) == len(others) == 1:
+            fitting = [0]
+            warnings.append(f"{reference.name} and {others[0].name} name different recordings; compared all the same")
+        if len(fitting) != 1:
+            names = ", ".join(others[i].name for i in fitting) or ", ".join(other.name for other in others)
+            problem = "belongs to several recordings" if fitting else "belongs to none of the recordings"
+            raise DataError(f"{reference.name} {problem} ({names}): name the files of codes after their recordings")
+        if fitting[0] in used:
+            both = f"{used[fitting[0]].name} and {reference.name}"
+            raise DataError(
+                f"{both} code the same recording: give one, or compare them by 'ferwatch agree ONE --codes OTHER'"
+            )
+        used[fitting[0]] = reference
+        pairs.append(_pair(reference, others[fitting[0]], rename, uncoded))
+    without = [other.name for i, other in enumerate(others) if i not in used]
+    if without:
+        warnings.append(f"without codes, and left out: {', '.join(without)}")
+    return pairs, warnings
+
+
+def _pair(reference: Side, other: Side, rename: Mapping[str, str], uncoded: str | None) -> Pair:
+    bands = [band_of(side.codes, rename) for side in (reference, other)]
+    if uncoded is not None:
+        events = [event for band in bands for event in band.events]
+        start, end = min((e.start for e in events), default=0), max((e.end for e in events), default=0)
+        # Where a run has no episode there was no face to see; no label can stand for that.
+        bands = [
+            fill(band, uncoded, start, end) if side.run is None else band
+            for side, band in zip((reference, other), bands, strict=True)
+        ]
+    named = other.run or reference.run
+    return Pair(named.name if named else other.aliases[0], reference, other, *bands)
+
+
+def _side_of_run(run: FinishedRun, face: int | None) -> Side:
+    face_id = run.main_face() if face is None else face
+    faces = {episode.face_id for episode in run.episodes}
+    if face is not None and face not in faces:
+        raise DataError(f"{run.folder}: there is no face {face}; its faces are {', '.join(map(str, sorted(faces)))}")
+    folder = run.folder.resolve().name
+    aliases = dict.fromkeys(_alias(name) for name in (run.source, folder.removesuffix("-ferwatch"), folder) if name)
+    warnings = () if faces else (f"{run.name}: no face has an episode",)
+    codes = tuple(_code(episode) for episode in run.episodes if episode.face_id == face_id)
+    name = f"{run.name}, face {face_id}" if faces else run.name
+    if face is None and len(faces) > 1:
+        warnings = (f"{run.name}: face {face_id}, which has the most time of {len(faces)}, is compared",)
+    return Side(name, tuple(aliases), codes, run, face_id, warnings)
+
+
+def _side_of_codes(path: Path, coded: CodedRecording, wanted: Sequence[str]) -> Side:
+    tiers = coded.tiers
+    missing = [tier for tier in wanted if tier not in tiers]
+    if missing:
+        raise DataError(f"{path} has no codes on the tier {missing[0]!r} for {coded.name}; it has {_listed(tiers)}")
+    if len(tiers) > 1 and not wanted:
+        raise DataError(f"{path} has several tiers, {_listed(tiers)}: choose with --tier")
+    codes = tuple(code for code in coded.codes if not wanted or code.tier in wanted)
+    tier = ", ".join(wanted or tiers)
+    name = f"{path.name}, {tier}" if tier else path.name
+    return Side(name, tuple(dict.fromkeys((_alias(coded.name), _alias(path.name)))), codes, None, None, coded.warnings)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(repr(name) for name in names)
+
+
+def _alias(name: str) -> str:
+    return Path(name).stem.casefold()
+
+
+def _code(episode: Episode) -> Code:
+    return Code(round(episode.start * 1000), round(episode.end * 1000), episode.emotion)

@@ -1,0 +1,95 @@
+"""Finished run folders as a study reads them: frames.csv, episodes.csv and run.json."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ferwatch.errors import DataError
+from ferwatch.records import Episode
+from ferwatch.timeline.table import FrameTable, read_frames_csv
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """One run folder."""
+
+    folder: Path
+    facts: dict[str, Any]
+    """run.json."""
+
+    @property
+    def source(self) -> str:
+        """File name of the video that was analysed."""
+        return Path(str(self.facts.get("video", {}).get("file", ""))).name
+
+    @property
+    def name(self) -> str:
+        """The recording's file name, or the folder's name where run.json names none."""
+        return self.source or self.folder.resolve().name
+
+    @cached_property
+    def episodes(self) -> tuple[Episode, ...]:
+        """The episodes of all faces, as in episodes.csv."""
+        return read_episodes_csv(self.folder / "episodes.csv")
+
+    @cached_property
+    def table(self) -> FrameTable:
+        """The rows of frames.csv."""
+        return read_frames_csv(self.folder / "frames.csv")
+
+    def main_face(self) -> int | None:
+        """Returns the face with the most time in episodes, the first of several; None where there is no episode."""
+        seconds: dict[int, float] = {}
+        for episode in self.episodes:
+            seconds[episode.face_id] = seconds.get(episode.face_id, 0.0) + episode.duration
+        return max(sorted(seconds), key=seconds.__getitem__, default=None)
+
+
+def is_run(path: Path) -> bool:
+    """Whether a folder holds a finished run."""
+    return (path / "frames.csv").is_file() and (path / "run.json").is_file()
+
+
+def read_run(folder: Path) -> FinishedRun:
+    """Reads a run folder; raises DataError where it holds no finished run."""
+    if not is_run(folder):
+        raise DataError(
+            f"{folder} holds no finished run: frames.csv or run.json is missing; run 'ferwatch VIDEO' first"
+        )
+    # Not by pipeline.run_folder, which imports torch: a comparison of two tables must not wait for it.
+    try:
+        facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{folder / 'run.json'} cannot be read: {error}") from error
+    if not isinstance(facts, dict):
+        raise DataError(f"{folder / 'run.json'} is no run.json of ferwatch")
+    return FinishedRun(folder, facts)
+
+
+def read_episodes_csv(path: Path) -> tuple[Episode, ...]:
+    """Reads episodes.csv by the names of its columns; raises DataError, naming the line, where it cannot be read."""
+    episodes = []
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            for number, row in enumerate(csv.DictReader(file), start=2):
+                try:
+                    episode = Episode(
+                        face_id=int(row["face_id"]),
+                        emotion=row["emotion"],
+                        start=float(row["start"]),
+                        end=float(row["end"]),
+                        mean_confidence=float(row["mean_confidence"]),
+                        peak_time=float(row["peak_time"]),
+                        peak_confidence=float(row["peak_confidence"]),
+                    )
+                except (KeyError, TypeError, ValueError) as error:
+                    raise DataError(f"{path}, line {number}: {error}") from error
+                episodes.append(episode)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} cannot be read: {error}") from error
+    return tuple(episodes)

@@ -1,0 +1,243 @@
+"""Times of pictures: clocks that restart, files without times, and how long the last picture is shown."""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Protocol
+
+import av
+from av.container import InputContainer
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from ferwatch.video.sampling import ROUNDING
+
+# Flags of FFmpeg's AVInputFormat.
+TS_DISCONT, NO_TIMESTAMPS = 0x0200, 0x0080
+BACKWARD_JUMP_SECONDS = Fraction(1, 10)
+"""A packet whose decoding time is earlier than the one before by more than this starts a new clock."""
+FORWARD_JUMP_SECONDS = 10
+"""In MPEG-TS and MPEG-PS, a packet later than expected by more than this starts a new clock, as FFmpeg decides."""
+JOINT_PACKETS = 3
+"""Packets on either side of a restart that may count as corrupt only because two recordings do not fit together."""
+MAX_SKEW_SECONDS = 2
+"""By how much sound and pictures of one recording may end apart."""
+MAX_INTERVAL_SECONDS = 0.2
+"""A picture whose duration the container does not tell is taken to be shown for at most this long."""
+DEFAULT_RATE = 25.0
+"""Frames per second that are assumed where nothing tells the rate, as FFmpeg does."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClockJump:
+    """A place in a stream at which its clock starts again."""
+
+    packet: int
+    """Number of the first packet of the new clock, from 0."""
+    position: int
+    """Byte position of that packet in the file; -1 where the format does not tell."""
+    time: float
+    """Seconds on the continued clock at which it is shown, counted like the packets' own times."""
+    shift: Fraction
+    """Seconds to add to all times from here on."""
+
+
+@dataclass
+class PacketClock:
+    """Continues the times of one stream's packets where its clock restarts, as players do.
+
+    Pieces of MPEG-TS that were joined, or a recorder that restarted, begin a new clock in mid-stream. Its first packet
+    then follows the one before it.
+    """
+
+    may_jump_forward: bool
+    """Whether a long step forward is a restart too, as in MPEG-TS."""
+    jumps: list[ClockJump] = field(default_factory=list)
+    packets: int = 0
+    """Packets seen so far."""
+    _shift: Fraction = Fraction(0)
+    _latest: Fraction | None = None
+    _length: Fraction = Fraction(0)
+
+    @classmethod
+    def for_container(cls, container: InputContainer) -> PacketClock:
+        return cls(bool(container.format.flags & TS_DISCONT))
+
+    def _shift_after_jump(self, own: Fraction, expected: Fraction) -> Fraction:
+        """Return the shift that brings the time `own` of the first packet of a new clock to the continued clock.
+
+        `expected` is the end of the packet before it, in seconds on the continued clock.
+        """
+        return expected - own
+
+    def is_near_jump(self, packet: int) -> bool:
+        """Return whether the packet of that number lies where a clock restarts: between two recordings."""
+        return any(abs(packet - jump.packet) <= JOINT_PACKETS for jump in self.jumps)
+
+    def advance(self, packet: Packet) -> None:
+        """Shift the packet's times to the continued clock, in place. Packets come in the order of the file."""
+        self.packets += 1
+        if packet.dts is None or packet.time_base is None:
+            return
+        time = packet.dts * packet.time_base + self._shift
+        if self._latest is not None:
+            expected = self._latest + self._length
+            backward = time < self._latest - BACKWARD_JUMP_SECONDS
+            forward = self.may_jump_forward and time > expected + FORWARD_JUMP_SECONDS
+            if backward or forward:
+                self._shift = self._shift_after_jump(time - self._shift, expected)
+                time = packet.dts * packet.time_base + self._shift
+                shown = packet.dts if packet.pts is None else packet.pts
+                self.jumps.append(
+                    ClockJump(
+                        self.packets - 1,
+                        -1 if packet.pos is None else packet.pos,
+                        float(shown * packet.time_base + self._shift),
+                        self._shift,
+                    )
+                )
+        shift_packet(packet, self._shift)
+        if packet.duration:
+            self._length = packet.duration * packet.time_base
+        elif self._latest is not None and time > self._latest:
+            self._length = time - self._latest
+        self._latest = time if self._latest is None else max(time, self._latest)
+
+
+@dataclass
+class SoundClock(PacketClock):
+    """Continues the times of a sound stream as the picture stream's were, so that both stay in step."""
+
+    picture_jumps: Sequence[ClockJump] = ()
+
+    def _shift_after_jump(self, own: Fraction, expected: Fraction) -> Fraction:
+        shifts = [jump.shift for jump in self.picture_jumps] or [expected - own]
+        nearest = min(shifts, key=lambda shift: abs(own + shift - expected))
+        return nearest if abs(own + nearest - expected) < MAX_SKEW_SECONDS else expected - own
+
+
+def shift_packet(packet: Packet, seconds: Fraction) -> None:
+    """Add `seconds` to the times of a packet."""
+    if seconds and packet.time_base is not None:
+        ticks = round(seconds / packet.time_base)
+        packet.dts = None if packet.dts is None else packet.dts + ticks
+        packet.pts = None if packet.pts is None else packet.pts + ticks
+
+
+class PictureClock:
+    """The presentation times of decoded pictures in seconds, never decreasing.
+
+    Args:
+        start_time: seconds on the container's clock from which times count.
+        rate: frames per second.
+        timed: whether the container carries times; else they follow from index and rate.
+    """
+
+    def __init__(self, start_time: Fraction, rate: float, *, timed: bool) -> None:
+        self._start_time = start_time
+        self._rate = rate
+        self._timed = timed
+        self._latest = 0.0
+        self._interval = 1 / rate
+        self.held = 0
+        """Pictures whose own time lies before that of the picture before them, and which got that picture's time."""
+
+    def time(self, index: int, picture: VideoFrame) -> float:
+        """Return the time at which the picture with this index in presentation order is shown."""
+        if not self._timed:
+            return index / self._rate
+        if picture.pts is not None and picture.time_base is not None:
+            time = float(picture.pts * picture.time_base - self._start_time)
+            # Containers round their own start to microseconds, and Matroska all times to milliseconds.
+            self.held += time < self._latest - ROUNDING
+            if time > self._latest:
+                self._interval = min(time - self._latest, MAX_INTERVAL_SECONDS)
+            self._latest = max(time, self._latest)
+        return self._latest
+
+    def length(self, picture: VideoFrame) -> float:
+        """Return the seconds for which the container says that the picture is shown; else those from the picture before
+        it to this one, which was given to `time` last."""
+        if self._timed and picture.duration and picture.time_base is not None:
+            return float(picture.duration * picture.time_base)
+        return self._interval
+
+
+def has_times(container: InputContainer, stream: VideoStream, first: VideoFrame) -> bool:
+    """Return whether a file carries times for its pictures.
+
+    Raw streams carry none. FFmpeg counts the pictures of some of them; that is a time where their header names a rate.
+    """
+    if first.pts is None:
+        return False
+    return not container.format.flags & NO_TIMESTAMPS or bool(stream.codec_context.framerate)
+
+
+def rate_without_times(stream: VideoStream) -> tuple[float, bool]:
+    """Return the frame rate of a stream without times, and whether it is a guess: its header does not name one."""
+    named = stream.codec_context.framerate
+    if named and 1 <= named <= 1000:
+        return float(named), False
+    return float(stream.guessed_rate or stream.average_rate or DEFAULT_RATE), True
+
+
+class _Described(Protocol):
+    @property
+    def has_audio(self) -> bool: ...
+    @property
+    def duration(self) -> float | None: ...
+
+
+def shown_until(path: Path, container: InputContainer, stream: VideoStream, info: _Described) -> float:
+    """Return the time until which the last picture is shown at least, in seconds; 0 where the file does not say.
+
+    AVI stores a picture that stands as empty frames, which are in no packet but count for the stream's length.
+    Matroska may store the length of the last picture only as that of the file or the track.
+    """
+    name = container.format.name
+    if name == "avi" and stream.duration and stream.time_base and avi_is_whole(path):
+        return float(stream.duration * stream.time_base)
+    if "matroska" in name:
+        if (tagged := _matroska_duration(stream.metadata.get("DURATION", ""))) is not None:
+            return tagged
+        if not info.has_audio and info.duration:
+            return info.duration
+    return 0.0
+
+
+def _matroska_duration(text: str) -> float | None:
+    """Return the seconds of a tag like 00:00:12.480000000; None where it is no such time."""
+    parts = text.strip("\0").split(":")
+    try:
+        hours, minutes, seconds = (float(part) for part in parts)
+    except ValueError:
+        return None
+    total = 3600 * hours + 60 * minutes + seconds
+    return total if math.isfinite(total) and total > 0 else None
+
+
+def avi_is_whole(path: Path) -> bool:
+    """Return whether all RIFF chunks of an AVI file lie within the file: it was not cut off."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        at = 0
+        while at + 12 <= size:
+            file.seek(at)
+            kind, length = struct.unpack("<4sI", file.read(8))
+            if kind != b"RIFF" or not length:
+                return at > 0
+            at += 8 + length + length % 2
+            if at > size + 1:
+                return False
+    return at > 0
+
+
+def container_start(container: InputContainer) -> Fraction:
+    """Return the time on the container's own clock from which timestamps count, in seconds."""
+    return Fraction(container.start_time or 0, av.time_base)

@@ -1,0 +1,188 @@
+"""Decoded pictures as a player shows them: upright, unmirrored, with square pixels, whole frames and 8-bit colours.
+
+Each picture is converted by itself, with no memory of the one before, so that a video gives the same pictures wherever
+decoding begins.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import NamedTuple, cast
+
+import cv2
+import numpy as np
+from av.sidedata.sidedata import SideData
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from ferwatch.records import Placement
+from ferwatch.video import hdr
+from ferwatch.video.deinterlace import deinterlace
+
+MAX_PIXEL_ASPECT = 8
+"""Pixels wider or higher than this many times their other side are damage."""
+BOTTOM_FIELD_FIRST = frozenset({3, 4})
+"""FFmpeg's field orders in which the lower field is shown first."""
+GRAY_16 = frozenset({"gray16le", "gray16be"})
+
+
+class Orientation(NamedTuple):
+    """How a stored picture is brought upright: transposed first, then flipped."""
+
+    transposed: bool = False
+    flipped_across: bool = False
+    """Left and right are exchanged."""
+    flipped_down: bool = False
+    """Top and bottom are exchanged."""
+
+    @classmethod
+    def of(cls, picture: VideoFrame) -> Orientation:
+        """Return the orientation that the picture's display matrix asks for, to the nearest quarter turn."""
+        try:
+            matrix = picture.side_data.get("DISPLAYMATRIX")
+        except ValueError:  # another entry of a kind that PyAV does not know hides them all; the angle is still told
+            turned = round(picture.rotation / 90) % 4
+            return (cls(), cls(True, False, True), cls(False, True, True), cls(True, True, False))[turned]
+        if matrix is None:
+            return cls()
+        a, b, _, c, d, *_ = struct.unpack("=9i", bytes(cast(SideData, matrix))[:36])
+        if abs(b) + abs(c) > abs(a) + abs(d):
+            return cls(True, c < 0, b < 0)
+        return cls(False, a < 0, d < 0)
+
+    @property
+    def mirrored(self) -> bool:
+        """Whether left and right of the stored picture are exchanged before it is turned."""
+        return (self.transposed + self.flipped_across + self.flipped_down) % 2 == 1
+
+    @property
+    def rotation(self) -> int:
+        """Degrees clockwise by which the stored picture is turned, after it was mirrored left to right if it was."""
+        if self.transposed:
+            # Transposing is mirroring left to right and a quarter turn counterclockwise.
+            return {(False, False): 270, (True, False): 90, (False, True): 270, (True, True): 90}[self[1:]]
+        return 180 if self.flipped_down else 0
+
+    def apply(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return the image (H, W, 3) upright; the same array where nothing is to be done."""
+        if self.transposed:
+            image = cv2.transpose(image)  # type: ignore[assignment]
+        if self.flipped_across or self.flipped_down:
+            code = -1 if self.flipped_across and self.flipped_down else int(self.flipped_across)
+            image = cv2.flip(image, code)  # type: ignore[assignment]
+        return image
+
+
+class PixelAspect:
+    """The shape of a stream's pixels: width by height, as players take it."""
+
+    def __init__(self, stream: VideoStream) -> None:
+        self._stream = stream
+        own, coded = stream.sample_aspect_ratio, stream.codec_context.sample_aspect_ratio
+        self._fixed = own if own and own != coded else None
+
+    def current(self) -> Fraction:
+        """Return the pixel aspect ratio of the picture decoded last; a container's own goes before the codec's."""
+        shape = self._fixed or self._stream.codec_context.sample_aspect_ratio or Fraction(1)
+        if not 1 / MAX_PIXEL_ASPECT <= shape <= MAX_PIXEL_ASPECT:
+            return Fraction(1)
+        return shape
+
+
+def display_size(width: int, height: int, aspect: Fraction) -> tuple[int, int]:
+    """Return width and height of a stored picture with square pixels: one side is enlarged, none made smaller."""
+    if aspect > 1:
+        return round(width * aspect), height
+    return width, round(height / aspect)
+
+
+def upright_size(picture: VideoFrame, aspect: Fraction) -> tuple[int, int]:
+    """Return width and height of a picture as it is displayed."""
+    width, height = display_size(picture.width, picture.height, aspect)
+    return (height, width) if Orientation.of(picture).transposed else (width, height)
+
+
+class PictureConverter:
+    """Makes images of decoded pictures.
+
+    Args:
+        field_order: FFmpeg's number of the stream's field order.
+        gray_bits: bits that the values of 16-bit gray pictures use; see `gray_bits`.
+    """
+
+    def __init__(self, field_order: int = 0, gray_bits: int | None = None) -> None:
+        self._first_line = 1 if field_order in BOTTOM_FIELD_FIRST else 0
+        self._gray_bits = gray_bits
+
+    def image(self, picture: VideoFrame, aspect: Fraction) -> NDArray[np.uint8]:
+        """Return the picture as it is displayed, (H, W, 3) BGR; the array is the caller's own."""
+        image = self._colours(picture)
+        if picture.interlaced_frame:
+            image = deinterlace(image, self._first_line)
+        image = Orientation.of(picture).apply(image)
+        size = upright_size(picture, aspect)
+        if image.shape[1::-1] != size:
+            image = cv2.resize(image, size, interpolation=cv2.INTER_CUBIC)  # type: ignore[assignment]
+        return image
+
+    def _colours(self, picture: VideoFrame) -> NDArray[np.uint8]:
+        if hdr.dynamic_range(picture) != "SDR":
+            return hdr.tone_map(picture)
+        if self._gray_bits is not None and picture.format.name in GRAY_16:
+            picture = _full_range(picture, self._gray_bits)
+        image: NDArray[np.uint8] = picture.to_ndarray(format="bgr24", threads=1)  # type: ignore[assignment]
+        if picture.format.name == "bgr24":
+            image = image.copy()  # the decoder may go on from its own
+        return image
+
+
+def gray_bits(pictures: Sequence[VideoFrame]) -> int | None:
+    """Return how many bits the values of 16-bit gray pictures use: 8, 10, 12, 14 or 16; None for other pictures.
+
+    Thermal and machine-vision cameras write values of fewer bits without shifting them up.
+    """
+    gray = [picture for picture in pictures if picture.format.name in GRAY_16]
+    if not gray:
+        return None
+    largest = max(int(picture.to_ndarray().max()) for picture in gray)
+    return next(bits for bits in (8, 10, 12, 14, 16) if largest < 1 << bits)
+
+
+def _full_range(picture: VideoFrame, bits: int) -> VideoFrame:
+    """Return a 16-bit gray picture whose values are shifted so that `bits` bits fill the range."""
+    values = picture.to_ndarray().astype(np.uint32) << (16 - bits)
+    shifted = VideoFrame.from_ndarray(np.minimum(values, 0xFFFF).astype(np.uint16), format="gray16le")
+    shifted.color_range, shifted.colorspace = picture.color_range, picture.colorspace
+    return shifted
+
+
+def placement(size: tuple[int, int], canvas: tuple[int, int]) -> Placement | None:
+    """Return where a picture of another size lies in the video's frame: centred, as large as fits.
+
+    Both sizes are width and height in pixels. None where they are the same.
+    """
+    if size == canvas:
+        return None
+    scale = min(canvas[0] / size[0], canvas[1] / size[1])
+    return Placement(scale, (canvas[0] - scale * size[0]) / 2, (canvas[1] - scale * size[1]) / 2)
+
+
+def letterbox(image: NDArray[np.uint8], place: Placement | None, canvas: tuple[int, int]) -> NDArray[np.uint8]:
+    """Return an image (H, W, 3) in the video's frame, with black beside it; the image itself where it fills the frame.
+
+    Args:
+        place: where it lies, from `placement`.
+        canvas: width and height of the video's frame in pixels.
+    """
+    if place is None:
+        return image
+    width = min(max(round(image.shape[1] * place.scale), 1), canvas[0])
+    height = min(max(round(image.shape[0] * place.scale), 1), canvas[1])
+    left, top = min(round(place.x), canvas[0] - width), min(round(place.y), canvas[1] - height)
+    method = cv2.INTER_AREA if place.scale < 1 else cv2.INTER_CUBIC
+    framed = np.zeros((canvas[1], canvas[0], 3), np.uint8)
+    framed[top : top + height, left : left + width] = cv2.resize(image, (width, height), interpolation=method)
+    return framed

@@ -1,0 +1,165 @@
+"""The Python API as people embed it."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import DEMO, ROOT, needs_weights
+
+import ferwatch
+from ferwatch.pipeline.options import AnalysisKeywords, AnalysisOptions
+
+pytestmark = needs_weights
+PROGRAM = Path(__file__).with_name("user_program.py")
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"} | {
+    "PYTHONPATH": str(ROOT)
+}
+
+
+def python(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_a_users_program_runs_and_changes_nothing_outside(tmp_path: Path) -> None:
+    done = python(PROGRAM, DEMO, cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
+
+
+def test_a_users_program_is_typed_strictly(tmp_path: Path) -> None:
+    if importlib.util.find_spec("mypy") is None:
+        pytest.skip("mypy is not installed: pip install 'ferwatch[test]'")
+    strict = ("-m", "mypy", "--strict", "--follow-imports=silent", "--cache-dir", tmp_path / "cache")
+    done = python(*strict, PROGRAM, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout
+    (tmp_path / "wrong.py").write_text("import ferwatch\nferwatch.Analyzer(smothing=1)\n")
+    wrong = python(*strict, "wrong.py", cwd=tmp_path)
+    assert "smothing" in wrong.stdout, "options have types"
+
+
+def test_the_types_of_the_options_name_every_option() -> None:
+    assert set(AnalysisKeywords.__annotations__) == set(AnalysisOptions.__dataclass_fields__)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"exports": ["ocel"]}, "there is no export 'ocel'"),
+        ({"device": "gpu"}, "there is no such device"),
+        ({"smothing": 1}, "did you mean 'smoothing'"),
+        ({"model": "resnet"}, "there is no model 'resnet'"),
+        ({"smoothing": -1}, "smoothing=-1"),
+        ({"start": 2, "end": 1}, "does not lie after the start"),
+        ({"threads": 0}, "threads=0"),
+        ({"weights": "nowhere.safetensors"}, "nowhere.safetensors"),
+    ],
+)
+def test_a_wrong_option_fails_before_the_analysis(
+    options: dict[str, object], says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for call in (ferwatch.analyze, ferwatch.track):
+        with pytest.raises(ferwatch.FerwatchError, match=says):
+            call(DEMO, **options)  # type: ignore[operator]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("pictures", "says"),
+    [
+        ([np.zeros((10, 10), np.uint8)], r"\(10, 10\) uint8"),
+        ([np.zeros((10, 10, 3), np.float32)], "float32"),
+        ([(0.2, np.zeros((10, 10, 3), np.uint8)), (0.1, np.zeros((10, 10, 3), np.uint8))], "before the picture before"),
+        ([("soon", np.zeros((10, 10, 3), np.uint8))], "number of seconds"),
+        ([None], "NoneType"),
+    ],
+)
+def test_what_is_no_picture_is_refused(pictures: list[object], says: str) -> None:
+    with pytest.raises(ferwatch.DataError, match=says):
+        list(ferwatch.track(pictures))  # type: ignore[arg-type]
+
+
+def test_sampling_is_for_files() -> None:
+    with pytest.raises(ferwatch.OptionError, match="end is for video files"):
+        list(ferwatch.track([np.zeros((10, 10, 3), np.uint8)], end=1))
+
+
+def test_pictures_without_times_are_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, "ferwatch"):
+        results = list(ferwatch.track([np.zeros((60, 80, 3), np.uint8)] * 3))
+    assert [result.timestamp for result in results] == [0, 0.04, 0.08]
+    assert "25 a second is assumed" in caplog.text
+
+
+def test_a_callers_array_may_be_used_again() -> None:
+    """The pictures are read ahead: a source that fills one array again and again must not change what was read."""
+    film = list(frames_of_demo(3))
+    again = np.empty_like(film[0])
+
+    def source() -> Iterator[tuple[float, np.ndarray]]:
+        for number, image in enumerate([*film, np.zeros_like(film[0])]):
+            again[:] = image
+            yield number / 10, again
+
+    found = [len(result.faces) for result in ferwatch.track(source())]
+    assert found == [1, 1, 1, 0]
+
+
+def frames_of_demo(count: int) -> Iterator[np.ndarray]:
+    import cv2
+
+    capture = cv2.VideoCapture(str(DEMO))
+    for _ in range(count):
+        yield capture.read()[1]
+
+
+def test_an_exception_from_progress_ends_the_run_which_can_be_resumed(tmp_path: Path) -> None:
+    def stop(_stage: str, done: int, _total: int) -> None:
+        if done > 20:
+            raise InterruptedError("enough")
+
+    with pytest.raises(InterruptedError, match="enough"):
+        ferwatch.analyze(DEMO, tmp_path / "run", end=2, annotate=False, progress=stop)
+    assert not (tmp_path / "run/run.json").exists()
+    ferwatch.analyze(DEMO, tmp_path / "run", end=2, annotate=False, resume=True)
+    ferwatch.analyze(DEMO, tmp_path / "whole", end=2, annotate=False)
+    assert (tmp_path / "run/frames.csv").read_bytes() == (tmp_path / "whole/frames.csv").read_bytes()
+
+
+PROGRAMS: dict[str, str] = {
+    "an iterator that is still open at the end": "g = ferwatch.track(DEMO)\nprint(next(g).timestamp)",
+    "no stderr": "import sys\nsys.stderr = None\nprint(next(ferwatch.track(DEMO)).timestamp)",
+    "zip over two videos": "print(next(zip(ferwatch.track(DEMO), ferwatch.track(DEMO)))[0].timestamp)",
+    "a daemon thread at work": (
+        "import threading, time\nout = []\n"
+        "threading.Thread(target=lambda: [out.append(f) for f in ferwatch.track(DEMO)], daemon=True).start()\n"
+        "while not out: time.sleep(0.05)\nprint(out[0].timestamp)"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_programs_end_in_peace(name: str, tmp_path: Path) -> None:
+    """../shared/faults/api_exit: nothing but the time on stdout, nothing on stderr."""
+    done = python("-c", f"import ferwatch\nDEMO = {str(DEMO)!r}\n{PROGRAMS[name]}", cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "0.0\n", "")
+
+
+def test_images_share_a_loaded_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ferwatch.pipeline import analyzer
+
+    loaded = []
+    load: Callable[..., object] = analyzer.load_classifier
+    monkeypatch.setattr(analyzer, "load_classifier", lambda options: loaded.append(options) or load(options))
+    analyzer._load_once.cache_clear()
+    for _ in range(3):
+        ferwatch.analyze_image(np.zeros((60, 80, 3), np.uint8), model="cnn", weights=None)
+    assert len(loaded) == 1
