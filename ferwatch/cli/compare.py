@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -58,7 +58,7 @@ def compare(
     model: str,
     all_models: bool,
     weights: Path | None,
-    labels: str | None,
+    labels: Literal["crowd", "fer2013"] | None,
     face_model: Path | None,
     out: Path,
 ) -> None:
@@ -109,7 +109,9 @@ def compare(
     click.echo(f"\nin {out.resolve()}: {', '.join(file.name for file in files)}")
 
 
-def _classifiers(model: str, all_models: bool, weights: Path | None, labels: str | None) -> dict[str, Classifier]:
+def _classifiers(
+    model: str, all_models: bool, weights: Path | None, labels: Literal["crowd", "fer2013"] | None
+) -> dict[str, Classifier]:
     from ferwatch.errors import WeightsError
     from ferwatch.models.classifier import load_classifier
     from ferwatch.models.pretrained import shipped_weights
@@ -145,7 +147,7 @@ def _list_changes(
     face: int | None,
     model: str,
     weights: Path | None,
-    labels: str | None,
+    labels: Literal["crowd", "fer2013"] | None,
     face_model: Path | None,
 ) -> None:
     from ferwatch.compare.comparison import largest_changes

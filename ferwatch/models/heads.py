@@ -37,8 +37,9 @@ def add_heads(network: nn.Module, names: Sequence[str]) -> None:
     heads = getattr(network, "heads", None)
     if not isinstance(heads, nn.ModuleDict):
         raise ValueError(f"a {type(network).__name__} has one head and takes no more")
-    width = next(iter(heads.values())).in_features
-    fresh = classification_heads([name for name in HEADS if name in names or name in heads], int(width))
+    first = next(iter(heads.values()))
+    assert isinstance(first, nn.Linear)
+    fresh = classification_heads([name for name in HEADS if name in names or name in heads], first.in_features)
     for name, head in fresh.items():
         fresh[name] = heads[name] if name in heads else head  # noqa: SIM401  (a ModuleDict has no get)
     network.heads = fresh

@@ -29,7 +29,7 @@ class ViT(VisionTransformer):
         head_names: Sequence[str] = ("fer2013",),
     ) -> None:
         super().__init__(image_size, 16, layers, heads, width, 4 * width)
-        self.heads = classification_heads(head_names, width, std=0.002)  # type: ignore[assignment]
+        self.heads = classification_heads(head_names, width, std=0.002)
 
     def forward_tokens(self, x: Tensor) -> Tensor:
         """(N, 3, size, size) -> (N, 37, width): the tokens after the last layer, the class token first."""
@@ -47,7 +47,7 @@ class ViT(VisionTransformer):
 
     def forward_head(self, features: Tensor) -> dict[str, Tensor]:
         """(N, width) -> head: (N, 7) logits."""
-        return {name: head(features) for name, head in self.heads.items()}  # type: ignore[operator]
+        return {name: head(features) for name, head in self.heads.items()}
 
-    def forward(self, x: Tensor) -> dict[str, Tensor]:  # type: ignore[override]
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
         return self.forward_head(self.forward_features(x))
