@@ -134,7 +134,7 @@ def train(
         out,
         command=" ".join(["ferwatch train", *_named(click.get_current_context())]),
         stages=trained.stages,
-        source=network or "",
+        source=Path(network).name if network else "",  # without the folders of this machine
     )
     click.echo(f"in {out}: {', '.join(file.name for file in written)}")
 

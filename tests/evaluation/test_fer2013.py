@@ -116,7 +116,7 @@ def test_copies_between_splits_are_found() -> None:
 def test_fer2013s_known_copies_are_found() -> None:
     import sys
 
-    shared = Path(__file__).parents[2] / "shared" / "fer2013"
+    shared = Path(__file__).parents[3] / "shared" / "fer2013"
     if not shared.exists():
         pytest.skip("FER2013 is not here: it lies in ../shared/fer2013")
     sys.path.insert(0, str(shared))

@@ -23,7 +23,7 @@ from ferwatch.models.registry import MODELS, get_model, register_network
 from ferwatch.models.report import Head, ReportViT
 from ferwatch.models.small_vit import Attention, SmallViT
 
-SHARED = Path(__file__).parents[2] / "shared"
+SHARED = Path(__file__).parents[3] / "shared"
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -146,7 +146,7 @@ def test_an_unknown_model_is_answered_with_those_there_are() -> None:
 
 def test_listing_the_models_imports_no_torch() -> None:
     code = "import sys, ferwatch.cli.models; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[1], check=False).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=False).returncode == 0
 
 
 @pytest.mark.parametrize(
