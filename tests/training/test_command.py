@@ -119,8 +119,8 @@ def test_a_network_of_ones_own_is_trained_and_used(
     lines = example.split("\nThe checkpoint remembers")[0].splitlines()
     (tmp_path / "mine.py").write_text("from torch import nn\n" + "\n".join(line[4:] for line in lines) + "\n")
     (tmp_path / "mine.toml").write_text(
-X
-        "augment = 0.0\nmirror = false\nerase = 0.0\nema = 0.9\n"
+        'model = "Net"\nconfig = { width = 8 }\nepochs = 12\nbatch_size = 14\noptimizer = "adam"\n'
+        "learning_rate = 3e-3\naugment = 0.0\nmirror = false\nerase = 0.0\nema = 0.9\n"
     )
     network = ["--network", "mine.py:Net"]
     done = ferwatch("train", *network, "--data", folder, "--recipe", "mine.toml", "--out", "mine")
