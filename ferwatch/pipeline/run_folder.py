@@ -119,6 +119,7 @@ def run_facts(
     options: AnalysisOptions,
     frames_decoded: int,
     checkpoint: Checkpoint,
+    labels: str,
     settings: Mapping[str, Any],
     timeline: Timeline,
     seconds: Mapping[str, float],
@@ -136,8 +137,9 @@ def run_facts(
         "model": {
             "name": checkpoint.model,
             "weights_sha256": checkpoint.checksum,
-            "temperature": checkpoint.temperature,
+            "temperature": checkpoint.calibration(labels).temperature,
         },
+        "labels": labels,
         "video": {
             "file": info.path.name,
             "width": info.width,
