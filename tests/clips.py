@@ -48,6 +48,8 @@ def make_clip(
     last: float | None = None,
     first: int = 0,
     rate: int = 30,
+    sound_from: float = 0.0,
+    container: str | None = None,
     grain: bool = False,
     **options: str,
 ) -> Path:
@@ -56,9 +58,11 @@ def make_clip(
     `offset` is added to all times: negative ones make an edit list in MP4. `turned`: the picture is stored so that it
     has to be turned by so many degrees clockwise to be upright; `matrix`: so that a display matrix (a, b, c, d) brings
     it upright; both for MP4 and MOV. `shape`: width of a stored pixel divided by its height. `last`: seconds for which
-    the last picture stands. `first`: the number that the first picture shows. `grain` makes the file larger.
+    the last picture stands. `first`: the number that the first picture shows. The sound begins at `sound_from`
+    (seconds). `container`: FFmpeg's name of the format where the suffix does not tell it. `grain` makes the file
+    larger.
     """
-    with av.open(str(path), "w", options=options) as out:
+    with av.open(str(path), "w", format=container, options=options) as out:
         picture = out.add_stream(
             codec, rate=rate, options={"g": "30", "bf": str(bframes)} if codec == "libx264" else {}
         )
@@ -67,7 +71,7 @@ def make_clip(
         if shape is not None:
             picture.codec_context.sample_aspect_ratio = shape
         picture.pix_fmt = pix_fmt
-        clock = rate if codec == "mpeg4" else 90_000
+        clock = rate if codec.startswith("mpeg") else 90_000
         picture.codec_context.time_base = picture.time_base = Fraction(1, clock)
         packets = []
         for number, time in enumerate(times):
@@ -84,7 +88,8 @@ def make_clip(
             final.duration = round(last / final.time_base)
         if sound is not None:
             track = out.add_stream(sound, rate=44_100, layout="mono")
-            packets += _tone(track, times[-1] if seconds is None else seconds)
+            length = times[-1] - sound_from if seconds is None else seconds
+            packets += [_delayed(packet, sound_from) for packet in _tone(track, length)]
         for packet in packets:
             shift = round(Fraction(offset) / packet.time_base)
             packet.pts += shift
@@ -94,6 +99,12 @@ def make_clip(
     if turned or matrix is not None:
         write_matrix(path, matrix or TURNS[turned])
     return path
+
+
+def _delayed(packet: av.Packet, seconds: float) -> av.Packet:
+    shift = round(seconds / packet.time_base)
+    packet.pts, packet.dts = packet.pts + shift, packet.dts + shift
+    return packet
 
 
 def _tone(track: av.AudioStream, seconds: float) -> list[av.Packet]:

@@ -21,6 +21,7 @@ COMMANDS = {
     "batch": "the main job for many videos, on all cores or a Ray cluster",
     "compare": "compare two moments of a video, or two pictures",
     "timeline": "smooth, segment and export a run again, without its video",
+    "study": "many recordings with participants, conditions and events: tables, figures, a page",
     "agree": "how far a run agrees with human coders (ELAN, BORIS, tables)",
     "look-inside": "the forward pass as pictures",
     "evaluate": "measure a classifier on FER2013",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterable, Iterator
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -59,7 +59,7 @@ class ArraySource:
     def info(self) -> VideoInfo:
         """What the first image shows; raises VideoError where there is none."""
         if not self._first and self.frames_decoded == 0:
-            self._first = [image for image, _ in zip(self._images, range(1), strict=False)]
+            self._first = list(islice(self._images, 1))
         if not self._first:
             raise VideoError("there is no image to analyse: the iterable is empty, or was read before")
         height, width = self._first[0].picture.shape[:2]

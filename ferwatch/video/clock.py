@@ -180,14 +180,9 @@ class PictureClock:
         return self._interval
 
 
-def has_times(container: InputContainer, stream: VideoStream, first: VideoFrame) -> bool:
-    """Return whether a file carries times for its pictures.
-
-    Raw streams carry none. FFmpeg counts the pictures of some of them; that is a time where their header names a rate.
-    """
-    if first.pts is None:
-        return False
-    return not container.format.flags & NO_TIMESTAMPS or bool(stream.codec_context.framerate)
+def has_times(container: InputContainer, first: VideoFrame) -> bool:
+    """Return whether a file carries times for its pictures; raw streams carry none, even where FFmpeg counts some."""
+    return first.pts is not None and not container.format.flags & NO_TIMESTAMPS
 
 
 def rate_without_times(stream: VideoStream) -> tuple[float, bool]:

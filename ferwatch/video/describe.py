@@ -12,7 +12,7 @@ from av.video.stream import VideoStream
 
 from ferwatch.errors import VideoError
 from ferwatch.video import hdr
-from ferwatch.video.clock import has_times, rate_without_times
+from ferwatch.video.clock import container_start, has_times, rate_without_times
 from ferwatch.video.container import VideoInfo, open_container
 from ferwatch.video.picture import Orientation, PixelAspect, display_size, gray_bits, upright_size
 from ferwatch.video.scan import CHANGING_FORMATS, Scan, scan_stream
@@ -39,7 +39,7 @@ def describe(
     Raises VideoError where the file has times of its own and `fps` is given.
     """
     warnings = []
-    timed = has_times(container, stream, first)
+    timed = has_times(container, first)
     rate = float(stream.average_rate or stream.guessed_rate or 25)
     if timed and fps is not None:
         raise VideoError(f"{path} has times of its own, at {rate:g} frames a second; leave out --fps")
@@ -58,13 +58,16 @@ def describe(
         other = other[::-1] if orientation.transposed else other
         if other[0] * other[1] > width * height:
             width, height = other
+    duration = container.duration / av.time_base if container.duration else None
+    if scan.jumps:  # the container subtracts times of different clocks
+        duration = float(scan.end - container_start(container))
     info = VideoInfo(
         path=path,
         width=width,
         height=height,
         fps=rate,
         frames_declared=stream.frames or None,
-        duration=container.duration / av.time_base if container.duration else None,
+        duration=duration,
         rotation=orientation.rotation,
         codec=stream.codec_context.codec.canonical_name,
         start_time=(container.start_time or 0) / av.time_base,

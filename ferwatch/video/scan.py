@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -23,13 +24,15 @@ SEQUENCE_HEADER_BYTES = {"vp8": slice(3, 10), "vp9": slice(0, 9), "av1": slice(0
 """The part of a key frame that tells its size, for codecs that begin with it."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Scan:
     """What the packets of one picture stream tell."""
 
     sizes: list[tuple[int, int]] = field(default_factory=list)
     """Width and height of the stored pictures in pixels, each once, in the order of their first key frames."""
     jumps: list[ClockJump] = field(default_factory=list)
+    end: Fraction = Fraction(0)
+    """Seconds on the continued clock at which the last packet ends, counted like the packets' own times."""
 
 
 def scan_stream(path: Path, index: int) -> Scan:
@@ -54,7 +57,9 @@ def scan_stream(path: Path, index: int) -> Scan:
                 size = _decoded_size(stream.codec_context, packet)
                 if size is not None and size not in scan.sizes:
                     scan.sizes.append(size)
-            scan.jumps[:] = clock.jumps
+            scan.jumps = clock.jumps
+            if packet.pts is not None and packet.time_base is not None:
+                scan.end = max(scan.end, (packet.pts + (packet.duration or 0)) * packet.time_base)
     return scan
 
 
