@@ -33,20 +33,21 @@ def find_runs(
     failures: list[str] = []
     if videos:
         from ferwatch.pipeline.batch import run_batch
-        from ferwatch.pipeline.executors import local
+        from ferwatch.pipeline.executors import LocalProcesses, cores
         from ferwatch.pipeline.options import AnalysisOptions
 
         chosen = options or AnalysisOptions()
         chosen = replace(chosen, exports=tuple(dict.fromkeys((*chosen.exports, "html"))))  # study.html leads there
         absolute = {path: Path(os.path.abspath(path)) for path in videos}  # noqa: PTH100  (Path.absolute keeps "..")
-        entries = run_batch(
-            list(absolute.values()),
-            out / "runs",
-            chosen,
-            local(jobs),
-            overwrite=overwrite,
-            report=lambda entry, finished: report(finished, len(videos), entry.cause),
-        )
+        with LocalProcesses(jobs or cores()) as executor:
+            entries = run_batch(
+                list(absolute.values()),
+                out / "runs",
+                chosen,
+                executor,
+                overwrite=overwrite,
+                report=lambda entry, finished: report(finished, len(videos), entry.cause),
+            )
         folders = {Path(entry.video): out / "runs" / entry.run for entry in entries}
         causes = {Path(entry.video): entry.cause for entry in entries}
         for path in videos:
