@@ -60,7 +60,7 @@ def run(video: Path, out: Path | None, overwrite: bool, resume: bool, quiet: boo
 
 
 def print_summary(timeline: Timeline, files: Sequence[Path]) -> None:
-    """What a person wants to know: who was seen, for how long, with which emotions, and where the files are."""
+    """Print who was seen, for how long and with which emotions, and where the files are."""
     from ferwatch.utils.timecode import format_time
 
     summary = timeline.summary

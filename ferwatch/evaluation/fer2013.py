@@ -19,10 +19,10 @@ SPLITS = {"train": "Training", "public_test": "PublicTest", "private_test": "Pri
 """Our names of the splits -> those of fer2013.csv's Usage column."""
 
 VOTES = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "unknown")
-"""What a FER+ voter could choose, in the order of fer2013new.csv; its last column, NF (no face), is left out."""
+"""Choices of a FER+ voter in the order of fer2013new.csv; its last column, NF (no face), is left out."""
 
 VOTE_OF_EMOTION = (4, 5, 6, 1, 3, 2, 0)
-"""Where each of EMOTIONS stands in VOTES."""
+"""Index in VOTES of each of EMOTIONS."""
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,7 @@ _NO_EPISODE = '<tr><td colspan="8" class="none">No episode: no face was long eno
 
 
 def _data(timeline: Timeline) -> dict[str, object]:
-    """What recording.js reads: numbers are base64 of little-endian integers, in milliseconds and 1/10000."""
+    """Return the data that recording.js reads; numbers are base64 of little-endian integers, in ms and 1/10000."""
     table = timeline.table
     samples, first_rows = np.unique(table.frame, return_index=True)
     start, end = timeline.span

@@ -42,7 +42,7 @@ LOG = logging.getLogger("ferwatch")
 
 @dataclass(frozen=True)
 class Run:
-    """What a finished run leaves behind."""
+    """Result of a finished run."""
 
     folder: Path
     files: tuple[Path, ...]
@@ -259,7 +259,7 @@ def _write_segments(
 
 
 def settings_of_rows(video: Path, checkpoint: Checkpoint, options: AnalysisOptions) -> dict[str, Any]:
-    """What the rows depend on; a run is only resumed with the same. Raises OSError where the video is missing."""
+    """Return what the rows depend on; a run is resumed only with the same. Raises OSError if the video is missing."""
     file = video.stat()
     return {
         "version": __version__,
@@ -277,7 +277,7 @@ def settings_of_rows(video: Path, checkpoint: Checkpoint, options: AnalysisOptio
 
 
 def settings_of_outputs(options: AnalysisOptions) -> dict[str, Any]:
-    """What the other files of a run folder depend on, besides its rows."""
+    """Return what the other files of a run folder depend on, besides its rows."""
     return {
         "exports": sorted(set(options.exports)),
         "annotated video": options.annotate,

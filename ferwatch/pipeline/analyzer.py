@@ -72,7 +72,7 @@ class Analyzer:
                 self._image_detector = None
 
     def image(self, image: Image | Path | str) -> FrameResult:
-        """What one picture shows: its faces from left to right, with ids from 1.
+        """Return the faces of one picture from left to right, with ids from 1.
 
         Args:
             image: (H, W, 3) uint8 BGR, as OpenCV reads it, or the path of an image file.
@@ -213,7 +213,7 @@ def _load_once(options: AnalysisOptions, _files: tuple[object, ...]) -> Analyzer
 
 
 def _stamp(path: Path | None) -> object:
-    """What changes when a file is written anew."""
+    """Return size and modification time, which change when a file is written again."""
     with suppress(OSError):
         if path is not None:
             return (stat := path.stat()).st_size, stat.st_mtime_ns

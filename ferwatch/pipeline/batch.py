@@ -31,9 +31,9 @@ VIDEO_SUFFIXES = (
     *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts"),
     *(".wmv", ".flv", ".ogv", ".3gp", ".mxf", ".dv", ".gif"),
 )
-"""What counts as a video in a folder; a list or a pattern may name others."""
+"""Suffixes of videos in a folder; a list or a pattern may name others."""
 SECONDS_BETWEEN = 2.0
-"""At least, between two writings of batch.json while a batch goes on."""
+"""Shortest time in seconds between two writings of batch.json while a batch is running."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +46,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one video went."""
+    """Outcome of one video."""
 
     cause: str | None = None
-    """Why it failed; None: it is done."""
+    """Reason why it failed; None: it is done."""
     warnings: tuple[str, ...] = ()
     seconds: float = 0.0
 
@@ -87,7 +87,7 @@ def find_videos(sources: Iterable[str]) -> list[Path]:
 
 
 def _is_output(video: Path) -> bool:
-    """Whether a run wrote it, or writes it now; hidden files are no recordings either."""
+    """Return whether a file belongs to a run or is hidden, and so is no recording."""
     return video.name.startswith(".") or (video.name == "annotated.mp4" and (video.parent / "frames.csv").exists())
 
 
@@ -241,7 +241,7 @@ def _classifier(options: AnalysisOptions) -> Classifier:
 
 
 def _interrupted(folder: Path, settings: dict[str, Any]) -> bool:
-    """Whether the folder holds a run that can be continued with these settings."""
+    """Return whether the folder holds a run that can be continued with these settings."""
     try:
         read_resume_state(RunFolder(folder).resume, settings)
     except OutputError:

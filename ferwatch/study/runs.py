@@ -51,7 +51,7 @@ class FinishedRun:
 
 
 def is_run(path: Path) -> bool:
-    """Whether a folder holds a finished run."""
+    """Return whether a folder holds a finished run."""
     return (path / "frames.csv").is_file() and (path / "run.json").is_file()
 
 

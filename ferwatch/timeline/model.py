@@ -15,7 +15,7 @@ UNCERTAIN = "uncertain"
 """The label of an episode in which no emotion stands out."""
 
 LABELS = (*EMOTIONS, UNCERTAIN)
-"""What an episode can be called, in the order of every table and legend."""
+"""Labels of episodes in the order of every table and legend."""
 
 
 @dataclass(frozen=True)
@@ -52,20 +52,20 @@ class Summary:
     episodes: int
     """Number of episodes of all faces."""
     shares: dict[str, float]
-    """As in FaceSummary, over the episodes of all faces."""
+    """Share of each label in the time of all faces' episodes."""
     faces: tuple[FaceSummary, ...]
-    """By face_id."""
+    """Summaries in the order of face_id."""
 
 
 @dataclass(frozen=True)
 class Timeline:
-    """All that a table, picture, page or export of one run needs."""
+    """Data of one run that its tables, pictures, page and exports are made from."""
 
     table: FrameTable
     smoothed: NDArray[np.float64]
     """(R, 7) smoothed probabilities, row by row beside table.probabilities; NaN where there is no face."""
     episodes: tuple[Episode, ...]
-    """By face_id, then start; the episodes of one face never overlap."""
+    """Episodes ordered by face_id, then start; those of one face never overlap."""
     summary: Summary
     source: str = ""
     """File name of the analysed video, to show."""
@@ -80,7 +80,7 @@ class Timeline:
     end: float | None = None
     """Seconds of the video up to which it was analysed; None: to its end."""
     has_annotated_video: bool = False
-    """Whether annotated.mp4 lies in the run folder. Its time 0 is `start`."""
+    """True if annotated.mp4 lies in the run folder. Its time 0 is `start`."""
     smoothing: float = 0.0
     """Seconds, as build_timeline took it."""
     min_episode: float = 0.0
@@ -107,7 +107,7 @@ class Timeline:
         return valence_of(self.smoothed)
 
     def name_of(self, face_id: int) -> str:
-        """What people read for a face."""
+        """Return the display name of a face."""
         return self.names.get(face_id, f"Face {face_id}")
 
     def episodes_of(self, face_id: int) -> list[Episode]:

@@ -12,7 +12,7 @@ from urllib.error import HTTPError
 from ferwatch.errors import WeightsError
 
 HAVE_ALL = 416
-"""What a server answers to a request for bytes behind the last one."""
+"""HTTP status for a request for bytes behind the last one."""
 
 
 def download(url: str, name: str, sha256: str, *, what: str, remedy: str) -> Path:

@@ -27,7 +27,7 @@ FORWARD_JUMP_SECONDS = 10
 JOINT_PACKETS = 3
 """Packets on either side of a restart that may count as corrupt only because two recordings do not fit together."""
 MAX_SKEW_SECONDS = 2
-"""By how much sound and pictures of one recording may end apart."""
+"""Largest distance in seconds between the ends of sound and pictures of one recording."""
 MAX_INTERVAL_SECONDS = 0.2
 """A picture whose duration the container does not tell is taken to be shown for at most this long."""
 DEFAULT_RATE = 25.0
@@ -57,7 +57,7 @@ class PacketClock:
     """
 
     may_jump_forward: bool
-    """Whether a long step forward is a restart too, as in MPEG-TS."""
+    """True if a long step forward is a restart too, as in MPEG-TS."""
     jumps: list[ClockJump] = field(default_factory=list)
     packets: int = 0
     """Packets seen so far."""

@@ -26,7 +26,7 @@ only cost a third more."""
 
 @dataclass(frozen=True, slots=True)
 class VideoInfo:
-    """What a source says about its pictures, and what its first picture shows."""
+    """Properties of a source's pictures, from the container and from its first picture."""
 
     path: Path
     """The file; for pictures from memory a name in its place."""
@@ -51,7 +51,7 @@ class VideoInfo:
     stream: int = 0
     """Index of the picture stream among all streams of the file."""
     mirrored: bool = False
-    """Whether the stored picture is mirrored left to right before it is turned."""
+    """True if the stored picture is mirrored left to right before it is turned."""
     pixel_aspect: float = 1.0
     """Width of a stored pixel divided by its height."""
     dynamic_range: str = "SDR"
@@ -59,7 +59,7 @@ class VideoInfo:
     gray_bits: int | None = None
     """Bits that the values of 16-bit gray pictures really use; None for every other picture."""
     changes_size: bool = False
-    """Whether the size of the stored picture changes in mid-stream; width and height are then those of the largest."""
+    """True if the size of the stored picture changes in mid-stream; width and height are then those of the largest."""
     clock_jumps: tuple[ClockJump, ...] = ()
     """Places at which the picture stream's clock starts again."""
 
