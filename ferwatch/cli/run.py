@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("video", type=FILE)
+@click.argument("videos", nargs=-1, required=True, type=FILE, metavar="VIDEO")
 @analysis_options
 @click.option("--start", type=Time(), default=0.0, metavar="T", help="Begin here: seconds or [HH:]MM:SS[.mmm].")
 @click.option("--end", type=Time(), metavar="T", help="Stop here.")
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.option("--overwrite", is_flag=True, help="Replace the run that the folder holds.")
 @click.option("--resume", is_flag=True, help="Continue the interrupted run that the folder holds.")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
-def run(video: Path, out: Path | None, overwrite: bool, resume: bool, quiet: bool, **values: Any) -> None:
+def run(videos: tuple[Path, ...], out: Path | None, overwrite: bool, resume: bool, quiet: bool, **values: Any) -> None:
     """Labels the faces of VIDEO over time, and writes a folder with the table, the episodes, the timeline and an
     annotated copy of the video.
 
@@ -35,6 +35,10 @@ def run(video: Path, out: Path | None, overwrite: bool, resume: bool, quiet: boo
     ferwatch interview.mp4 --all-frames --export eaf --export html
     ferwatch interview.mp4 --start 1:30 --end 2:00 --no-video --out minute-two
     """
+    if len(videos) > 1:
+        names = " ".join(map(str, videos[:3])) + (" ..." if len(videos) > 3 else "")
+        raise click.UsageError(f"one video at a time; for several: ferwatch batch {names} --out DIR")
+    (video,) = videos
     options = options_from(values)
 
     from ferwatch.pipeline.executors import MIN_PARALLEL_SECONDS, cores, start_server_early

@@ -75,6 +75,7 @@ def _data(timeline: Timeline) -> dict[str, object]:
         "inks": {label: ink_on(color) for label, color in PALETTE.items()},
         "start": start,
         "end": end,
+        "videoStart": timeline.video_start,
         "frames": _base64(samples, "<u4"),
         "times": _base64(table.timestamp[first_rows] * 1000, "<i4"),
         "faces": [_face(timeline, samples, summary) for summary in timeline.summary.faces],

@@ -4,36 +4,40 @@ from __future__ import annotations
 
 import logging
 import os
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ferwatch.errors import VideoError
 from ferwatch.export.registry import write_timeline
 from ferwatch.faces.tracker import FaceTracker
 from ferwatch.models.checkpoint import Checkpoint
 from ferwatch.models.classifier import Classifier
 from ferwatch.pipeline.candidates import in_one_pass, in_segments, plan
 from ferwatch.pipeline.executors import Executor, InProcess, LocalProcesses
+from ferwatch.pipeline.lock import FolderLock
 from ferwatch.pipeline.options import AnalysisOptions
 from ferwatch.pipeline.resume import Finished, ResumeState, read_resume_state
 from ferwatch.pipeline.run_folder import RunFolder, run_facts
 from ferwatch.pipeline.segment import frame_result
+from ferwatch.pipeline.settings import settings_of_outputs, settings_of_rows
 from ferwatch.records import FrameFaces
 from ferwatch.render.annotated_video import annotate_video
 from ferwatch.timeline.build import build_timeline
 from ferwatch.timeline.model import Summary, Timeline
 from ferwatch.timeline.table import FramesWriter, FrameTable, read_frames_csv
-from ferwatch.utils.version import __version__
+from ferwatch.utils.stopwatch import Stopwatch
+from ferwatch.utils.timecode import format_time
+from ferwatch.video.container import VideoInfo
 from ferwatch.video.file_source import FileSource
 from ferwatch.video.index import IndexMismatch, VideoSegment
 from ferwatch.video.sampling import ROUNDING
-from ferwatch.video.source import open_source
+from ferwatch.video.source import FrameSource, open_source
 
 Progress = Callable[[str, int, int], None]
 """Called with the stage, how much of it is done, and about how much there is; 0: unknown."""
@@ -54,21 +58,6 @@ class Run:
         return self.timeline.summary
 
 
-@dataclass
-class Stopwatch:
-    """Seconds spent in each stage of a run."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def time(self, stage: str) -> Iterator[None]:
-        started = time.monotonic()
-        try:
-            yield
-        finally:
-            self.seconds[stage] = round(time.monotonic() - started, 3)
-
-
 def no_progress(stage: str, done: int, total: int) -> None:
     """Ignore progress."""
 
@@ -84,6 +73,17 @@ def open_reader(video: Path, options: AnalysisOptions) -> FileSource:
         stream=options.stream,
         fps=options.fps,
     )
+
+
+def nothing_in_range(video: Path, source: FrameSource, options: AnalysisOptions) -> VideoError:
+    """The error for a range without a single picture."""
+    duration = source.info.duration
+    if duration is not None and options.start >= duration:
+        return VideoError(
+            f"{video} ends at {format_time(duration)}: there is nothing to analyse from {format_time(options.start)} on"
+        )
+    end = "the end" if options.end is None else format_time(options.end)
+    return VideoError(f"{video} has no picture between {format_time(options.start)} and {end}")
 
 
 def write_run(
@@ -108,36 +108,56 @@ def write_run(
     """
     watch = Stopwatch()
     folder = RunFolder(out or Path(f"{video.stem}-ferwatch"))
-    with open_reader(video, options) as reader:
+    with open_reader(video, options) as reader, FolderLock(folder.path, video.name):
         settings = settings_of_rows(video, classifier.checkpoint, options)
+        warnings = []
         if resume:
             state = read_resume_state(folder.resume, settings)
         else:
-            folder.prepare(overwrite=overwrite)
             state = ResumeState(settings)
+            if replaced := folder.prepare(video, overwrite=overwrite):
+                warnings.append(f"{folder.path} held a run of another video, {replaced}, which was replaced")
         if state.finished is None:
             with watch.time("analysis"):
                 finished = _write_rows(video, reader, options, classifier, folder, state, executor, progress)
+            if not finished.frames_decoded:
+                folder.discard()
+                raise nothing_in_range(video, reader, options)
             state = replace(state, finished=finished)
             state.save(folder.resume)
-    assert state.finished is not None
-    frames_decoded, warnings = state.finished.frames_decoded, list(state.finished.warnings)
-    folder.complete_rows()
-    folder.segments.clear()
+        assert state.finished is not None
+        warnings += state.finished.warnings
+        folder.complete_rows()
+        folder.segments.clear()
+        return _write_outputs(
+            video, folder, reader.info, state.finished.frames_decoded, options, classifier.checkpoint, settings,
+            watch, warnings, progress, command,
+        )  # fmt: skip
 
+
+def _write_outputs(
+    video: Path,
+    folder: RunFolder,
+    info: VideoInfo,
+    frames_decoded: int,
+    options: AnalysisOptions,
+    checkpoint: Checkpoint,
+    settings: dict[str, Any],
+    watch: Stopwatch,
+    warnings: list[str],
+    progress: Progress,
+    command: Sequence[str],
+) -> Run:
+    """Writes what follows from frames.csv: the timeline, the exports, the annotated video, and run.json at the end."""
     table = read_frames_csv(folder.rows)
-    duration = _duration(reader, table)
-    # What players open beside the timeline has to have its times: of the annotated video, time 0 is `start`.
-    plays_alike = options.annotate and options.start == 0
-    media = "annotated.mp4" if plays_alike else os.path.relpath(video.absolute(), folder.path.absolute())
     timeline = build_timeline(
         table,
         smoothing=options.smoothing,
         min_episode=options.min_episode,
-        source=reader.info.path.name,
-        video=media,
-        duration=duration,
-        fps=reader.info.fps,
+        source=info.path.name,
+        video=_linked_video(video, folder.path, options),
+        duration=_duration(info, table),
+        fps=info.fps,
         start=options.start,
         end=options.end,
         has_annotated_video=options.annotate,
@@ -150,11 +170,11 @@ def write_run(
             files.append(folder.path / "annotated.mp4")
             warnings += _annotate(video, table, files[-1], options, frames_decoded, progress)
     facts = run_facts(
-        reader=reader,
+        info=info,
+        options=options,
         frames_decoded=frames_decoded,
-        checkpoint=classifier.checkpoint,
+        checkpoint=checkpoint,
         settings={**settings, **settings_of_outputs(options)},
-        table=table,
         timeline=timeline,
         seconds=watch.seconds,
         warnings=warnings,
@@ -167,11 +187,29 @@ def write_run(
     return Run(folder.path, tuple(files), timeline, tuple(warnings))
 
 
-def _duration(reader: FileSource, table: FrameTable) -> float:
+def _duration(info: VideoInfo, table: FrameTable) -> float:
     """The length of the video in seconds: what its header says, or the end of its last picture where that is later."""
-    declared = reader.info.duration or 0.0
+    declared = info.duration or 0.0
     shown = float((table.timestamp + np.nan_to_num(table.duration)).max()) if len(table) else 0.0
     return shown if shown > declared + ROUNDING else declared
+
+
+def _linked_video(video: Path, folder: Path, options: AnalysisOptions) -> str:
+    """The video that players and coding tools open beside the timeline, relative to the run folder; "": none.
+
+    Where faces are blurred it is never the original. Else that is linked where annotated.mp4 has other times than the
+    timeline. A video on another branch of the disk is named alone: the way to it would be its absolute path.
+    """
+    if options.annotate and (options.start == 0 or options.blur_faces):
+        return "annotated.mp4"
+    if options.blur_faces:
+        return ""
+    try:
+        way = Path(os.path.relpath(video.absolute(), folder.absolute()))
+    except ValueError:  # another drive of Windows
+        return video.name
+    climbs_to_the_root = way.parts.count("..") >= len(folder.absolute().parts) - 1
+    return video.name if climbs_to_the_root else way.as_posix()
 
 
 def _annotate(
@@ -256,31 +294,3 @@ def _write_segments(
         for frame in FaceTracker().track(frames()):
             rows.write(frame_result(frame))
     return Finished(done, tuple(reader.warnings))
-
-
-def settings_of_rows(video: Path, checkpoint: Checkpoint, options: AnalysisOptions) -> dict[str, Any]:
-    """Return what the rows depend on; a run is resumed only with the same. Raises OSError if the video is missing."""
-    file = video.stat()
-    return {
-        "version": __version__,
-        "video": [str(video.absolute()), file.st_size, file.st_mtime_ns],
-        "model": checkpoint.model,
-        "weights": checkpoint.checksum,
-        "face model": str(options.face_model),
-        "sampling": asdict(options.sampling),
-        "start": options.start,
-        "end": options.end,
-        "decoder": options.decoder,
-        "stream": options.stream,
-        "fps": options.fps,
-    }
-
-
-def settings_of_outputs(options: AnalysisOptions) -> dict[str, Any]:
-    """Return what the other files of a run folder depend on, besides its rows."""
-    return {
-        "exports": sorted(set(options.exports)),
-        "annotated video": options.annotate,
-        "blurred faces": options.annotate and options.blur_faces,
-        "smoothing": options.smoothing,
-    }

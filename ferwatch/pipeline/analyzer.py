@@ -13,19 +13,28 @@ from functools import lru_cache
 from inspect import GEN_CLOSED, getgeneratorstate
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from ferwatch.errors import OptionError
 from ferwatch.faces.mediapipe import MediaPipeDetector
 from ferwatch.faces.search import search_image
 from ferwatch.faces.tracker import FaceTracker
-from ferwatch.pipeline.analyze import Progress, Run, no_progress, open_reader, write_run
+from ferwatch.pipeline.analyze import (
+    Progress,
+    Run,
+    no_progress,
+    nothing_in_range,
+    open_reader,
+    write_run,
+)
 from ferwatch.pipeline.options import OF_LOADING, AnalysisOptions, change_options
-from ferwatch.pipeline.pictures import Pictures, frames_of, read_image
+from ferwatch.pipeline.pictures import read_image
 from ferwatch.pipeline.segment import classify_faces, frame_result, load_classifier
 from ferwatch.pipeline.segment import track as track_faces
 from ferwatch.records import Frame, FrameFaces, FrameResult
-from ferwatch.video.arrays import Image, check_image
+from ferwatch.video.arrays import ArraySource, Image, check_image
+from ferwatch.video.file_source import FileSource
+from ferwatch.video.source import FrameSource
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -33,6 +42,7 @@ if TYPE_CHECKING:
     from ferwatch.pipeline.options import AnalysisKeywords
 
 LOG = logging.getLogger("ferwatch")
+Pictures: TypeAlias = FrameSource | Iterable[tuple[float, Image]] | Iterable[Image]
 
 
 class Analyzer:
@@ -96,8 +106,8 @@ class Analyzer:
         """Yields what every sampled frame of a video shows, in order, and writes nothing.
 
         Args:
-            video: a file, or pictures: a FrameSource, or any iterable of Frames, of (timestamp in seconds, image), or
-                of images (H, W, 3) uint8 BGR. Every picture is analysed: sampling, start and end are for files.
+            video: a file, a FrameSource, or any iterable of (timestamp in seconds, image) or of images, (H, W, 3) uint8
+                BGR. Every image is analysed: sampling, start and end are for files.
             progress: called in the calling thread with "analysing", the frames decoded and about how many there are;
                 0: unknown. An exception that it raises ends the analysis and reaches the caller.
             changes: options that differ from the Analyzer's for this video.
@@ -110,27 +120,30 @@ class Analyzer:
     def _track(
         self, video: Path | str | Pictures, progress: Progress, options: AnalysisOptions
     ) -> Generator[FrameResult, None, None]:
-        if isinstance(video, Path | str):
-            with open_reader(Path(video), options) as reader:
-                with closing(self._results(reader, options)) as results:
-                    for result in results:
-                        if _PYTHON_ENDS.is_set():
-                            return
-                        yield result
-                        progress("analysing", reader.frames_decoded, reader.frames_expected)
-                for warning in reader.warnings:
-                    LOG.warning("%s: %s", video, warning)
-        else:
-            standard = AnalysisOptions()
-            for name in ("sampling", "start", "end", "decoder", "stream"):
-                if getattr(options, name) != getattr(standard, name):
-                    raise OptionError(f"{name} is for video files; of pictures every one is analysed")
-            with closing(self._results(frames_of(video, options.fps), options)) as results:
-                for number, result in enumerate(results, 1):
+        with self._open(video, options) as source:
+            total = source.frames_expected if isinstance(source, FileSource) else 0
+            seen = 0
+            with closing(self._results(source, options)) as results:
+                for seen, result in enumerate(results, 1):  # noqa: B007
                     if _PYTHON_ENDS.is_set():
                         return
                     yield result
-                    progress("analysing", number, 0)
+                    progress("analysing", source.frames_decoded, total)
+            if not seen:
+                raise nothing_in_range(source.info.path, source, options)
+            for warning in source.warnings:
+                LOG.warning("%s: %s", source.info.path, warning)
+
+    def _open(self, video: Path | str | Pictures, options: AnalysisOptions) -> FrameSource:
+        if isinstance(video, Path | str):
+            return open_reader(Path(video), options)
+        standard = AnalysisOptions()
+        for name in ("sampling", "start", "end", "decoder", "stream"):
+            if getattr(options, name) != getattr(standard, name):
+                raise OptionError(f"{name} is for video files")
+        if isinstance(video, FrameSource):
+            return video
+        return ArraySource(video, fps=options.fps)
 
     def _results(self, frames: Iterable[Frame], options: AnalysisOptions) -> Generator[FrameResult, None, None]:
         with MediaPipeDetector(options.face_model) as detector:

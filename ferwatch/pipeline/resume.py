@@ -13,6 +13,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from ferwatch.errors import OutputError
+from ferwatch.pipeline.settings import find_difference
 from ferwatch.records import FACE_SIZE, BoundingBox, Face, FrameFaces
 from ferwatch.utils.files import atomic_write, make_folder
 
@@ -57,13 +58,8 @@ def read_resume_state(path: Path, settings: Mapping[str, Any]) -> ResumeState:
         raise OutputError(f"{path.parent} holds no interrupted run to resume; leave out --resume") from None
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise OutputError(f"{path} cannot be read ({error}); start again with --overwrite") from None
-    for name, value in settings.items():
-        if state.settings.get(name) != value:
-            before = state.settings.get(name)
-            raise OutputError(
-                f"cannot resume {path.parent}: its {name} was {before}, now it is {value}; "
-                "give the same options, or --overwrite"
-            )
+    if difference := find_difference(state.settings, settings):
+        raise OutputError(f"cannot resume {path.parent}: {difference}; give the same options, or --overwrite")
     return state
 
 

@@ -102,6 +102,11 @@ class Timeline:
         return start, max(end, start + 0.1)  # a single frame is shown too
 
     @property
+    def video_start(self) -> float:
+        """Seconds of the timeline at which `video` begins: annotated.mp4 may show a part of the analysed video."""
+        return self.start if self.has_annotated_video and self.video == "annotated.mp4" else 0.0
+
+    @property
     def valence(self) -> NDArray[np.float64]:
         """(R,) the valence of the smoothed probabilities, -1 to 1; NaN where there is no face."""
         return valence_of(self.smoothed)

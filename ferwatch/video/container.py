@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ FORMATS = (
     "mov,matroska,webm,avi,mpegts,mpeg,flv,asf,ogg,mxf,dv,gif,ivf,nut,rm,"
     "h264,hevc,m4v,mpegvideo,mjpeg,obu,vc1,yuv4mpegpipe"
 )
+_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+(.*)", re.DOTALL)
+"""https://example.org/v.mp4, also as a path, which has one slash less. A drive of Windows has one letter."""
 SINGLE_THREAD_PIXELS = 640 * 480
 """One thread decodes, or encodes, pictures up to this size faster than the rest of a run can use them; several would
 only cost a third more."""
@@ -77,11 +80,19 @@ def open_container(path: Path) -> InputContainer:
     try:
         file = path.stat()
     except FileNotFoundError:
+        if address := _ADDRESS.match(str(path)):
+            raise VideoError(
+                f"{address[1]}://{address[2]} is an address: ferwatch fetches nothing from the network; download the "
+                "video and name the file"
+            ) from None
         raise VideoError(f"{path} cannot be read: there is no such file") from None
     except OSError as error:
         raise VideoError(f"{path} cannot be read: {error.strerror}") from None
     if S_ISDIR(file.st_mode):
-        raise VideoError(f"{path} cannot be read as a video: it is a folder; name one video in it")
+        raise VideoError(
+            f"{path} cannot be read as a video: it is a folder; name one video in it, or analyse all "
+            f"of them: ferwatch batch {path} --out DIR"
+        )
     if not S_ISREG(file.st_mode):  # FFmpeg would wait for ever on a pipe that nobody writes to
         raise VideoError(f"{path} cannot be read as a video: it is a device or a pipe; save it to a file first")
     if not file.st_size:

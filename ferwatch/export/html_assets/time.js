@@ -11,7 +11,7 @@ let now = span.start;
 let seekTo = null; // what the video is asked for next, while it still seeks
 
 /** Times in frames.csv are rounded to a millisecond; one more makes sure that the frame itself is shown, not the one before it. */
-const videoTime = (time) => time + 0.001;
+const videoTime = (time) => Math.max(0, time - run.videoStart) + 0.001;
 
 function seek(time) {
   now = clamp(time, span.start, span.end);
@@ -50,7 +50,7 @@ function togglePlay() {
 
 function follow() {
   if (video.paused) return;
-  if (!video.seeking && seekTo === null) now = clamp(video.currentTime, span.start, span.end);
+  if (!video.seeking && seekTo === null) now = clamp(video.currentTime + run.videoStart, span.start, span.end);
   if (now > view.end || now < view.start) moveView(now - view.start);
   showTime();
   requestAnimationFrame(follow);
