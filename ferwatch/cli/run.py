@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("video", type=FILE)
+@click.argument("videos", nargs=-1, required=True, type=FILE, metavar="VIDEO")
 @analysis_options
 @click.option("--start", type=Time(), default=0.0, metavar="T", help="Begin here: seconds or [HH:]MM:SS[.mmm].")
 @click.option("--end", type=Time(), metavar="T", help="Stop here.")
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 @click.option("--overwrite", is_flag=True, help="Replace the run that the folder holds.")
 @click.option("--resume", is_flag=True, help="Continue the interrupted run that the folder holds.")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
-def run(video: Path, out: Path | None, overwrite: bool, resume: bool, quiet: bool, **values: Any) -> None:
+def run(videos: tuple[Path, ...], out: Path | None, overwrite: bool, resume: bool, quiet: bool, **values: Any) -> None:
     """Labels the faces of VIDEO over time, and writes a folder with the table, the episodes, the timeline and an
     annotated copy of the video.
 
@@ -34,7 +35,18 @@ def run(video: Path, out: Path | None, overwrite: bool, resume: bool, quiet: boo
     ferwatch interview.mp4 --all-frames --export eaf --export html
     ferwatch interview.mp4 --start 1:30 --end 2:00 --no-video --out minute-two
     """
+    if len(videos) > 1:
+        names = " ".join(map(str, videos[:3])) + (" ..." if len(videos) > 3 else "")
+        raise click.UsageError(f"one video at a time; for several: ferwatch batch {names} --out DIR")
+    (video,) = videos
     options = options_from(values)
+
+    from ferwatch.pipeline.executors import MIN_PARALLEL_SECONDS, cores, start_server_early
+    from ferwatch.video.container import declared_seconds
+
+    options = replace(options, threads=options.threads or cores())
+    if options.threads != 1 and declared_seconds(video) >= MIN_PARALLEL_SECONDS:
+        start_server_early()  # its imports then run beside those that follow here
 
     from ferwatch.cli.progress import ProgressBars
     from ferwatch.pipeline.analyzer import Analyzer
@@ -52,7 +64,7 @@ def run(video: Path, out: Path | None, overwrite: bool, resume: bool, quiet: boo
 
 
 def print_summary(timeline: Timeline, files: Sequence[Path]) -> None:
-    """What a person wants to know: who was seen, for how long, with which emotions, and where the files are."""
+    """Print who was seen, for how long and with which emotions, and where the files are."""
     from ferwatch.utils.timecode import format_time
 
     summary = timeline.summary

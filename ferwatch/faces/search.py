@@ -31,7 +31,7 @@ from ferwatch.faces.tiles import tile_levels
 from ferwatch.records import BoundingBox, Detection, Face
 
 MAX_FACES = 20
-"""Most faces that are kept in one picture."""
+"""Largest number of faces that are kept in one picture."""
 
 
 def search_image(image: NDArray[np.uint8], detector: FaceDetector, *, small_faces: bool = True) -> list[Face]:

@@ -43,7 +43,7 @@ class Track:
     velocity: complex = 0j
     """Pixels a second, x + iy."""
     confirmed: bool = False
-    """Whether it is a face: the mean of its recent scores has reached FACE_SCORE."""
+    """True once the mean of its recent scores has reached FACE_SCORE."""
     face_id: int = 0
     """Identity, from 1; 0 until the first frame that shows the face is released, so that ids follow the rows' order."""
 

@@ -37,7 +37,7 @@ class Classifier:
         self.device = device
         self.passes_at_once = (threads or os.cpu_count() or 1) if device == "cpu" else 1
         self.dtype = best_dtype(checkpoint.model, device)
-        # A copy: the checkpoint keeps the network as it is.
+        # Copy: the network of the checkpoint is not changed.
         network = fold_batch_norms(copy.deepcopy(checkpoint.network).eval())
         self.network = network.to(device, self.dtype)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

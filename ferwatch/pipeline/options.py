@@ -26,7 +26,7 @@ CHOICES = {
 
 @dataclass(frozen=True)
 class AnalysisOptions:
-    """How a video is analysed and what is written about it; the same for every video of a batch.
+    """Options of an analysis and of its outputs; the same for every video of a batch.
 
     Raises OptionError where a value cannot be.
     """
@@ -45,21 +45,23 @@ class AnalysisOptions:
     device: str = "auto"
     """One of "auto", "cpu", "cuda" and "mps"."""
     threads: int | None = None
-    """Processor cores to use; None: all."""
+    """Processor cores to use: with more than one, worker processes take a segment of the video each, and the program's
+    main script has to be importable, as multiprocessing requires it. None: one in the Python API, all on the command
+    line."""
     sampling: Sampling = TEN_A_SECOND
-    """Which frames are analysed."""
+    """Selection of the frames that are analysed."""
     start: float = 0.0
     """Seconds: nothing before it is analysed."""
     end: float | None = None
     """Seconds: nothing from it on is analysed; None: to the end."""
     decoder: Literal["ffmpeg", "opencv"] = "ffmpeg"
-    """What decodes the video."""
+    """Library that decodes the video."""
     stream: int | None = None
     """Index of the video stream among the file's streams; None: the one that players show."""
     fps: float | None = None
     """Frames a second of a raw stream that holds no times; None: as its header says, or 25."""
     max_faces: int = 50
-    """Most faces that are analysed in one frame."""
+    """Largest number of faces that are analysed in one frame."""
     region: tuple[float, float, float, float] | None = None
     """x, y, width and height in pixels: only faces whose centre lies within are analysed."""
     exports: tuple[str, ...] = ()

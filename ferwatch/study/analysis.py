@@ -33,26 +33,28 @@ def find_runs(
     failures: list[str] = []
     if videos:
         from ferwatch.pipeline.batch import run_batch
-        from ferwatch.pipeline.executors import local
+        from ferwatch.pipeline.executors import LocalProcesses, cores
         from ferwatch.pipeline.options import AnalysisOptions
+        from ferwatch.pipeline.video_files import FoundVideos, VideoFile, relative_name
 
         chosen = options or AnalysisOptions()
         chosen = replace(chosen, exports=tuple(dict.fromkeys((*chosen.exports, "html"))))  # study.html leads there
-        absolute = {path: Path(os.path.abspath(path)) for path in videos}  # noqa: PTH100  (Path.absolute keeps "..")
-        entries = run_batch(
-            list(absolute.values()),
-            out / "runs",
-            chosen,
-            local(jobs),
-            overwrite=overwrite,
-            report=lambda entry, finished: report(finished, len(videos), entry.cause),
-        )
-        folders = {Path(entry.video): out / "runs" / entry.run for entry in entries}
-        causes = {Path(entry.video): entry.cause for entry in entries}
-        for path in videos:
-            folder = folders[absolute[path]]
-            if causes[absolute[path]] is None and is_run(folder):
+        absolute = [Path(os.path.abspath(path)) for path in videos]  # noqa: PTH100  (Path.absolute keeps "..")
+        base = Path(os.path.commonpath([path.parent for path in absolute]))
+        found = FoundVideos(tuple(VideoFile(path, relative_name(path, base)) for path in absolute), ())
+        with LocalProcesses(jobs or cores()) as executor:
+            result = run_batch(
+                found,
+                out / "runs",
+                chosen,
+                executor,
+                overwrite=overwrite,
+                report=lambda entry, finished: report(finished, len(videos), entry.cause),
+            )
+        for path, entry in zip(videos, result.entries, strict=True):
+            folder = out / "runs" / entry.run
+            if entry.cause is None and is_run(folder):
                 runs[path] = read_run(folder)
             else:
-                failures.append(f"{path.name}: {causes[absolute[path]] or 'it was not analysed'}")
+                failures.append(f"{path.name}: {entry.cause or 'it was not analysed'}")
     return runs, failures

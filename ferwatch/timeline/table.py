@@ -20,7 +20,7 @@ from ferwatch.records import EMOTIONS, BoundingBox, FaceResult, FrameResult, val
 from ferwatch.timeline.schema import COLUMNS, SCHEMA, rows_of
 
 MAX_SUM_ERROR = 0.01
-"""How far from 1 the rounded probabilities of a row may sum to."""
+"""Largest distance from 1 of the sum of a row's rounded probabilities."""
 
 _STORED = tuple(column for column in SCHEMA if not column.derived)
 _PROBABILITIES = [i for i, column in enumerate(_STORED) if column.field == "probabilities"]

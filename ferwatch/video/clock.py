@@ -29,7 +29,7 @@ FORWARD_JUMP_SECONDS = 10
 JOINT_PACKETS = 3
 """Packets on either side of a restart that may count as corrupt only because two recordings do not fit together."""
 MAX_SKEW_SECONDS = 2
-"""By how much sound and pictures of one recording may end apart."""
+"""Largest distance in seconds between the ends of sound and pictures of one recording."""
 MAX_INTERVAL_SECONDS = 0.2
 """A picture whose duration the container does not tell is taken to be shown for at most this long."""
 DEFAULT_RATE = 25.0
@@ -59,7 +59,7 @@ class PacketClock:
     """
 
     may_jump_forward: bool
-    """Whether a long step forward is a restart too, as in MPEG-TS."""
+    """True if a long step forward is a restart too, as in MPEG-TS."""
     jumps: list[ClockJump] = field(default_factory=list)
     packets: int = 0
     """Packets seen so far."""
@@ -132,6 +132,17 @@ def shift_packet(packet: Packet, seconds: Fraction) -> None:
         packet.pts = None if packet.pts is None else packet.pts + ticks
 
 
+class _Timed(Protocol):
+    """A decoded picture, or its packet."""
+
+    @property
+    def pts(self) -> int | None: ...
+    @property
+    def duration(self) -> int | None: ...
+    @property
+    def time_base(self) -> Fraction | None: ...
+
+
 class PictureClock:
     """The presentation times of decoded pictures in seconds, never decreasing.
 
@@ -150,7 +161,7 @@ class PictureClock:
         self.held = 0
         """Pictures whose own time lies before that of the picture before them, and which got that picture's time."""
 
-    def time(self, index: int, picture: VideoFrame) -> float:
+    def time(self, index: int, picture: _Timed) -> float:
         """Return the time at which the picture with this index in presentation order is shown."""
         if not self._timed:
             return index / self._rate
@@ -163,7 +174,7 @@ class PictureClock:
             self._latest = max(time, self._latest)
         return self._latest
 
-    def length(self, picture: VideoFrame) -> float:
+    def length(self, picture: _Timed) -> float:
         """Return the seconds for which the container says that the picture is shown; else those from the picture before
         it to this one, which was given to `time` last."""
         if self._timed and picture.duration and picture.time_base is not None:

@@ -1,4 +1,4 @@
-"""What is known about a video file before its pictures are read."""
+"""Describes a video file before its pictures are read."""
 
 from __future__ import annotations
 

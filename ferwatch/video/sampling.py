@@ -1,4 +1,4 @@
-"""Which frames of a video are analysed, and for how long each of them stands."""
+"""Selects the frames of a video that are analysed, and the time for which each of them stands."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Picture = TypeVar("Picture")
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """Which frames are analysed: every Nth, or, where `fps` is given, that many per second by their timestamps."""
+    """Selection of the frames to analyse: every Nth, or, with `fps`, that many per second by their timestamps."""
 
     every: int = 1
     fps: float | None = None

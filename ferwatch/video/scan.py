@@ -1,4 +1,4 @@
-"""What a file's packets tell without decoding its pictures: where its clock restarts, and sizes that change."""
+"""Reads a file's packets without decoding pictures: where its clock restarts, and where the size changes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SEQUENCE_HEADER_BYTES = {"vp8": slice(3, 10), "vp9": slice(0, 9), "av1": slice(0
 
 @dataclass
 class Scan:
-    """What the packets of one picture stream tell."""
+    """Properties of one picture stream, from its packets."""
 
     sizes: list[tuple[int, int]] = field(default_factory=list)
     """Width and height of the stored pictures in pixels, each once, in the order of their first key frames."""

@@ -20,12 +20,12 @@ class FrameSource(Protocol):
 
     @property
     def info(self) -> VideoInfo:
-        """What the source says about its pictures."""
+        """Properties of the source's pictures."""
         ...
 
     @property
     def warnings(self) -> list[str]:
-        """What was not as it should be, one line each; complete after the last frame."""
+        """Problems found so far, one line each; complete after the last frame."""
         ...
 
     @property
