@@ -29,7 +29,7 @@ from ferwatch.pipeline.analyze import (
 )
 from ferwatch.pipeline.options import OF_LOADING, AnalysisOptions, change_options
 from ferwatch.pipeline.pictures import read_image
-from ferwatch.pipeline.segment import classify_faces, frame_result, load_classifier
+from ferwatch.pipeline.segment import classify_faces, frame_result, in_region, load_classifier
 from ferwatch.pipeline.segment import track as track_faces
 from ferwatch.records import Frame, FrameFaces, FrameResult
 from ferwatch.video.arrays import ArraySource, Image, check_image
@@ -93,7 +93,7 @@ class Analyzer:
             if self._image_detector is None:
                 self._image_detector = MediaPipeDetector(self.options.face_model)
             faces = FrameFaces(0, 0.0, tuple(search_image(picture, self._image_detector)))
-        (tracked,) = FaceTracker().track(classify_faces([faces], self._classifier))
+        (tracked,) = FaceTracker().track(in_region(classify_faces([faces], self._classifier), self.options.region))
         return frame_result(tracked)
 
     def track(
@@ -147,7 +147,7 @@ class Analyzer:
 
     def _results(self, frames: Iterable[Frame], options: AnalysisOptions) -> Generator[FrameResult, None, None]:
         with MediaPipeDetector(options.face_model) as detector:
-            yield from track_faces(frames, detector, FaceTracker(), self._classifier)
+            yield from track_faces(frames, detector, FaceTracker(), self._classifier, options.region)
 
     def analyze(
         self,
