@@ -128,8 +128,8 @@ def main() -> None:
     for model in args.model or MODELS:
         try:
             classifiers[model] = Classifier(load(args.weights or shipped_weights(model), model))
-        except WeightsError as cause:
-            print(f"left out: {cause}")
+        except WeightsError as error:
+            print(f"left out: {error}")
     if not classifiers:
         raise SystemExit("no model to measure")
 

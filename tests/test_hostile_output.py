@@ -87,8 +87,8 @@ def test_a_disk_that_fills_up(disk: Path, undisturbed: Path) -> None:
         said = None
         try:
             run(out)
-        except OutputError as cause:
-            said = str(cause)
+        except OutputError as error:
+            said = str(error)
             refused += 1
         assert said is None or "No space left on device" in said, free
         assert (out / "run.json").exists() == (said is None), free

@@ -23,6 +23,7 @@ COMMANDS = {
     "timeline": "smooth, segment and export a run again, without its video",
     "study": "many recordings with participants, conditions and events: tables, figures, a page",
     "agree": "how far a run agrees with human coders (ELAN, BORIS, tables)",
+    "highlights": "the strongest, longest and most sudden moments of a run, as a table and as clips",
     "look-inside": "the forward pass as pictures",
     "evaluate": "measure a classifier on FER2013",
     "train": "train a classifier on FER2013",

@@ -37,7 +37,8 @@ class Pair(click.ParamType):
 @click.option("--merge", multiple=True, type=Pair(int, "ID=ID"), help="The first face is the second one.")
 @click.option("--ignore", multiple=True, type=int, metavar="ID", help="Leave a face out.")
 @region_option
-@click.option("--reset", is_flag=True, help="Forget all names and corrections of before.")
+@click.option("--baseline", metavar="START-END|FILE", help="When, or in which run, the face was neutral.")
+@click.option("--reset", is_flag=True, help="Forget names, corrections and baseline of before.")
 @click.option("--out", type=FILE, metavar="DIR", help="Where to write.  [default: beside the rows]")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 def timeline(

@@ -52,6 +52,8 @@ def write_eaf(path: Path, timeline: Timeline) -> None:
     eaf.remove_tier("default")
     eaf.remove_linguistic_type("default-lt")
     eaf.properties = [("lastUsedAnnotationId", len(timeline.episodes))]
+    if timeline.baseline:
+        eaf.properties.append(("ferwatch baseline", timeline.baseline.source))
     # ELAN wants time slots in the order of time, which pympi keeps only if they are made in it.
     ends = [
         (round(t * 1000), i, end)
@@ -128,7 +130,8 @@ def write_boris(path: Path, timeline: Timeline) -> None:
         "time_format": "hh:mm:ss",
         "project_date": _DATE,
         "project_name": f"ferwatch {timeline.source}".strip(),
-        "project_description": "Emotion episodes found by ferwatch",
+        "project_description": "Emotion episodes found by ferwatch"
+        + (f"; baseline: {timeline.baseline.source}" if timeline.baseline else ""),
         "project_format_version": "7.0",
         "subjects_conf": {
             str(i): {"key": str(i + 1) if i < 9 else "", "name": timeline.name_of(face.face_id), "description": ""}

@@ -11,6 +11,7 @@ from typing import Any
 from ferwatch.errors import DataError, OutputError
 from ferwatch.export.registry import EXPORTS, write_timeline
 from ferwatch.pipeline.run_folder import RunFolder
+from ferwatch.timeline.baseline import Baseline, baseline_of_recording, baseline_of_stretch, read_baseline
 from ferwatch.timeline.build import MIN_EPISODE_SECONDS, build_timeline
 from ferwatch.timeline.corrections import Corrections, facts_of, read_corrections
 from ferwatch.timeline.model import Timeline
@@ -18,6 +19,7 @@ from ferwatch.timeline.schema import COLUMNS, rows_of_table
 from ferwatch.timeline.smoothing import SMOOTHING_SECONDS
 from ferwatch.timeline.table import FrameTable, read_frames_csv
 from ferwatch.utils.files import atomic_write, make_folder
+from ferwatch.utils.timecode import format_time, parse_time
 
 MEASURED_ROWS = "frames.measured.csv"
 """What frames.csv was before faces were merged or left out; kept in the run folder, so that it can be undone."""
@@ -40,6 +42,7 @@ def rebuild(
     min_episode: float | None = None,
     exports: Sequence[str] = (),
     corrections: Corrections | None = None,
+    baseline: str | None = None,
     reset: bool = False,
     out: Path | None = None,
 ) -> Rebuilt:
@@ -54,7 +57,8 @@ def rebuild(
         min_episode: seconds, the shortest episode; None: as in the run.
         exports: names of further export formats.
         corrections: names, merged and ignored faces, on top of those that the run folder keeps.
-        reset: forget all earlier corrections first.
+        baseline: "START-END" in which everybody was neutral, or the run folder or frames.csv of one neutral face.
+        reset: forget all earlier corrections, names and the baseline first.
         out: another folder to write to.
     Raises DataError where there are no rows to read or the corrections do not fit them, OutputError where a file cannot
     be written.
@@ -68,12 +72,14 @@ def rebuild(
     measured = rows.with_name(MEASURED_ROWS)
     facts = folder.read_facts() if folder.facts.exists() else {}
     earlier = Corrections() if reset else read_corrections(facts)
+    kept_baseline = None if reset else read_baseline(facts.get("timeline", {}).get("baseline"))
     corrections = corrections or Corrections()
     table = read_frames_csv(measured if reset and measured.exists() else rows)
     corrected = corrections.apply(table)
     faces = facts_of((earlier, corrections))
     timeline = build_timeline(
         corrected,
+        baseline=_baseline(baseline, corrected) if baseline else kept_baseline,
         smoothing=_first(smoothing, facts.get("timeline", {}).get("smoothing"), SMOOTHING_SECONDS),
         min_episode=_first(min_episode, facts.get("timeline", {}).get("min_episode"), MIN_EPISODE_SECONDS),
         names={int(face): name for face, name in faces["names"].items()},
@@ -86,13 +92,32 @@ def rebuild(
         _replace_rows(rows, measured, table, corrected, reset)
     files = write_timeline(out or folder.path, timeline, exports)
     notes = []
+    if timeline.baseline and (without := set(corrected.face_ids) - set(timeline.baseline.shifts)):
+        notes.append(f"not corrected, because the baseline does not show them: faces {sorted(without)}")
     if in_place:
         files.append(folder.write_facts(_updated(facts, timeline, exports, faces)))
         if facts_of((corrections,)) != facts_of(()) or reset:
-            notes = _notes(folder.path)
+            notes += _notes(folder.path)
     elif facts_of((corrections,)) != facts_of(()):
-        notes = [f"the names and corrections are in {out or folder.path} alone; no run folder keeps them"]
+        notes += [f"the names and corrections are in {out or folder.path} alone; no run folder keeps them"]
     return Rebuilt(tuple(files), timeline, tuple(notes))
+
+
+def _baseline(text: str, table: FrameTable) -> Baseline:
+    """The baseline that "START-END" or a path names."""
+    start, _, end = text.partition("-")
+    try:
+        first, last = parse_time(start), parse_time(end)
+    except ValueError:
+        path = Path(text)
+        if not path.exists():
+            raise DataError(
+                f"--baseline {text}: that is neither START-END, such as 0:05-0:15, nor a run folder or frames.csv"
+            ) from None
+        return baseline_of_recording(read_frames_csv(path / "frames.csv" if path.is_dir() else path), table, path.name)
+    if first >= last:
+        raise DataError(f"--baseline {text}: the stretch ends before it begins")
+    return baseline_of_stretch(table, first, last, f"{format_time(first)} to {format_time(last)}")
 
 
 def _first(*values: float | None) -> float:
@@ -145,7 +170,12 @@ def _updated(
             "smoothing": timeline.smoothing,
             "shortest episode": timeline.min_episode,
         },
-        "timeline": {**facts["timeline"], "smoothing": timeline.smoothing, "min_episode": timeline.min_episode},
+        "timeline": {
+            **facts["timeline"],
+            "smoothing": timeline.smoothing,
+            "min_episode": timeline.min_episode,
+            "baseline": timeline.baseline.as_json() if timeline.baseline else None,
+        },
         "counts": {
             **facts["counts"],
             "frames_with_faces": summary.frames_with_faces,

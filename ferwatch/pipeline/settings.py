@@ -35,7 +35,7 @@ def settings_of_rows(video: Path, checkpoint: Checkpoint, options: AnalysisOptio
 
 
 def settings_of_outputs(options: AnalysisOptions) -> dict[str, Any]:
-    """What the other files of a run folder depend on, besides its rows."""
+    """Return what the other files of a run folder depend on, besides its rows."""
     return {
         "exports": sorted(set(options.exports)),
         "annotated video": options.annotate,

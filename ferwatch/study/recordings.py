@@ -74,8 +74,6 @@ class StudyRecording:
     """The run's page, relative to the study's folder; None where the run has none."""
     face_id: int | None
     """The participant's face; None where no face was found."""
-    blurred: bool
-    """Whether the run hides who is seen."""
     start: float
     """Seconds: the first sampled moment, or the plan's `start`."""
     end: float
@@ -118,13 +116,11 @@ def read_recording(plan: PlannedRecording, run: FinishedRun, out: Path) -> tuple
     if not own.success.any():
         notes.append(f"{plan.name}: the participant's face was never found")
     page = run.folder / "timeline.html"
-    settings = run.facts.get("settings")
     recording = StudyRecording(
         plan=plan,
         run=_relative(run.folder, out),
         page=_relative(page, out) if page.is_file() else None,
         face_id=face_id,
-        blurred=bool(isinstance(settings, dict) and settings.get("blur_faces")),
         start=plan.start or float(own.timestamp[0]),
         end=float(own.timestamp[-1]) if plan.end is None else min(plan.end, float(own.timestamp[-1])),
         episodes=episodes,

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ferwatch.records import EMOTIONS, Episode
+from ferwatch.timeline.baseline import Baseline
 from ferwatch.timeline.model import LABELS, UNCERTAIN, FaceSummary, Summary, Timeline
 from ferwatch.timeline.segmentation import Segment, runs, segment
 from ferwatch.timeline.smoothing import SMOOTHING_SECONDS, STANDING_MS, smooth
@@ -39,6 +40,7 @@ def build_timeline(
     end: float | None = None,
     has_annotated_video: bool = False,
     names: Mapping[int, str] | None = None,
+    baseline: Baseline | None = None,
 ) -> Timeline:
     """Smooth a table and cut it into episodes.
 
@@ -68,10 +70,12 @@ def build_timeline(
         start, end: seconds of the part that was analysed; no episode goes beyond `end`.
         has_annotated_video: whether annotated.mp4 lies in the run folder.
         names: face_id -> name.
+        baseline: a correction of the probabilities that is made first.
     """
     times, shown = _milliseconds(table.timestamp), _milliseconds(table.shown())
     interval = _sampling_interval(table)
     limit = _time_limits(table, duration, end)
+    probabilities = baseline.apply(table) if baseline else table.probabilities
     valence, counted = table.valence, np.zeros(len(table), np.int64)
     smoothed = np.full_like(table.probabilities, np.nan)
     episodes: list[Episode] = []
@@ -80,7 +84,7 @@ def build_timeline(
         face_episodes: list[Episode] = []
         on_screen = []
         for rows in visible_spans(table, face_id):
-            at, raw = times[rows], table.probabilities[rows]
+            at, raw = times[rows], probabilities[rows]
             edges = _edges(at, shown[rows], interval, limit[rows[-1]])
             weights = np.diff(edges)
             curves = smooth(at, weights, raw, smoothing * 1000 / 2, shown[rows])
@@ -121,6 +125,7 @@ def build_timeline(
         has_annotated_video=has_annotated_video,
         smoothing=smoothing,
         min_episode=min_episode,
+        baseline=baseline,
         names=_names(names or {}, table),
     )
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ferwatch.records import EMOTIONS, Episode, valence_of
+from ferwatch.timeline.baseline import Baseline
 from ferwatch.timeline.table import FrameTable
 
 UNCERTAIN = "uncertain"
@@ -85,6 +86,8 @@ class Timeline:
     """Seconds, as build_timeline took it."""
     min_episode: float = 0.0
     """Seconds: the shortest episode that was asked for."""
+    baseline: Baseline | None = None
+    """What the probabilities were corrected with before they were smoothed; None: nothing."""
     names: Mapping[int, str] = field(default_factory=dict)
     """face_id -> what people read for the face: any printable text, unique."""
 

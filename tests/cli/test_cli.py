@@ -192,8 +192,8 @@ def test_every_model_on_every_clip(
 ) -> None:
     try:
         shipped_weights(model)
-    except WeightsError as cause:
-        pytest.skip(str(cause))
+    except WeightsError as error:
+        pytest.skip(str(error))
     done = ferwatch(clip(name), "--model", model, "--sample-fps", "2", "--no-video", "--out", "run")
     assert done.returncode == 0, done.stderr
     assert any(row["success"] == "1" for row in rows(tmp_path / "run"))

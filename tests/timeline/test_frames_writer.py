@@ -54,8 +54,8 @@ def test_a_full_disk_leaves_whole_frames(tmp_path: Path) -> None:
             for frame in story_frames():
                 try:
                     writer.write(frame)
-                except OutputError as cause:
-                    refused = str(cause)
+                except OutputError as error:
+                    refused = str(error)
                     break
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
