@@ -124,7 +124,7 @@ def frame_result(frame: FrameFaces) -> FrameResult:
 def load_classifier(options: AnalysisOptions) -> Classifier:
     """Load the classifier that the options name, on its device."""
     checkpoint = load(options.weights or shipped_weights(options.model), options.model)
-    return Classifier(checkpoint, choose_device(options.device), options.threads)
+    return Classifier(checkpoint, choose_device(options.device))
 
 
 def _grouped(frames: Iterable[FrameFaces]) -> Iterator[list[FrameFaces]]:

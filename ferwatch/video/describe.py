@@ -85,7 +85,7 @@ def describe(
 
 
 def _probe(path: Path, index: int) -> list[VideoFrame]:
-    """Pictures of a stream at some places spread over the file."""
+    """Return pictures of a stream from some places spread over the file."""
     found = []
     with open_container(path) as container:
         stream = container.streams[index]
