@@ -82,11 +82,35 @@ def classify_faces(frames: Sequence[FrameFaces], classify: Classify) -> list[Fra
     ]
 
 
+def in_region(frames: Iterable[FrameFaces], region: tuple[float, float, float, float] | None) -> Iterator[FrameFaces]:
+    """Yield the frames with the faces alone whose centre lies in a region.
+
+    Args:
+        region: x, y, width and height in pixels; None: everywhere.
+    """
+    if region is None:
+        yield from frames
+        return
+    left, top, width, height = region
+    for frame in frames:
+        kept = [
+            face
+            for face in frame.faces
+            if 0 <= face.bbox.x + face.bbox.width / 2 - left < width
+            and 0 <= face.bbox.y + face.bbox.height / 2 - top < height
+        ]
+        yield replace(frame, faces=tuple(kept))
+
+
 def track(
-    frames: Iterable[Frame], detector: FaceDetector, tracker: FaceTracker, classify: Classify
+    frames: Iterable[Frame],
+    detector: FaceDetector,
+    tracker: FaceTracker,
+    classify: Classify,
+    region: tuple[float, float, float, float] | None = None,
 ) -> Iterator[FrameResult]:
     """Yield what each frame of a source shows, in order, a few frames late. For live sources and images in memory."""
-    return map(frame_result, tracker.track(analyze_frames(frames, detector, classify)))
+    return map(frame_result, tracker.track(in_region(analyze_frames(frames, detector, classify), region)))
 
 
 def frame_result(frame: FrameFaces) -> FrameResult:
