@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -31,29 +29,18 @@ class Classifier:
 
     Batch norms are folded into the convolutions before them, images and kernels lie channels-last, and the dear
     networks compute in bfloat16 where the processor has instructions for it: nearly twice as fast, at the price of the
-    third decimal of some probabilities. `benchmarks/classifier.py` measures both. Several passes run side by side. They
-    are fastest with one thread each, since threads that share a pass spend much of their time waiting for each other: a
-    program that has torch to itself calls `torch.set_num_threads(1)` first, as the command line does.
+    third decimal of some probabilities. `benchmarks/classifier.py` measures both.
 
     Args:
-        threads: how many passes run at once on a CPU; None: as many as there are cores.
         labels: what the probabilities are of. "crowd": what people see, the crowd head blended with the fer2013 head as
             the checkpoint says; "fer2013": the data set's label; None: crowd where the checkpoint has such a head.
     Raises WeightsError where the checkpoint lacks the head that `labels` names.
     """
 
-    def __init__(
-        self,
-        checkpoint: Checkpoint,
-        device: str = "cpu",
-        threads: int | None = None,
-        *,
-        labels: str | None = None,
-    ) -> None:
+    def __init__(self, checkpoint: Checkpoint, device: str = "cpu", *, labels: str | None = None) -> None:
         self.checkpoint = checkpoint
         self.labels = choose_labels(checkpoint, labels)
         self.device = device
-        self.passes_at_once = (threads or os.cpu_count() or 1) if device == "cpu" else 1
         self.dtype = best_dtype(checkpoint.model, device)
         # Copy: the network of the checkpoint is not changed.
         network = fold_batch_norms(copy.deepcopy(checkpoint.network).eval())
@@ -76,10 +63,7 @@ class Classifier:
     def logits(self, crops: NDArray[np.uint8]) -> dict[str, NDArray[np.float64]]:
         """(N, 48, 48) gray -> head: (N, 7) logits before calibration."""
         batches = [crops[start : start + BATCH] for start in range(0, len(crops), BATCH)]
-        if len(batches) == 1:
-            return self._pass(batches[0])
-        with ThreadPoolExecutor(self.passes_at_once) as pool:
-            passes = list(pool.map(self._pass, batches))
+        passes = [self._pass(batch) for batch in batches]
         if not passes:
             return {name: np.empty((0, len(EMOTIONS))) for name in self.checkpoint.head_names}
         return {name: np.concatenate([logits[name] for logits in passes]) for name in passes[0]}
@@ -167,7 +151,6 @@ def load_classifier(
     network: str | None = None,
     labels: str | None = None,
     device: str = "auto",
-    threads: int | None = None,
 ) -> Classifier:
     """The classifier that some options name: the model's shipped weights, or others.
 
@@ -176,7 +159,6 @@ def load_classifier(
         network: a network of one's own, "file.py:Class", in place of `model`; needs `weights`.
         labels: "crowd", "fer2013", or None for crowd where the checkpoint has that head.
         device: "auto", "cpu", "cuda" or "mps".
-        threads: how many passes run at once on a CPU; None: as many as there are cores.
     Raises WeightsError, and FerwatchError where there is no such device.
     """
     if network is not None:
@@ -184,7 +166,7 @@ def load_classifier(
         if weights is None:
             raise WeightsError(f"no weights of {network} are shipped: name its checkpoint with --weights")
     checkpoint = load_checkpoint(weights or shipped_weights(model), model)
-    return Classifier(checkpoint, choose_device(device), threads, labels=labels)
+    return Classifier(checkpoint, choose_device(device), labels=labels)
 
 
 def labels_notice(classifier: Classifier, labels: str | None) -> str | None:

@@ -23,7 +23,7 @@ from ferwatch.pipeline.lock import FolderLock
 from ferwatch.pipeline.options import AnalysisOptions
 from ferwatch.pipeline.resume import Finished, ResumeState, read_resume_state
 from ferwatch.pipeline.run_folder import RunFolder, run_facts
-from ferwatch.pipeline.segment import frame_result
+from ferwatch.pipeline.segment import frame_result, in_region
 from ferwatch.pipeline.settings import settings_of_outputs, settings_of_rows
 from ferwatch.records import FrameFaces
 from ferwatch.render.annotated_video import annotate_video
@@ -265,7 +265,7 @@ def _write_rows(
                 found = stack.enter_context(
                     closing(in_segments(video, reader.info, segments, folder.segments, options, executor))
                 )
-                return _write_segments(found, reader, folder, progress)
+                return _write_segments(found, reader, folder, options.region, progress)
         except IndexMismatch as mismatch:
             LOG.info("%s is decoded in one pass: %s", video, mismatch)
             folder.segments.clear()
@@ -273,14 +273,18 @@ def _write_rows(
     tracker = FaceTracker()
     found_here = in_one_pass(reader, folder.segments, options.face_model, classifier)
     with FramesWriter(folder.rows) as rows:
-        for frame in tracker.track(chain.from_iterable(found_here)):
+        for frame in tracker.track(in_region(chain.from_iterable(found_here), options.region)):
             rows.write(frame_result(frame))
             progress("analysing", reader.frames_decoded, reader.frames_expected)
     return Finished(reader.frames_decoded, tuple(reader.warnings))
 
 
 def _write_segments(
-    found: Iterable[tuple[VideoSegment, list[FrameFaces]]], reader: FileSource, folder: RunFolder, progress: Progress
+    found: Iterable[tuple[VideoSegment, list[FrameFaces]]],
+    reader: FileSource,
+    folder: RunFolder,
+    region: tuple[float, float, float, float] | None,
+    progress: Progress,
 ) -> Finished:
     """Write the partial table from segments that workers analyse."""
     done = 0
@@ -293,6 +297,6 @@ def _write_segments(
             yield from faces
 
     with FramesWriter(folder.rows) as rows:
-        for frame in FaceTracker().track(frames()):
+        for frame in FaceTracker().track(in_region(frames(), region)):
             rows.write(frame_result(frame))
     return Finished(done, tuple(reader.warnings))

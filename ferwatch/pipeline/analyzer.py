@@ -30,7 +30,7 @@ from ferwatch.pipeline.analyze import (
 )
 from ferwatch.pipeline.options import OF_LOADING, AnalysisOptions, change_options
 from ferwatch.pipeline.pictures import read_image
-from ferwatch.pipeline.segment import classify_faces, frame_result, load_classifier
+from ferwatch.pipeline.segment import classify_faces, frame_result, in_region, load_classifier
 from ferwatch.pipeline.segment import track as track_faces
 from ferwatch.records import Frame, FrameFaces, FrameResult
 from ferwatch.video.arrays import ArraySource, Image, check_image
@@ -98,7 +98,7 @@ class Analyzer:
             detector = self._detector or self._image_detector
             assert detector is not None
             faces = FrameFaces(0, 0.0, tuple(search_image(picture, detector)))
-        (tracked,) = FaceTracker().track(classify_faces([faces], self._classifier))
+        (tracked,) = FaceTracker().track(in_region(classify_faces([faces], self._classifier), self.options.region))
         return frame_result(tracked)
 
     def track(
@@ -152,10 +152,10 @@ class Analyzer:
 
     def _results(self, frames: Iterable[Frame], options: AnalysisOptions) -> Generator[FrameResult, None, None]:
         if self._detector is not None:
-            yield from track_faces(frames, self._detector, FaceTracker(), self._classifier)
+            yield from track_faces(frames, self._detector, FaceTracker(), self._classifier, options.region)
             return
         with MediaPipeDetector(options.face_model) as detector:
-            yield from track_faces(frames, detector, FaceTracker(), self._classifier)
+            yield from track_faces(frames, detector, FaceTracker(), self._classifier, options.region)
 
     def analyze(
         self,

@@ -21,7 +21,7 @@ from ferwatch.faces.stream import FaceStream
 from ferwatch.faces.tracker import FaceTracker
 from ferwatch.models import classifier
 from ferwatch.models.classifier import Classifier
-from ferwatch.pipeline.options import AnalysisOptions
+from ferwatch.pipeline.options import OF_LOADING, AnalysisOptions
 from ferwatch.pipeline.resume import SegmentFolder
 from ferwatch.records import FaceResult, Frame, FrameFaces, FrameResult
 from ferwatch.video.container import VideoInfo
@@ -53,7 +53,7 @@ def run_segment(task: SegmentTask) -> None:
 
     Raises IndexMismatch where the segment does not hold the frames that the index promises.
     """
-    detector, classify = _load_tools(task.options)
+    detector, classify = _load_tools(AnalysisOptions(**{name: getattr(task.options, name) for name in OF_LOADING}))
     frames = _open_reader(task.video, task.info).read(task.segment)
     SegmentFolder(task.folder).save(task.segment.number, analyze_segment(frames, detector, classify))
 
@@ -81,11 +81,35 @@ def classify_faces(frames: Sequence[FrameFaces], classify: Classify) -> list[Fra
     ]
 
 
+def in_region(frames: Iterable[FrameFaces], region: tuple[float, float, float, float] | None) -> Iterator[FrameFaces]:
+    """Yield the frames with the faces alone whose centre lies in a region.
+
+    Args:
+        region: x, y, width and height in pixels; None: everywhere.
+    """
+    if region is None:
+        yield from frames
+        return
+    left, top, width, height = region
+    for frame in frames:
+        kept = [
+            face
+            for face in frame.faces
+            if 0 <= face.bbox.x + face.bbox.width / 2 - left < width
+            and 0 <= face.bbox.y + face.bbox.height / 2 - top < height
+        ]
+        yield replace(frame, faces=tuple(kept))
+
+
 def track(
-    frames: Iterable[Frame], detector: FaceDetector, tracker: FaceTracker, classify: Classify
+    frames: Iterable[Frame],
+    detector: FaceDetector,
+    tracker: FaceTracker,
+    classify: Classify,
+    region: tuple[float, float, float, float] | None = None,
 ) -> Iterator[FrameResult]:
     """Yield what each frame of a source shows, in order, a few frames late. For live sources and images in memory."""
-    return map(frame_result, tracker.track(analyze_frames(frames, detector, classify)))
+    return map(frame_result, tracker.track(in_region(analyze_frames(frames, detector, classify), region)))
 
 
 def frame_result(frame: FrameFaces) -> FrameResult:
@@ -104,7 +128,6 @@ def load_classifier(options: AnalysisOptions) -> Classifier:
         network=options.network,
         labels=options.labels,
         device=options.device,
-        threads=options.threads,
     )
 
 

@@ -32,6 +32,7 @@ def settings_of_rows(video: Path, checkpoint: Checkpoint, options: AnalysisOptio
         "decoder": options.decoder,
         "stream": options.stream,
         "fps": options.fps,
+        "region": options.region and list(options.region),
     }
 
 
