@@ -126,7 +126,7 @@ def run_facts(
     warnings: Sequence[str],
     command: Sequence[str],
 ) -> dict[str, Any]:
-    """What run.json says: enough to know what was run on what, how it went, and to build the timeline again.
+    """Return the contents of run.json: what was run on what, how it went, and all that rebuilding needs.
 
     Files are named without their folders: a run folder that is passed on does not tell where its files lay.
     """

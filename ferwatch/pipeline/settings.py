@@ -30,11 +30,12 @@ def settings_of_rows(video: Path, checkpoint: Checkpoint, options: AnalysisOptio
         "decoder": options.decoder,
         "stream": options.stream,
         "fps": options.fps,
+        "region": options.region and list(options.region),
     }
 
 
 def settings_of_outputs(options: AnalysisOptions) -> dict[str, Any]:
-    """What the other files of a run folder depend on, besides its rows."""
+    """Return what the other files of a run folder depend on, besides its rows."""
     return {
         "exports": sorted(set(options.exports)),
         "annotated video": options.annotate,
