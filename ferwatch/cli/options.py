@@ -30,6 +30,23 @@ class Time(click.ParamType):
             self.fail(str(error), param, ctx)
 
 
+class Rectangle(click.ParamType):
+    """X,Y,WIDTH,HEIGHT in pixels."""
+
+    name = "X,Y,W,H"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[float, float, float, float]:
+        try:
+            x, y, width, height = (float(side) for side in str(value).split(","))
+        except ValueError:
+            self.fail(f"{value!r} is not X,Y,WIDTH,HEIGHT in pixels, such as 0,0,640,480", param, ctx)
+        if width <= 0 or height <= 0:
+            self.fail("width and height have to be above 0", param, ctx)
+        return x, y, width, height
+
+
 FILE = click.Path(path_type=Path)
 
 export_option = click.option(
@@ -47,6 +64,7 @@ min_episode_option = click.option(
     metavar="S",
     help=f"Seconds: the shortest episode.  [default: {MIN_EPISODE_SECONDS:g}]",
 )
+region_option = click.option("--region", type=Rectangle(), help="Keep the faces whose centre lies there, in pixels.")
 device_option = click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True
 )
@@ -84,6 +102,7 @@ ANALYSIS_OPTIONS = (
     click.option("--no-video", is_flag=True, help="Do not write annotated.mp4."),
     smoothing_option,
     min_episode_option,
+    region_option,
     click.option("--blur-faces", is_flag=True, help="Make faces unrecognisable in annotated.mp4."),
     click.option("--weights", type=FILE, metavar="FILE", help="Other weights of this model."),
     click.option("--face-model", type=FILE, metavar="FILE", help="Another MediaPipe face model."),

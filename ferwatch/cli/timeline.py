@@ -1,4 +1,4 @@
-"""Smooths, segments, corrects and exports a run again, from its rows alone."""
+"""`ferwatch timeline`: a run smoothed, segmented, corrected and exported again, from its rows alone."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ferwatch.cli.options import FILE, export_option, min_episode_option, smoothing_option
+from ferwatch.cli.options import FILE, export_option, min_episode_option, region_option, smoothing_option
 from ferwatch.cli.run import print_summary
 
 
@@ -28,23 +28,6 @@ class Pair(click.ParamType):
         self.fail(f"{value!r} is not {self.name}, such as {'1=Anna' if self.second is str else '3=1'}", param, ctx)
 
 
-class Rectangle(click.ParamType):
-    """X,Y,WIDTH,HEIGHT in pixels."""
-
-    name = "X,Y,W,H"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[float, float, float, float]:
-        try:
-            x, y, width, height = (float(side) for side in str(value).split(","))
-        except ValueError:
-            self.fail(f"{value!r} is not X,Y,WIDTH,HEIGHT in pixels, such as 0,0,640,480", param, ctx)
-        if width <= 0 or height <= 0:
-            self.fail("width and height have to be above 0", param, ctx)
-        return x, y, width, height
-
-
 @click.command()
 @click.argument("run", type=FILE)
 @smoothing_option
@@ -53,7 +36,7 @@ class Rectangle(click.ParamType):
 @click.option("--name", "names", multiple=True, type=Pair(str, "ID=NAME"), help="What a face is called.")
 @click.option("--merge", multiple=True, type=Pair(int, "ID=ID"), help="The first face is the second one.")
 @click.option("--ignore", multiple=True, type=int, metavar="ID", help="Leave a face out.")
-@click.option("--region", type=Rectangle(), help="Keep the faces whose centre lies there, in pixels.")
+@region_option
 @click.option("--baseline", metavar="START-END|FILE", help="When, or in which run, the face was neutral.")
 @click.option("--reset", is_flag=True, help="Forget names, corrections and baseline of before.")
 @click.option("--out", type=FILE, metavar="DIR", help="Where to write.  [default: beside the rows]")
@@ -67,7 +50,7 @@ def timeline(
     quiet: bool,
     **options: Any,
 ) -> None:
-    """Makes the timeline of RUN, a run folder or a frames.csv, again, without running the video. Names and corrections
+    """Make the timeline of RUN, a run folder or a frames.csv, again, without running the video. Names and corrections
     are kept in the run folder; all of its files are made again.
 
     \b

@@ -24,7 +24,7 @@ from ferwatch.pipeline.lock import FolderLock
 from ferwatch.pipeline.options import AnalysisOptions
 from ferwatch.pipeline.resume import Finished, ResumeState, read_resume_state
 from ferwatch.pipeline.run_folder import RunFolder, run_facts
-from ferwatch.pipeline.segment import frame_result
+from ferwatch.pipeline.segment import frame_result, in_region
 from ferwatch.pipeline.settings import settings_of_outputs, settings_of_rows
 from ferwatch.records import FrameFaces
 from ferwatch.render.annotated_video import annotate_video
@@ -98,7 +98,7 @@ def write_run(
     command: Sequence[str] = (),
     executor: Executor | None = None,
 ) -> Run:
-    """Analyses a video, writes its run folder, and returns what it found; see Analyzer.analyze.
+    """Analyse a video, write its run folder, and return what it found; see Analyzer.analyze.
 
     The rows are written as they come, to frames.partial.csv, which becomes frames.csv when the last one is there; all
     else is made from frames.csv, and run.json, written last, marks a finished run.
@@ -148,7 +148,7 @@ def _write_outputs(
     progress: Progress,
     command: Sequence[str],
 ) -> Run:
-    """Writes what follows from frames.csv: the timeline, the exports, the annotated video, and run.json at the end."""
+    """Write what follows from frames.csv: the timeline, the exports, the annotated video, and run.json at the end."""
     table = read_frames_csv(folder.rows)
     timeline = build_timeline(
         table,
@@ -215,7 +215,7 @@ def _linked_video(video: Path, folder: Path, options: AnalysisOptions) -> str:
 def _annotate(
     video: Path, table: FrameTable, out: Path, options: AnalysisOptions, total: int, progress: Progress
 ) -> list[str]:
-    """Writes annotated.mp4; returns what could not be kept of the source."""
+    """Write annotated.mp4; returns what could not be kept of the source."""
     done = 0
 
     def count(frames: int) -> None:
@@ -263,7 +263,7 @@ def _write_rows(
                 found = stack.enter_context(
                     closing(in_segments(video, reader.info, segments, folder.segments, options, executor))
                 )
-                return _write_segments(found, reader, folder, progress)
+                return _write_segments(found, reader, folder, options.region, progress)
         except IndexMismatch as mismatch:
             LOG.info("%s is decoded in one pass: %s", video, mismatch)
             folder.segments.clear()
@@ -271,14 +271,18 @@ def _write_rows(
     tracker = FaceTracker()
     found_here = in_one_pass(reader, folder.segments, options.face_model, classifier)
     with FramesWriter(folder.rows) as rows:
-        for frame in tracker.track(chain.from_iterable(found_here)):
+        for frame in tracker.track(in_region(chain.from_iterable(found_here), options.region)):
             rows.write(frame_result(frame))
             progress("analysing", reader.frames_decoded, reader.frames_expected)
     return Finished(reader.frames_decoded, tuple(reader.warnings))
 
 
 def _write_segments(
-    found: Iterable[tuple[VideoSegment, list[FrameFaces]]], reader: FileSource, folder: RunFolder, progress: Progress
+    found: Iterable[tuple[VideoSegment, list[FrameFaces]]],
+    reader: FileSource,
+    folder: RunFolder,
+    region: tuple[float, float, float, float] | None,
+    progress: Progress,
 ) -> Finished:
     """Write the partial table from segments that workers analyse."""
     done = 0
@@ -291,6 +295,6 @@ def _write_segments(
             yield from faces
 
     with FramesWriter(folder.rows) as rows:
-        for frame in FaceTracker().track(frames()):
+        for frame in FaceTracker().track(in_region(frames(), region)):
             rows.write(frame_result(frame))
     return Finished(done, tuple(reader.warnings))

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, TypeAlias
 
 from ferwatch.errors import OptionError
+from ferwatch.faces.detection import FaceDetector
 from ferwatch.faces.mediapipe import MediaPipeDetector
 from ferwatch.faces.search import search_image
 from ferwatch.faces.tracker import FaceTracker
@@ -29,7 +30,7 @@ from ferwatch.pipeline.analyze import (
 )
 from ferwatch.pipeline.options import OF_LOADING, AnalysisOptions, change_options
 from ferwatch.pipeline.pictures import read_image
-from ferwatch.pipeline.segment import classify_faces, frame_result, load_classifier
+from ferwatch.pipeline.segment import classify_faces, frame_result, in_region, load_classifier
 from ferwatch.pipeline.segment import track as track_faces
 from ferwatch.records import Frame, FrameFaces, FrameResult
 from ferwatch.video.arrays import ArraySource, Image, check_image
@@ -52,14 +53,16 @@ class Analyzer:
     or torch, no environment variable. close() it, use it in a `with` statement, or leave that to Python.
 
     Args:
+        detector: a face detector of your own for `image` and `track`, used by one thread at a time; None: MediaPipe's.
         options: the fields of AnalysisOptions by name.
     Raises OptionError where an option is unknown or cannot be, WeightsError where a model or its weights are missing or
     damaged, FerwatchError where the device is not there.
     """
 
-    def __init__(self, **options: Unpack[AnalysisKeywords]) -> None:
+    def __init__(self, *, detector: FaceDetector | None = None, **options: Unpack[AnalysisKeywords]) -> None:
         self.options = change_options(AnalysisOptions(), dict(options))
         self._classifier = load_classifier(self.options)
+        self._detector = detector
         self._image_detector: MediaPipeDetector | None = None
         self._lock = threading.Lock()
 
@@ -90,10 +93,12 @@ class Analyzer:
         """
         picture = read_image(Path(image)) if isinstance(image, Path | str) else check_image(image)
         with self._lock:
-            if self._image_detector is None:
+            if self._detector is None and self._image_detector is None:
                 self._image_detector = MediaPipeDetector(self.options.face_model)
-            faces = FrameFaces(0, 0.0, tuple(search_image(picture, self._image_detector)))
-        (tracked,) = FaceTracker().track(classify_faces([faces], self._classifier))
+            detector = self._detector or self._image_detector
+            assert detector is not None
+            faces = FrameFaces(0, 0.0, tuple(search_image(picture, detector)))
+        (tracked,) = FaceTracker().track(in_region(classify_faces([faces], self._classifier), self.options.region))
         return frame_result(tracked)
 
     def track(
@@ -103,7 +108,7 @@ class Analyzer:
         progress: Progress = no_progress,
         **changes: Unpack[AnalysisKeywords],
     ) -> Iterator[FrameResult]:
-        """Yields what every sampled frame of a video shows, in order, and writes nothing.
+        """Yield what every sampled frame of a video shows, in order, and writes nothing.
 
         Args:
             video: a file, a FrameSource, or any iterable of (timestamp in seconds, image) or of images, (H, W, 3) uint8
@@ -146,8 +151,11 @@ class Analyzer:
         return ArraySource(video, fps=options.fps)
 
     def _results(self, frames: Iterable[Frame], options: AnalysisOptions) -> Generator[FrameResult, None, None]:
+        if self._detector is not None:
+            yield from track_faces(frames, self._detector, FaceTracker(), self._classifier, options.region)
+            return
         with MediaPipeDetector(options.face_model) as detector:
-            yield from track_faces(frames, detector, FaceTracker(), self._classifier)
+            yield from track_faces(frames, detector, FaceTracker(), self._classifier, options.region)
 
     def analyze(
         self,
@@ -160,7 +168,7 @@ class Analyzer:
         command: Sequence[str] = (),
         **changes: Unpack[AnalysisKeywords],
     ) -> Run:
-        """Writes a run folder for a video, and returns what it found.
+        """Write a run folder for a video, and return what it found.
 
         Args:
             out: the run folder; None: VIDEO-STEM-ferwatch in the working directory.
@@ -174,6 +182,10 @@ class Analyzer:
         Raises OptionError; VideoError; OutputError where the folder cannot be written, or holds a run and neither
         `overwrite` nor `resume` allows to touch it.
         """
+        if self._detector is not None:
+            raise OptionError(
+                "a detector of your own is for image and track; analyze starts MediaPipe's in each process"
+            )
         folder = None if out is None else Path(out)
         options = self._options_with(changes)
         return write_run(

@@ -227,7 +227,7 @@ def _classifier(options: AnalysisOptions) -> Classifier:
 
 
 def _interrupted(folder: Path, settings: dict[str, object]) -> bool:
-    """Whether the folder holds a run that can be continued with these settings."""
+    """Return whether the folder holds a run that can be continued with these settings."""
     try:
         read_resume_state(RunFolder(folder).resume, settings)
     except OutputError:

@@ -93,6 +93,8 @@ class AnalysisOptions:
         for name in ("threads", "max_faces"):
             if (value := getattr(self, name)) is not None and value < 1:
                 raise OptionError(f"{name}={value!r}: give 1 or more")
+        if self.region is not None and not (len(self.region) == 4 and self.region[2] > 0 and self.region[3] > 0):
+            raise OptionError(f"region={self.region!r}: give x, y, width and height in pixels; the sides are above 0")
         if self.fps is not None and not 0 < self.fps < math.inf:
             raise OptionError(f"fps={self.fps!r}: give a number of frames a second above 0")
 
@@ -129,7 +131,7 @@ OF_LOADING = ("model", "network", "weights", "labels", "face_model", "device", "
 
 
 def change_options(options: AnalysisOptions, changes: dict[str, Any]) -> AnalysisOptions:
-    """Returns the options with some changed, given as in AnalysisKeywords.
+    """Return the options with some changed, given as in AnalysisKeywords.
 
     Raises OptionError where an option is unknown, or its value cannot be.
     """

@@ -22,7 +22,7 @@ from ferwatch.faces.tracker import FaceTracker
 from ferwatch.models.checkpoint import load
 from ferwatch.models.classifier import Classifier, choose_device
 from ferwatch.models.pretrained import shipped_weights
-from ferwatch.pipeline.options import AnalysisOptions
+from ferwatch.pipeline.options import OF_LOADING, AnalysisOptions
 from ferwatch.pipeline.resume import SegmentFolder
 from ferwatch.records import FaceResult, Frame, FrameFaces, FrameResult
 from ferwatch.video.container import VideoInfo
@@ -54,7 +54,7 @@ def run_segment(task: SegmentTask) -> None:
 
     Raises IndexMismatch where the segment does not hold the frames that the index promises.
     """
-    detector, classifier = _load_tools(task.options)
+    detector, classifier = _load_tools(AnalysisOptions(**{name: getattr(task.options, name) for name in OF_LOADING}))
     frames = _open_reader(task.video, task.info).read(task.segment)
     SegmentFolder(task.folder).save(task.segment.number, analyze_segment(frames, detector, classifier))
 
@@ -82,11 +82,35 @@ def classify_faces(frames: Sequence[FrameFaces], classify: Classify) -> list[Fra
     ]
 
 
+def in_region(frames: Iterable[FrameFaces], region: tuple[float, float, float, float] | None) -> Iterator[FrameFaces]:
+    """Yield the frames with the faces alone whose centre lies in a region.
+
+    Args:
+        region: x, y, width and height in pixels; None: everywhere.
+    """
+    if region is None:
+        yield from frames
+        return
+    left, top, width, height = region
+    for frame in frames:
+        kept = [
+            face
+            for face in frame.faces
+            if 0 <= face.bbox.x + face.bbox.width / 2 - left < width
+            and 0 <= face.bbox.y + face.bbox.height / 2 - top < height
+        ]
+        yield replace(frame, faces=tuple(kept))
+
+
 def track(
-    frames: Iterable[Frame], detector: FaceDetector, tracker: FaceTracker, classify: Classify
+    frames: Iterable[Frame],
+    detector: FaceDetector,
+    tracker: FaceTracker,
+    classify: Classify,
+    region: tuple[float, float, float, float] | None = None,
 ) -> Iterator[FrameResult]:
     """Yield what each frame of a source shows, in order, a few frames late. For live sources and images in memory."""
-    return map(frame_result, tracker.track(analyze_frames(frames, detector, classify)))
+    return map(frame_result, tracker.track(in_region(analyze_frames(frames, detector, classify), region)))
 
 
 def frame_result(frame: FrameFaces) -> FrameResult:
@@ -100,7 +124,7 @@ def frame_result(frame: FrameFaces) -> FrameResult:
 def load_classifier(options: AnalysisOptions) -> Classifier:
     """Load the classifier that the options name, on its device."""
     checkpoint = load(options.weights or shipped_weights(options.model), options.model)
-    return Classifier(checkpoint, choose_device(options.device), options.threads)
+    return Classifier(checkpoint, choose_device(options.device))
 
 
 def _grouped(frames: Iterable[FrameFaces]) -> Iterator[list[FrameFaces]]:

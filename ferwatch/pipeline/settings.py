@@ -30,15 +30,16 @@ def settings_of_rows(video: Path, checkpoint: Checkpoint, options: AnalysisOptio
         "decoder": options.decoder,
         "stream": options.stream,
         "fps": options.fps,
+        "region": options.region and list(options.region),
     }
 
 
 def settings_of_outputs(options: AnalysisOptions) -> dict[str, Any]:
-    """What the other files of a run folder depend on, besides its rows."""
+    """Return what the other files of a run folder depend on, besides its rows."""
     return {
         "exports": sorted(set(options.exports)),
         "annotated video": options.annotate,
-        "blurred faces": options.annotate and options.blur_faces,
+        "blurred faces": options.blur_faces,
         "smoothing": options.smoothing,
         "shortest episode": options.min_episode,
     }

@@ -20,6 +20,8 @@ from ferwatch.video.sampling import ROUNDING
 
 # Flags of FFmpeg's AVInputFormat.
 TS_DISCONT, NO_TIMESTAMPS = 0x0200, 0x0080
+SEGMENT_ID = b"\x18\x53\x80\x67"
+"""Identifies the element of a Matroska file that holds everything but the header."""
 BACKWARD_JUMP_SECONDS = Fraction(1, 10)
 """A packet whose decoding time is earlier than the one before by more than this starts a new clock."""
 FORWARD_JUMP_SECONDS = 10
@@ -209,7 +211,7 @@ def shown_until(path: Path, container: InputContainer, stream: VideoStream, info
     name = container.format.name
     if name == "avi" and stream.duration and stream.time_base and avi_is_whole(path):
         return float(stream.duration * stream.time_base)
-    if "matroska" in name:
+    if "matroska" in name and matroska_is_whole(path):
         if (tagged := _matroska_duration(stream.metadata.get("DURATION", ""))) is not None:
             return tagged
         if not info.has_audio and info.duration:
@@ -242,6 +244,36 @@ def avi_is_whole(path: Path) -> bool:
             if at > size + 1:
                 return False
     return at > 0
+
+
+def matroska_is_whole(path: Path) -> bool:
+    """Return whether the segment of a Matroska or WebM file lies within the file: it was not cut off.
+
+    False too where the file does not tell the size of its segment, as in a recording that was never finished.
+    """
+    with path.open("rb") as file:
+        head = file.read(4096)
+    try:
+        size, at = _ebml_size(head, 4)
+        if size is None or head[at + size : at + size + 4] != SEGMENT_ID:
+            return False
+        size, at = _ebml_size(head, at + size + 4)
+    except IndexError:
+        return False
+    return size is not None and at + size <= path.stat().st_size
+
+
+def _ebml_size(data: bytes, at: int) -> tuple[int | None, int]:
+    """Return the size of an EBML element that is written at a place, None for an unknown one, and where its data begin.
+
+    Raises IndexError where the data end before.
+    """
+    length = 9 - data[at].bit_length()
+    bits = 7 * length
+    if at + length > len(data):
+        raise IndexError("the element's size is cut off")
+    size = int.from_bytes(data[at : at + length], "big") & ((1 << bits) - 1)
+    return (None if size == (1 << bits) - 1 else size), at + length
 
 
 def container_start(container: InputContainer) -> Fraction:

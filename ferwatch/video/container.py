@@ -41,8 +41,8 @@ class VideoInfo:
     frames_declared: int | None
     """Frames that the file's header promises; None where it does not say."""
     duration: float | None
-    """Seconds that the file's header promises, or that its packets last where its clock starts again; None where it
-    does not say."""
+    """Seconds that the file's header promises, or that its packets last where that is more; None where neither is
+    known."""
     rotation: int
     """Degrees clockwise by which the stored picture is turned to be upright: 0, 90, 180 or 270."""
     codec: str

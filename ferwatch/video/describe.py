@@ -58,16 +58,17 @@ def describe(
         other = other[::-1] if orientation.transposed else other
         if other[0] * other[1] > width * height:
             width, height = other
-    duration = container.duration / av.time_base if container.duration else None
+    duration = container.duration / av.time_base if container.duration else 0.0
+    held = float(scan.end - container_start(container)) if timed else scan.packets / rate
     if scan.jumps:  # the container subtracts times of different clocks
-        duration = float(scan.end - container_start(container))
+        duration = held
     info = VideoInfo(
         path=path,
         width=width,
         height=height,
         fps=rate,
         frames_declared=stream.frames or None,
-        duration=duration,
+        duration=max(duration, held) or None,
         rotation=orientation.rotation,
         codec=stream.codec_context.codec.canonical_name,
         start_time=(container.start_time or 0) / av.time_base,
@@ -85,7 +86,7 @@ def describe(
 
 
 def _probe(path: Path, index: int) -> list[VideoFrame]:
-    """Pictures of a stream at some places spread over the file."""
+    """Return pictures of a stream from some places spread over the file."""
     found = []
     with open_container(path) as container:
         stream = container.streams[index]

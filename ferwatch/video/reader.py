@@ -85,7 +85,7 @@ class VideoReader(FileSource):
         self._report_times()
 
     def _timed_pictures(self) -> Iterator[TimedPicture[tuple[VideoFrame, Fraction]]]:
-        """Every picture with its time and its own length in seconds, in presentation order."""
+        """Yield every picture with its time and its own length in seconds, in presentation order."""
         info, clock = self.info, self._clock
         last = None
         sizes = set[tuple[int, int]]()
@@ -115,7 +115,7 @@ class VideoReader(FileSource):
         yield from self._pictures
 
     def _decode(self) -> Iterator[VideoFrame]:
-        """Every picture that decodes. A damaged packet costs its own pictures, not those after it."""
+        """Yield every picture that decodes. A damaged packet costs its own pictures, not those after it."""
         latest = -math.inf
         for picture in self._decode_in_threads():
             if picture.pts is not None:
@@ -148,9 +148,9 @@ class VideoReader(FileSource):
         self._broken += sum(not self._packet_clock.is_near_jump(number) for number in self._corrupt)
 
     def _decode_tail(self, latest: float) -> Iterator[VideoFrame]:
-        """The pictures after `latest`, decoded again: a thread for each frame loses those behind damage near the end.
+        """Yield the pictures after `latest`, decoded again in one thread: several lose those after damage near the end.
 
-        -inf: all of them; few pictures are all near the end.
+        -inf: all of them, since few pictures are all near the end.
         """
         with open_container(self.path) as container, suppress(av.FFmpegError, IndexError):
             streams = [s for s in container.streams.video if s.index == self._stream.index]

@@ -17,9 +17,9 @@ from ferwatch.video.clock import ClockJump, PacketClock
 from ferwatch.video.container import open_container
 
 CHANGING_FORMATS = frozenset(
-    {"matroska,webm", "mpegts", "mpeg", "flv", "ivf", "h264", "hevc", "m4v", "mpegvideo", "obu"}
+    {"matroska,webm", "mpegts", "mpeg", "flv", "ivf", "h264", "hevc", "m4v", "mpegvideo", "mjpeg", "vc1", "obu"}
 )
-"""Formats in which the size of a picture may change in mid-stream without a word in the file's header."""
+"""Formats whose header does not tell that the size changes in mid-stream, or how long the file really is."""
 SEQUENCE_HEADER_BYTES = {"vp8": slice(3, 10), "vp9": slice(0, 9), "av1": slice(0, 12), "mpeg2video": slice(0, 8)}
 """The part of a key frame that tells its size, for codecs that begin with it."""
 
@@ -33,6 +33,7 @@ class Scan:
     jumps: list[ClockJump] = field(default_factory=list)
     end: Fraction = Fraction(0)
     """Seconds on the continued clock at which the last packet ends, counted like the packets' own times."""
+    packets: int = 0
 
 
 def scan_stream(path: Path, index: int) -> Scan:
@@ -52,6 +53,7 @@ def scan_stream(path: Path, index: int) -> Scan:
         clock = PacketClock.for_container(container)
         for packet in container.demux(stream):
             clock.advance(packet)
+            scan.packets += packet.size > 0
             if packet.is_keyframe and packet.size and (header := size_header(codec, packet)) not in headers:
                 headers.add(header)
                 size = _decoded_size(stream.codec_context, packet)

@@ -163,3 +163,17 @@ def test_images_share_a_loaded_model(monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(3):
         ferwatch.analyze_image(np.zeros((60, 80, 3), np.uint8), model="cnn", weights=None)
     assert len(loaded) == 1
+
+
+def test_faces_outside_the_region_are_left_out() -> None:
+    image = next(frames_of_demo(1))
+    (face,) = ferwatch.analyze_image(image).faces
+    x, y, width, height = face.bbox
+    around = (x + width / 2 - 5, y + height / 2 - 5, 10, 10)
+    beside = (x + width / 2 + 5, y + height / 2 + 5, 10, 10)
+    for region, faces in ((around, 1), (beside, 0)):
+        with ferwatch.Analyzer(region=region) as analyzer:
+            assert len(analyzer.image(image).faces) == faces
+            assert [len(result.faces) for result in analyzer.track([image] * 3, fps=10)] == [faces] * 3
+    with pytest.raises(ferwatch.OptionError, match="region"):
+        ferwatch.Analyzer(region=(0, 0, 0, 10))
