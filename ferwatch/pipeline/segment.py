@@ -22,7 +22,7 @@ from ferwatch.faces.tracker import FaceTracker
 from ferwatch.models.checkpoint import load
 from ferwatch.models.classifier import Classifier, choose_device
 from ferwatch.models.pretrained import shipped_weights
-from ferwatch.pipeline.options import AnalysisOptions
+from ferwatch.pipeline.options import OF_LOADING, AnalysisOptions
 from ferwatch.pipeline.resume import SegmentFolder
 from ferwatch.records import FaceResult, Frame, FrameFaces, FrameResult
 from ferwatch.video.container import VideoInfo
@@ -54,7 +54,7 @@ def run_segment(task: SegmentTask) -> None:
 
     Raises IndexMismatch where the segment does not hold the frames that the index promises.
     """
-    detector, classifier = _load_tools(task.options)
+    detector, classifier = _load_tools(AnalysisOptions(**{name: getattr(task.options, name) for name in OF_LOADING}))
     frames = _open_reader(task.video, task.info).read(task.segment)
     SegmentFolder(task.folder).save(task.segment.number, analyze_segment(frames, detector, classifier))
 
