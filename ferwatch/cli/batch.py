@@ -33,7 +33,7 @@ def batch(
     quiet: bool,
     **values: Any,
 ) -> None:
-    """Analyses every video of a folder, of a list (a text file with one path a line) or of a pattern.
+    """Analyse every video of a folder, of a list (a text file with one path a line, or a CSV table) or of a pattern.
 
     Each gets its own run folder in DIR; all-frames.csv holds the rows of all, batch.json how each went. A video that
     fails does not stop the others; the exit code is then 1. Run again, it does only what is missing.

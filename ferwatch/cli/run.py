@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @click.option("--resume", is_flag=True, help="Continue the interrupted run that the folder holds.")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 def run(videos: tuple[Path, ...], out: Path | None, overwrite: bool, resume: bool, quiet: bool, **values: Any) -> None:
-    """Labels the faces of VIDEO over time, and writes a folder with the table, the episodes, the timeline and an
+    """Label the faces of VIDEO over time, and write a folder with the table, the episodes, the timeline and an
     annotated copy of the video.
 
     \b

@@ -1,4 +1,4 @@
-"""Smooths, segments, corrects and exports a run again, from its rows alone."""
+"""`ferwatch timeline`: a run smoothed, segmented, corrected and exported again, from its rows alone."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def timeline(
     quiet: bool,
     **options: Any,
 ) -> None:
-    """Makes the timeline of RUN, a run folder or a frames.csv, again, without running the video. Names and corrections
+    """Make the timeline of RUN, a run folder or a frames.csv, again, without running the video. Names and corrections
     are kept in the run folder; all of its files are made again.
 
     \b

@@ -97,7 +97,7 @@ def write_run(
     command: Sequence[str] = (),
     executor: Executor | None = None,
 ) -> Run:
-    """Analyses a video, writes its run folder, and returns what it found; see Analyzer.analyze.
+    """Analyse a video, write its run folder, and return what it found; see Analyzer.analyze.
 
     The rows are written as they come, to frames.partial.csv, which becomes frames.csv when the last one is there; all
     else is made from frames.csv, and run.json, written last, marks a finished run.
@@ -149,7 +149,7 @@ def _write_outputs(
     progress: Progress,
     command: Sequence[str],
 ) -> Run:
-    """Writes what follows from frames.csv: the timeline, the exports, the annotated video, and run.json at the end."""
+    """Write what follows from frames.csv: the timeline, the exports, the annotated video, and run.json at the end."""
     table = read_frames_csv(folder.rows)
     timeline = build_timeline(
         table,
@@ -217,7 +217,7 @@ def _linked_video(video: Path, folder: Path, options: AnalysisOptions) -> str:
 def _annotate(
     video: Path, table: FrameTable, out: Path, options: AnalysisOptions, total: int, progress: Progress
 ) -> list[str]:
-    """Writes annotated.mp4; returns what could not be kept of the source."""
+    """Write annotated.mp4; returns what could not be kept of the source."""
     done = 0
 
     def count(frames: int) -> None:

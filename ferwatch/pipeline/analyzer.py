@@ -108,7 +108,7 @@ class Analyzer:
         progress: Progress = no_progress,
         **changes: Unpack[AnalysisKeywords],
     ) -> Iterator[FrameResult]:
-        """Yields what every sampled frame of a video shows, in order, and writes nothing.
+        """Yield what every sampled frame of a video shows, in order, and writes nothing.
 
         Args:
             video: a file, a FrameSource, or any iterable of (timestamp in seconds, image) or of images, (H, W, 3) uint8
@@ -168,7 +168,7 @@ class Analyzer:
         command: Sequence[str] = (),
         **changes: Unpack[AnalysisKeywords],
     ) -> Run:
-        """Writes a run folder for a video, and returns what it found.
+        """Write a run folder for a video, and return what it found.
 
         Args:
             out: the run folder; None: VIDEO-STEM-ferwatch in the working directory.

@@ -131,7 +131,7 @@ OF_LOADING = ("model", "network", "weights", "labels", "face_model", "device", "
 
 
 def change_options(options: AnalysisOptions, changes: dict[str, Any]) -> AnalysisOptions:
-    """Returns the options with some changed, given as in AnalysisKeywords.
+    """Return the options with some changed, given as in AnalysisKeywords.
 
     Raises OptionError where an option is unknown, or its value cannot be.
     """

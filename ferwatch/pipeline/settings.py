@@ -41,7 +41,7 @@ def settings_of_outputs(options: AnalysisOptions) -> dict[str, Any]:
     return {
         "exports": sorted(set(options.exports)),
         "annotated video": options.annotate,
-        "blurred faces": options.annotate and options.blur_faces,
+        "blurred faces": options.blur_faces,
         "smoothing": options.smoothing,
         "shortest episode": options.min_episode,
     }
