@@ -109,7 +109,7 @@ def write_run(
     folder = RunFolder(out or Path(f"{video.stem}-ferwatch"))
     with open_reader(video, options) as reader, FolderLock(folder.path, video.name):
         settings = settings_of_rows(video, classifier.checkpoint, options)
-        warnings = []
+        warnings = [notice] if (notice := labels_notice(classifier, options.labels)) is not None else []
         if resume:
             state = read_resume_state(folder.resume, settings)
         else:
@@ -126,8 +126,6 @@ def write_run(
             state.save(folder.resume)
         assert state.finished is not None
         warnings += state.finished.warnings
-        if (notice := labels_notice(classifier, options.labels)) is not None:
-            warnings.insert(0, notice)
         folder.complete_rows()
         folder.segments.clear()
         return _write_outputs(
