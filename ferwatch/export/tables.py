@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ferwatch.errors import OutputError
 from ferwatch.records import EMOTIONS
 from ferwatch.timeline.model import Timeline
-from ferwatch.timeline.schema import SCHEMA, Column
+from ferwatch.timeline.schema import SCHEMA, Column, signals
 from ferwatch.timeline.table import FrameTable
 from ferwatch.utils.version import __version__
 
@@ -69,7 +69,8 @@ _JSON_OF_FACE = {
 
 
 def _frames(timeline: Timeline) -> Iterator[dict[str, Any]]:
-    table, valence = timeline.table, timeline.table.valence
+    table = timeline.table
+    derived = {column.name: column.values(table) for column in signals()}
     starts = table.first_rows().tolist()
     for start, end in zip(starts, [*starts[1:], len(table)], strict=True):
         yield {
@@ -77,7 +78,7 @@ def _frames(timeline: Timeline) -> Iterator[dict[str, Any]]:
             "faces": [
                 {
                     **{key: getattr(table, name)[row].tolist() for key, name in _JSON_OF_FACE.items()},
-                    "valence": float(valence[row]),
+                    **{name: float(values[row]) for name, values in derived.items()},
                     "smoothed": timeline.smoothed[row].round(4).tolist(),
                 }
                 for row in range(start, end)

@@ -43,13 +43,13 @@ def build_timeline(
     """Smooth a table and cut it into episodes.
 
     The rows of a face are split where it is gone, see `visible_spans`. A span is cut into episodes so that the
-    probability of their labels, integrated over time, less `smoothing` / 2 for every change is as large as possible,
-    and no episode is shorter than `min_episode`. This is the best path of a semi-Markov model with linear scores and a
-    minimum dwell time (Sarawagi & Cohen 2004, semi-Markov conditional random fields), see `segment`. "uncertain" takes
-    part as a label whose probability is `uncertain_below` throughout. The episodes of a span tile it: one ends where
-    the next starts, between two samples; the last ends one sampling interval after the last sample. What is a little
-    shorter than `min_episode` is extended or joins its neighbours, whichever fits better; a shorter span has no
-    episode. Where the table says how long each picture is shown, a sample counts for at least that long.
+    probability of their labels, integrated over time, less `smoothing` / 2 for every change is as large as possible.
+    Episodes that are shorter than `min_episode` are then extended or join their neighbours, whichever fits better; a
+    span that is shorter has none. This is the best path of a semi-Markov model with linear scores and a minimum dwell
+    time (Sarawagi & Cohen 2004, semi-Markov conditional random fields), see `segment`. "uncertain" takes part as a
+    label whose probability is `uncertain_below` throughout. The episodes of a span tile it: one ends where the next
+    starts, between two samples; the last ends one sampling interval after the last sample. Where the table says how
+    long each picture is shown, a sample counts for at least that long.
 
     Probabilities are smoothed within each span by a Gaussian kernel in time with a standard deviation of
     `smoothing` / 2 (Nadaraya 1964; Watson 1964); it is symmetric, so nothing is delayed.
@@ -131,7 +131,9 @@ def visible_spans(table: FrameTable, face_id: int) -> list[NDArray[np.intp]]:
     """
     rows = np.flatnonzero(table.face_id == face_id)
     times, shown = _milliseconds(table.timestamp[rows]), _milliseconds(table.shown()[rows])
-    gone = times[1:] - (times + shown)[:-1] > max(1000, 3 * _sampling_interval(table))
+    missing = times[1:] - (times + shown)[:-1]
+    # Where it is known how long the picture was shown, exactly a second without the face is enough.
+    gone = missing + (shown[:-1] > 0) > max(1000, 3 * _sampling_interval(table))
     return np.split(rows, np.flatnonzero(gone) + 1)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ferwatch.errors import OptionError
 from ferwatch.records import EMOTIONS, FaceResult, FrameResult, valence_of
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class Column:
     source: Callable[[Any], Any]
     """Takes the value from a FrameResult (`per_frame`) or a FaceResult."""
     field: str
-    """Attribute of FrameTable that holds the column."""
+    """Attribute of FrameTable that holds the column; "" for a registered signal, which is computed from the rows."""
     position: int | None = None
     """Index within the rows of a two-dimensional attribute."""
     per_frame: bool = False
@@ -70,6 +71,8 @@ class Column:
 
     def values(self, table: FrameTable) -> NDArray[Any]:
         """(R,) the column's values of a table."""
+        if not self.field:
+            return np.array([math.nan if face is None else self.source(face) for face in table.faces()])
         column: NDArray[Any] = getattr(table, self.field)
         return column if self.position is None else column[:, self.position]
 
@@ -101,7 +104,7 @@ def _valence(face: FaceResult) -> float:
     return float(valence_of(np.array([round(p, 4) for p in face.probabilities])))
 
 
-SCHEMA = (
+SCHEMA = [
     Column("frame", int, "d", attrgetter("index"), "frame", per_frame=True, low=0),
     Column("timestamp", float, ".3f", attrgetter("timestamp"), "timestamp", per_frame=True),
     Column("face_id", int, "d", attrgetter("face_id"), "face_id", low=1),
@@ -116,11 +119,34 @@ SCHEMA = (
     *(_probability(position) for position in range(len(EMOTIONS))),
     Column("duration", float, ".3f", attrgetter("duration"), "duration", per_frame=True, optional=True, low=0),
     Column("valence", float, ".4f", _valence, "valence", derived=True),
-)
+]
 """The columns of frames.csv in their order. New ones are appended at the end."""
 
-COLUMNS = tuple(column.name for column in SCHEMA)
+COLUMNS = [column.name for column in SCHEMA]
 """The header of frames.csv."""
+
+
+def register_signal(name: str, source: Callable[[FaceResult], float], format_spec: str = ".4f") -> None:
+    """Append a column to frames.csv: a number for each face, which also goes into Parquet and JSON.
+
+    Call it before a run begins. The value has to follow from the FaceResult alone, because it is computed again from
+    the rows when a run is exported again.
+
+    Args:
+        name: the column's name.
+        source: returns the value for a face.
+        format_spec: format specification of the text in frames.csv.
+    Raises OptionError where a column of that name exists.
+    """
+    if name in COLUMNS:
+        raise OptionError(f"cannot register the signal {name}: frames.csv has a column of that name")
+    SCHEMA.append(Column(name, float, format_spec, source, "", derived=True))
+    COLUMNS.append(name)
+
+
+def signals() -> list[Column]:
+    """Return the columns that hold a derived number for each face: valence, and those that are registered."""
+    return [column for column in SCHEMA if column.derived and column.field in ("valence", "")]
 
 
 def rows_of_table(table: FrameTable) -> Iterator[list[str]]:

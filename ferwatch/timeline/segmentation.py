@@ -32,8 +32,11 @@ def segment(
 ) -> list[Segment]:
     """The segments with the largest sum of (probability of the label x time) - penalty x changes.
 
-    None is shorter than `minimum`; the list is empty where all of the series is. The optimum is exact: optimal
-    partitioning (Jackson et al. 2005) with a minimum length, in a time that grows with samples x labels.
+    None is shorter than `minimum`; the list is empty where all of the series is. First the best segments of any length
+    are found. Those that are long enough stay, and the short ones between them are extended or join their neighbours in
+    the best way there is: a clear expression is not lost because what lies beside it is short.
+    Each of the two searches is exact: optimal partitioning (Jackson et al. 2005), with a minimum length in the second,
+    in a time that grows with samples x labels.
 
     Args:
         edges: (n + 1,) milliseconds; sample i stands for the time from edge i to edge i + 1.
@@ -43,13 +46,50 @@ def segment(
         interval: milliseconds, the usual time between samples.
         shown: (n,) milliseconds for which each sample's picture is known to be shown; 0 where it is not known.
     """
-    n, labels = probabilities.shape
     penalty += interval / 2
     # A sample beside missing ones stands for more time, but not for all of it, unless its picture is shown so long.
     trusted = np.minimum(np.diff(edges), np.maximum(2 * interval, shown))
-    # gained[i, k]: the sum of label k over the samples before i.
-    gained = np.vstack([np.zeros(labels), np.cumsum(probabilities * trusted[:, None], axis=0)])
+    gained = _cumulative(probabilities, trusted)
+    cuts = _best_path(edges, gained, penalty, 0)
+    if any(edges[last] - edges[first] < minimum for first, last, _ in cuts):
+        kept = _kept(cuts, edges, minimum, labels=probabilities.shape[1])
+        cuts = _best_path(edges, _cumulative(probabilities + kept, trusted), penalty, minimum)
+    return _place_changes(cuts, edges, gained, minimum, interval) if cuts else []
 
+
+_KEEP = 1000.0
+"""Added to the probability of a label to keep a sample under it: more than any neighbour can gain."""
+
+
+def _kept(cuts: list[tuple[int, int, int]], edges: NDArray[np.int64], minimum: int, labels: int) -> NDArray[np.float64]:
+    """(n, labels) what to add to the probabilities so that every segment that is long enough stays.
+
+    Beside a short segment it may lose half of what that one lacks.
+    """
+    lacking = [0.0, *(max(minimum - (edges[last] - edges[first]), 0) / 2 for first, last, _ in cuts), 0.0]
+    kept = np.zeros((len(edges) - 1, labels))
+    for i, (first, last, label) in enumerate(cuts):
+        if not lacking[i + 1]:
+            inside = (edges[first:last] >= edges[first] + lacking[i]) & (
+                edges[first + 1 : last + 1] <= edges[last] - lacking[i + 2]
+            )
+            kept[first:last, label][inside] = _KEEP
+    return kept
+
+
+def _cumulative(probabilities: NDArray[np.float64], milliseconds: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(n + 1, labels) the sum of each label over the samples before i, weighted by time."""
+    return np.vstack([np.zeros(probabilities.shape[1]), np.cumsum(probabilities * milliseconds[:, None], axis=0)])
+
+
+def _best_path(
+    edges: NDArray[np.int64], gained: NDArray[np.float64], penalty: float, minimum: int
+) -> list[tuple[int, int, int]]:
+    """First sample, sample after the last, and label of each segment of the best segmentation.
+
+    Empty where no segmentation has segments of at least `minimum` milliseconds.
+    """
+    n, labels = len(edges) - 1, gained.shape[1]
     # best[i]: the best score of any segmentation of the samples before i. Its last segment starts at some sample j, at
     # least `minimum` earlier, and its label k adds gained[i, k] - gained[j, k]. opened[k]: the largest
     # best[j] - gained[j, k] so far; since[k]: its j. Plain lists are several times faster than arrays at eight labels.
@@ -69,14 +109,12 @@ def segment(
         label[i] = totals.index(total)
         start[i] = since[label[i]]
         best[i] = total - penalty
-    if best[n] == -math.inf:
-        return []
     cuts = []
     i = n
-    while i > 0:
+    while i > 0 and best[n] > -math.inf:
         cuts.append((start[i], i, label[i]))
         i = start[i]
-    return _place_changes(cuts[::-1], edges, gained, minimum, interval)
+    return cuts[::-1]
 
 
 def runs(edges: NDArray[np.int64], labels: NDArray[np.intp]) -> list[Segment]:

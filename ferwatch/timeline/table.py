@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ferwatch.errors import DataError, OutputError
-from ferwatch.records import EMOTIONS, FrameResult, valence_of
+from ferwatch.records import EMOTIONS, BoundingBox, FaceResult, FrameResult, valence_of
 from ferwatch.timeline.schema import COLUMNS, SCHEMA, rows_of
 
 MAX_SUM_ERROR = 0.01
@@ -97,6 +97,13 @@ class FrameTable:
     def shown(self) -> NDArray[np.float64]:
         """(R,) seconds for which the picture is shown, at most until the next sampled one; 0 where it is not known."""
         return np.minimum(np.nan_to_num(self.duration), self.until_next())
+
+    def faces(self) -> Iterator[FaceResult | None]:
+        """Yield the face of every row; None where the frame shows none."""
+        for row, face_id in enumerate(self.face_id.tolist()):
+            box, probabilities = self.bbox[row].tolist(), self.probabilities[row].tolist()
+            score = float(self.score[row])
+            yield FaceResult(face_id, score, BoundingBox(*box), tuple(probabilities)) if face_id else None
 
     def select(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> FrameTable:
         """The rows that a mask (R,) or a list of row numbers selects."""

@@ -53,7 +53,7 @@ class TimedPicture(NamedTuple, Generic[Picture]):
     """Seconds."""
     length: float
     """Seconds for which the container says that it is shown; replaced by the time to the next picture where there is
-    one, and in a sample by the time to the next sample."""
+    one."""
     picture: Picture
 
 
@@ -72,33 +72,21 @@ class Sampler(Generic[Picture]):
         """Whether the pictures ended before the range did."""
 
     def select(self, pictures: Iterable[TimedPicture[Picture]]) -> Iterator[TimedPicture[Picture]]:
-        """Yield the samples. The length of each is the time until the next sample is shown.
-
-        The last one stands until the last picture of the video is gone, or until the end of the range. So the lengths
-        of all samples cover the time from the first one on without gaps.
-        """
-        sample: TimedPicture[Picture] | None = None
-        until = 0.0
+        """Yield the samples. The length of each is the time for which its own picture is shown, within the range."""
         taken = -1
         for picture in _with_lengths(pictures):
             if picture.timestamp + ROUNDING < self.start:
                 continue
             if self.end is not None and picture.timestamp + ROUNDING >= self.end:
                 break
-            until = picture.timestamp + picture.length
             cell = self.sampling.cell(self.frames_in_range, max(picture.timestamp - self.start, 0.0))
             self.frames_in_range += 1
             if cell > taken or self.sampling.is_long(picture.length):
                 taken = cell
-                if sample is not None:
-                    yield sample._replace(length=picture.timestamp - sample.timestamp)
-                sample = picture
+                left = math.inf if self.end is None else max(self.end - picture.timestamp, 0.0)
+                yield picture._replace(length=min(picture.length, left))
         else:
             self.reached_end = True
-        if sample is not None:
-            if self.end is not None:
-                until = min(until, self.end)
-            yield sample._replace(length=max(until - sample.timestamp, 0.0))
 
 
 def _with_lengths(pictures: Iterable[TimedPicture[Picture]]) -> Iterator[TimedPicture[Picture]]:

@@ -132,6 +132,26 @@ def test_the_minimum_is_kept() -> None:
     assert [emotion for emotion, *_ in episodes(4, minimum=0.5)] == ["neutral"]
 
 
+def test_a_clear_short_expression_stays_where_the_neutral_around_it_is_short() -> None:
+    """0.9 s of angry at 0.57, nine samples in a row, between two short neutral moments."""
+    angry = np.array([0.57, 0.04, 0.04, 0.04, 0.04, 0.04, 0.23])
+    for before, after in ((3, 3), (4, 2), (2, 4), (4, 4), (1, 3)):
+        rows = np.vstack(
+            [
+                *(showing(["happy"] * 30), showing(["neutral"] * before), np.tile(angry, (9, 1))),
+                *(showing(["neutral"] * after), showing(["happy"] * 30)),
+            ]
+        )
+        timeline = build_timeline(one_face(np.arange(len(rows)) / 10, rows))
+        short = [e for e in timeline.episodes if e.emotion == "angry"]
+        assert len(short) == 1, (before, after)
+        assert short[0].duration >= 0.6
+        assert short[0].start == pytest.approx(3 + before / 10 - 0.05, abs=0.3)
+        assert min(e.duration for e in timeline.episodes) >= 0.5
+    long = build_timeline(one_face(np.arange(len(rows)) / 10, rows), min_episode=1.5)
+    assert "angry" not in [e.emotion for e in long.episodes]
+
+
 def test_a_face_seen_too_shortly_has_no_episode() -> None:
     timeline = build_timeline(one_face(np.arange(8) / 20, showing(["happy"] * 8)))
     assert timeline.episodes == ()
