@@ -27,7 +27,7 @@ LONGEST = 2**30
 BT601_MATRIX, NO_MATRIX, LIMITED_RANGE, BT709_COLOURS = 6, 2, 1, 1
 MP4 = {"movflags": "+faststart", "movie_timescale": str(CLOCK.denominator)}
 DAMAGED_SOUND = "damaged pieces of the sound are left out of annotated.mp4"
-X264 = {"preset": "ultrafast", "crf": "22"}
+X264 = {"preset": "superfast", "crf": "23"}
 
 
 def to_picture(image: NDArray[np.uint8]) -> av.VideoFrame:
