@@ -4,9 +4,9 @@
 
 `fer` runs in an environment of its own, made in FOLDER at the first call and kept (it holds TensorFlow). It detects
 with its default detector (Haar cascade), classifies every frame, and writes nothing. ferwatch does its whole job on
-every frame: rows, timeline and the annotated video. Each runs in a fresh process that does one short pass first; its
-clock starts after imports and models. The fastest round of each counts. The processes take turns, so that what else
-the machine does meets both alike.
+every frame, on all cores: rows, timeline and the annotated video. Each runs in a fresh process; `fer` does ten frames
+first, ferwatch the whole clip. Clocks start after that. The fastest round of each counts. The processes take turns,
+so that what else the machine does meets both alike.
 """
 
 from __future__ import annotations
@@ -57,6 +57,7 @@ RUN_FERWATCH = """
 import json, sys, tempfile, time
 from pathlib import Path
 from ferwatch.pipeline.analyze import write_run
+from ferwatch.pipeline.executors import LocalProcesses, cores
 from ferwatch.pipeline.options import AnalysisOptions
 from ferwatch.models.classifier import Classifier
 from ferwatch.models.checkpoint import load
@@ -66,10 +67,11 @@ from ferwatch.video.sampling import Sampling
 
 use_single_threaded_libraries()
 classifier = Classifier(load(Path(sys.argv[2]) if len(sys.argv) > 2 else shipped_weights("cnn"), "cnn"))
-with tempfile.TemporaryDirectory() as folder:
-    write_run(Path(sys.argv[1]), Path(folder) / "first", AnalysisOptions(sampling=Sampling(), end=0.3), classifier)
-    began = time.perf_counter()
-    run = write_run(Path(sys.argv[1]), Path(folder) / "run", AnalysisOptions(sampling=Sampling()), classifier)
+options = AnalysisOptions(sampling=Sampling(), weights=Path(sys.argv[2]) if len(sys.argv) > 2 else None)
+with tempfile.TemporaryDirectory() as folder, LocalProcesses(cores()) as executor:
+    for name in ("first", "run"):
+        began = time.perf_counter()
+        run = write_run(Path(sys.argv[1]), Path(folder) / name, options, classifier, executor=executor)
     took = time.perf_counter() - began
     facts = json.loads((run.folder / "run.json").read_text())
 print("RESULT", facts["video"]["frames_decoded"], int((run.timeline.table.face_id > 0).sum()), took)

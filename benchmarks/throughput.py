@@ -4,9 +4,10 @@
 
 A stage alone is run over the whole clip in one thread, its input prepared outside its clock; its processor time counts
 all threads of its library. The ceiling is the number of cores over the sum of the processor seconds a frame of the
-stages that the case needs: what a job that wastes nothing would do. The whole job is `ferwatch.analyze`, start to end,
-with the model loaded before. Frames are those of the video, sampled or not. Stages and whole jobs take turns, so that
-what else the machine does meets both alike; the fastest round of the stages counts, and the fastest whole job.
+stages that the case needs: what a job that wastes nothing would do. The whole job is `write_run`, start to end, with
+a worker process for each core that has its model loaded before. Frames are those of the video, sampled or not. Stages
+and whole jobs take turns, so that what else the machine does meets both alike; the fastest round of the stages counts,
+and the fastest whole job.
 """
 
 from __future__ import annotations
@@ -32,10 +33,11 @@ from ferwatch.faces.tracker import FaceTracker
 from ferwatch.models.checkpoint import load, shipped_weights
 from ferwatch.models.classifier import Classifier
 from ferwatch.pipeline.analyze import write_run
+from ferwatch.pipeline.executors import LocalProcesses
 from ferwatch.pipeline.options import AnalysisOptions
-from ferwatch.pipeline.segment import FACES_A_PASS
+from ferwatch.pipeline.segment import FACES_PER_PASS
 from ferwatch.render.draw import draw
-from ferwatch.render.interpolate import Overlay
+from ferwatch.render.interpolate import FaceInterpolator
 from ferwatch.timeline.table import read_frames_csv
 from ferwatch.utils.threads import use_single_threaded_libraries
 from ferwatch.video.reader import VideoReader
@@ -59,8 +61,8 @@ def chunks(items: Iterable[T]) -> Iterator[list[T]]:
 def stages_alone(clip: Path, sampling: Sampling, classifiers: dict[str, Classifier], scratch: Path) -> dict[str, float]:
     """Processor milliseconds a frame of the video for each stage; encoding includes the copying of the sound.
 
-    The detector works in threads of its own, pulls the frames in, and aligns each face that it finds: its share is what
-    is left of the whole's processor time without decoding and alignment, which are timed once more by themselves.
+    Detection is what is left of the processor time of decoding, detecting and aligning together without the other two,
+    which are timed once more by themselves.
     """
     clocks = {name: Clock() for name in ("decode", "detect", "align", "decode all", "draw", "encode", *classifiers)}
     some = next(iter(classifiers.values()))
@@ -83,13 +85,13 @@ def stages_alone(clip: Path, sampling: Sampling, classifiers: dict[str, Classifi
     named = list(FaceTracker().track(found))
     crops = [face.crop for frame in named for face in frame.faces]
     for name, classifier in classifiers.items():
-        passes = [crops[i : i + FACES_A_PASS] for i in range(0, len(crops), FACES_A_PASS)]
+        passes = [crops[i : i + FACES_PER_PASS] for i in range(0, len(crops), FACES_PER_PASS)]
         classify_all(classifier, passes[:1])
         with clocks[name]:
             classify_all(classifier, passes)
 
     write_run(clip, scratch / "rows", AnalysisOptions(sampling=sampling, annotate=False), some)
-    overlay = Overlay(read_frames_csv(scratch / "rows" / "frames.csv"))
+    overlay = FaceInterpolator(read_frames_csv(scratch / "rows" / "frames.csv"))
     sides: dict[int, int] = {}
     with VideoReader(clip) as reader, ExitStack() as ending:
         writer = ending.enter_context(annotated_video(scratch / "alone.mp4", reader.info))
@@ -103,7 +105,7 @@ def stages_alone(clip: Path, sampling: Sampling, classifiers: dict[str, Classifi
                 drawn = [draw(frame.image, overlay.at(frame.timestamp), sides) for frame in chunk]
             with clocks["encode"]:
                 for frame, image in zip(chunk, drawn, strict=True):
-                    writer.write(to_picture(image), frame.timestamp)
+                    writer.write(to_picture(image), frame.timestamp, frame.duration)
         with clocks["encode"]:
             ending.close()
     return {name: 1000 * clock.cpu / decoded for name, clock in clocks.items()}
@@ -120,25 +122,34 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--model", action="append", choices=MODELS, help="may be repeated; default: all with weights")
     parser.add_argument("--weights", type=Path, help="other weights, of the one --model")
-    parser.add_argument("--seconds", type=float, default=30, help="the clip is looped to this length (default: 30)")
+    parser.add_argument("--seconds", type=float, default=60, help="the clip is looped to this length (default: 60)")
     parser.add_argument("--rounds", type=int, default=6, help="the fastest counts (default: 6)")
+    parser.add_argument("--workers", type=int, default=cores(), help="worker processes (default: one a core)")
     args = parser.parse_args()
     use_single_threaded_libraries()  # as the command line does
     classifiers = {}
     for model in args.model or MODELS:
         try:
             classifiers[model] = Classifier(load(args.weights or shipped_weights(model), model))
-        except WeightsError as cause:
-            print(f"left out: {cause}")
+        except WeightsError as error:
+            print(f"left out: {error}")
     if not classifiers:
         raise SystemExit("no model to measure")
 
     cases = []
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, LocalProcesses(args.workers) as executor:
         scratch = Path(folder)
         clip = loop(args.clip, scratch / f"looped{args.clip.suffix}", args.seconds)
         with VideoReader(clip) as reader:
             frames = sum(1 for _ in reader)
+        for model, classifier in classifiers.items():  # starts the workers
+            write_run(
+                clip,
+                scratch / f"first-{model}",
+                AnalysisOptions(model=model, weights=args.weights, annotate=False),
+                classifier,
+                executor=executor,
+            )
         for sampled, sampling in SAMPLINGS.items():
             rounds: list[dict[str, float]] = []
             runs: dict[tuple[str, bool], list[Clock]] = {(m, video): [] for m in classifiers for video in (True, False)}
@@ -146,8 +157,9 @@ def main() -> None:
                 rounds.append(stages_alone(clip, sampling, classifiers, Path(tempfile.mkdtemp(dir=scratch))))
                 for (model, annotate), clocks in runs.items():
                     out = Path(tempfile.mkdtemp(dir=scratch)) / "run"
+                    options = AnalysisOptions(model=model, weights=args.weights, sampling=sampling, annotate=annotate)
                     with Clock() as clock:
-                        write_run(clip, out, AnalysisOptions(sampling=sampling, annotate=annotate), classifiers[model])
+                        write_run(clip, out, options, classifiers[model], executor=executor)
                     clocks.append(clock)
             alone = min(rounds, key=lambda stages: sum(stages.values()))
             for (model, annotate), clocks in runs.items():
@@ -164,7 +176,6 @@ def main() -> None:
                         "stages": {name: round(ms, 4) for name, ms in needed.items()},
                         "ceiling_fps": round(ceiling, 2),
                         "whole_fps": round(frames / best.wall, 2),
-                        "whole_cpu_ms": round(1000 * best.cpu / frames, 4),
                         "ratio": round(frames / best.wall / ceiling, 4),
                     }
                 )

@@ -39,7 +39,7 @@ def valence_of(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 class Placement(NamedTuple):
-    """Where a picture of another size than the video's frame lies in that frame: centred, as large as fits."""
+    """Place in the video's frame of a picture of another size: centred, as large as fits."""
 
     scale: float
     """Pixels of the video's frame for each pixel of the picture."""
@@ -60,9 +60,9 @@ class Frame:
     image: NDArray[np.uint8]
     """(height, width, 3) BGR, upright, with square pixels."""
     duration: float | None = None
-    """Seconds from this sampled frame until the next sampled one is shown; for the last one, until the last picture of
-    the range is gone. So durations cover the time without gaps, and a picture that stands for 8 s has 8. None where
-    the source does not say."""
+    """Seconds for which a player shows the frame: until the file's next frame is shown, whether that one is sampled or
+    not. For the last frame, as long as the container says, and never beyond the end of the range. None where the source
+    does not say."""
     placement: Placement | None = None
     """Where the image lies in the video's frame, VideoInfo's width and height; None: it fills it."""
 
@@ -116,7 +116,7 @@ class FrameFaces:
     timestamp: float
     faces: tuple[Face, ...]
     duration: float | None = None
-    """As in Frame."""
+    """Seconds for which a player shows the picture; None where the container does not say."""
     brightness: NDArray[np.uint8] | None = None
     """(9, 16) mean brightness of the cells of a grid over the picture, by which the tracker tells cuts; None: unknown,
     and no cut is assumed."""
@@ -126,7 +126,7 @@ class FrameFaces:
 
 @dataclass(frozen=True, slots=True)
 class FaceResult:
-    """What one face shows in one frame."""
+    """Result for one face in one frame."""
 
     face_id: int
     score: float
@@ -153,13 +153,13 @@ class FaceResult:
 
 @dataclass(frozen=True, slots=True)
 class FrameResult:
-    """What one sampled frame shows: no face, one, or several in the order of their ids."""
+    """Result for one sampled frame: no face, one, or several in the order of their ids."""
 
     index: int
     timestamp: float
     faces: tuple[FaceResult, ...]
     duration: float | None = None
-    """As in Frame."""
+    """Seconds for which a player shows the picture; None where the container does not say."""
 
 
 @dataclass(frozen=True, slots=True)

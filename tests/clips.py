@@ -11,6 +11,8 @@ import av
 import numpy as np
 
 BITS = 8
+TURNS = {90: (0, 1, -1, 0), 180: (-1, 0, 0, -1), 270: (0, -1, 1, 0)}
+"""Display matrices that turn a picture by so many degrees clockwise."""
 CELL = 16
 
 
@@ -41,41 +43,68 @@ def make_clip(
     bframes: int = 0,
     offset: float = 0.0,
     turned: int = 0,
+    matrix: tuple[int, int, int, int] | None = None,
+    shape: Fraction | None = None,
+    last: float | None = None,
+    first: int = 0,
+    rate: int = 30,
+    sound_from: float = 0.0,
+    container: str | None = None,
     grain: bool = False,
     **options: str,
 ) -> Path:
     """Writes frames 0, 1, ... at `times` (seconds), and a 440 Hz tone from 0 to `seconds` in the codec `sound`.
 
     `offset` is added to all times: negative ones make an edit list in MP4. `turned`: the picture is stored so that it
-    has to be turned by so many degrees clockwise to be upright; for MP4 and MOV. `grain` makes the file larger.
+    has to be turned by so many degrees clockwise to be upright; `matrix`: so that a display matrix (a, b, c, d) brings
+    it upright; both for MP4 and MOV. `shape`: width of a stored pixel divided by its height. `last`: seconds for which
+    the last picture stands. `first`: the number that the first picture shows. The sound begins at `sound_from`
+    (seconds). `container`: FFmpeg's name of the format where the suffix does not tell it. `grain` makes the file
+    larger.
     """
-    with av.open(str(path), "w", options=options) as out:
-        picture = out.add_stream(codec, rate=30, options={"g": "30", "bf": str(bframes)} if codec == "libx264" else {})
-        picture.width, picture.height = size if turned % 180 == 0 else size[::-1]
+    with av.open(str(path), "w", format=container, options=options) as out:
+        picture = out.add_stream(
+            codec, rate=rate, options={"g": "30", "bf": str(bframes)} if codec == "libx264" else {}
+        )
+        transposed = turned % 180 == 90 or (matrix is not None and matrix[0] == 0)
+        picture.width, picture.height = size[::-1] if transposed else size
+        if shape is not None:
+            picture.codec_context.sample_aspect_ratio = shape
         picture.pix_fmt = pix_fmt
-        clock = 30 if codec == "mpeg4" else 90_000
+        clock = rate if codec.startswith("mpeg") else 90_000
         picture.codec_context.time_base = picture.time_base = Fraction(1, clock)
         packets = []
         for number, time in enumerate(times):
-            image = np.ascontiguousarray(np.rot90(numbered(number, *size), turned // 90))
+            image = np.rot90(numbered(number + first, *size), turned // 90)
+            image = np.ascontiguousarray(image if matrix is None else stored_for(matrix, image))
             if grain:
                 image[CELL:] += np.random.default_rng(number).integers(0, 30, image[CELL:].shape, np.uint8)
             frame = av.VideoFrame.from_ndarray(image, format="bgr24")
             frame.pts, frame.time_base = round(time * clock), Fraction(1, clock)
             packets += picture.encode(frame)
         packets += picture.encode(None)
+        if last is not None:
+            final = max(packets, key=lambda packet: packet.pts)
+            final.duration = round(last / final.time_base)
         if sound is not None:
             track = out.add_stream(sound, rate=44_100, layout="mono")
-            packets += _tone(track, times[-1] if seconds is None else seconds)
+            length = times[-1] - sound_from if seconds is None else seconds
+            packets += [_delayed(packet, sound_from) for packet in _tone(track, length)]
         for packet in packets:
             shift = round(Fraction(offset) / packet.time_base)
             packet.pts += shift
             packet.dts += shift
         for packet in sorted(packets, key=lambda packet: packet.dts * packet.time_base):
             out.mux(packet)
-    if turned:
-        turn(path, turned)
+    if turned or matrix is not None:
+        write_matrix(path, matrix or TURNS[turned])
     return path
+
+
+def _delayed(packet: av.Packet, seconds: float) -> av.Packet:
+    shift = round(seconds / packet.time_base)
+    packet.pts, packet.dts = packet.pts + shift, packet.dts + shift
+    return packet
 
 
 def _tone(track: av.AudioStream, seconds: float) -> list[av.Packet]:
@@ -92,12 +121,19 @@ def _tone(track: av.AudioStream, seconds: float) -> list[av.Packet]:
     return packets + track.encode(None)
 
 
-def turn(path: Path, degrees: int) -> None:
-    """Sets the matrix of the first track's header, by which players turn the picture clockwise."""
+def stored_for(matrix: tuple[int, int, int, int], image: np.ndarray) -> np.ndarray:
+    """The picture that a display matrix (a, b, c, d) turns into `image`: x goes to ax + cy, and y to bx + dy."""
+    a, b, c, d = matrix
+    flipped = image[:: -1 if b + d < 0 else 1, :: -1 if a + c < 0 else 1]
+    return flipped.transpose(1, 0, 2) if a == 0 else flipped
+
+
+def write_matrix(path: Path, matrix: tuple[int, int, int, int]) -> None:
+    """Sets the matrix of the first track's header, by which players turn and mirror the picture."""
     data = bytearray(path.read_bytes())
     place = data.index(b"tkhd") + 4 + 40
-    a, b, c, d = {90: (0, 1, -1, 0), 180: (-1, 0, 0, -1), 270: (0, -1, 1, 0)}[degrees]
-    data[place : place + 36] = struct.pack(">9i", a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0, 1 << 30)
+    a, b, c, d = (value << 16 for value in matrix)
+    data[place : place + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
     path.write_bytes(data)
 
 

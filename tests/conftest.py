@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from ferwatch.faces.mediapipe import MediaPipeDetector
 
-pytest_plugins = ["page_fixtures"]
+pytest_plugins = ["hostile_films", "page_fixtures"]
 
 ROOT = Path(__file__).parents[1]
 DEMO = ROOT / "samples" / "demo.mp4"

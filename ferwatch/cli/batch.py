@@ -33,7 +33,7 @@ def batch(
     quiet: bool,
     **values: Any,
 ) -> None:
-    """Analyses every video of a folder, of a list (a text file with one path a line) or of a pattern.
+    """Analyse every video of a folder, of a list (a text file with one path a line, or a CSV table) or of a pattern.
 
     Each gets its own run folder in DIR; all-frames.csv holds the rows of all, batch.json how each went. A video that
     fails does not stop the others; the exit code is then 1. Run again, it does only what is missing.
@@ -52,12 +52,16 @@ def batch(
     from tqdm import tqdm
 
     from ferwatch.errors import FerwatchError
-    from ferwatch.pipeline.batch import find_videos, run_batch
-    from ferwatch.pipeline.executors import local, on_ray
+    from ferwatch.pipeline.batch import run_batch
+    from ferwatch.pipeline.executors import LocalProcesses, cores
+    from ferwatch.pipeline.ray_cluster import RayCluster
+    from ferwatch.pipeline.video_files import find_videos
 
-    videos = find_videos(sources)
+    found = find_videos(sources)
+    if found.passed_over and not quiet:
+        click.echo(f"ferwatch: no videos, passed over: {listed([f.name for f in found.passed_over])}", err=True)
     worked_on = 0
-    with tqdm(total=len(videos), unit=" videos", disable=quiet or not sys.stderr.isatty(), leave=False) as bar:
+    with tqdm(total=len(found.videos), unit=" videos", disable=quiet or not sys.stderr.isatty(), leave=False) as bar:
 
         def report(entry: ManifestEntry, finished: int) -> None:
             nonlocal worked_on
@@ -68,18 +72,26 @@ def batch(
             for warning in () if quiet else entry.warnings:
                 bar.write(f"ferwatch: warning: {entry.video}: {warning}", file=sys.stderr)
 
-        entries = run_batch(
-            videos,
-            out,
-            options,
-            on_ray(address, jobs) if engine == "ray" else local(jobs),
-            overwrite=overwrite,
-            report=report,
-        )
+        with RayCluster(address, jobs) if engine == "ray" else LocalProcesses(jobs or cores()) as executor:
+            result = run_batch(found, out, options, executor, overwrite=overwrite, report=report)
+    entries = result.entries
     failed = sum(entry.state == "failed" for entry in entries)
     done = len(entries) - failed
     if not quiet:
+        if result.absent:
+            names = listed([entry.video for entry in result.absent])
+            click.echo(f"not among these videos any more, and left out of all-frames.csv: {names}")
         click.echo(f"{done} of {len(entries)} videos done, {len(entries) - worked_on} of them before")
         click.echo(f"in {out}: a folder for each, all-frames.csv, batch.json")
     if failed:
         raise FerwatchError(f"{failed} of {len(entries)} videos failed; {out / 'batch.json'} says why")
+
+
+MAX_LISTED = 10
+"""Number of names that a message lists; batch.json has all of them."""
+
+
+def listed(names: list[str]) -> str:
+    """Names in a message: all of them, or the first and how many more."""
+    more = f" and {len(names) - MAX_LISTED} more, see batch.json" if len(names) > MAX_LISTED else ""
+    return ", ".join(names[:MAX_LISTED]) + more

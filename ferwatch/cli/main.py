@@ -21,7 +21,9 @@ COMMANDS = {
     "batch": "the main job for many videos, on all cores or a Ray cluster",
     "compare": "compare two moments of a video, or two pictures",
     "timeline": "smooth, segment and export a run again, without its video",
+    "study": "many recordings with participants, conditions and events: tables, figures, a page",
     "agree": "how far a run agrees with human coders (ELAN, BORIS, tables)",
+    "highlights": "the strongest, longest and most sudden moments of a run, as a table and as clips",
     "look-inside": "the forward pass as pictures",
     "evaluate": "measure a classifier on FER2013",
     "train": "train a classifier on FER2013",
@@ -89,15 +91,15 @@ def main() -> None:
             if stopped_by:  # an extension module in which it struck may have made an error of its own of it
                 raise KeyboardInterrupt from None
             raise
-    except FerwatchError as cause:
-        click.echo(f"ferwatch: {' '.join(str(cause).split())}", err=True)
+    except FerwatchError as error:
+        click.echo(f"ferwatch: {' '.join(str(error).split())}", err=True)
         sys.exit(1)
-    except OSError as cause:  # of no file that a command knows: no room for temporary files, say
-        click.echo(f"ferwatch: the system refuses: {cause}", err=True)
+    except OSError as error:  # of no file that a command knows: no room for temporary files, say
+        click.echo(f"ferwatch: operating system error: {error}", err=True)
         sys.exit(1)
-    except click.ClickException as cause:
-        cause.show()
-        sys.exit(cause.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
         click.echo("ferwatch: interrupted", err=True)
         sys.exit(130)

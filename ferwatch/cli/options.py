@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ferwatch.export.registry import EXPORTS
+from ferwatch.timeline.build import MIN_EPISODE_SECONDS
 from ferwatch.timeline.smoothing import SMOOTHING_SECONDS
 from ferwatch.utils.timecode import parse_time
 from ferwatch.video.sampling import Sampling
@@ -29,6 +30,23 @@ class Time(click.ParamType):
             self.fail(str(error), param, ctx)
 
 
+class Rectangle(click.ParamType):
+    """X,Y,WIDTH,HEIGHT in pixels."""
+
+    name = "X,Y,W,H"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[float, float, float, float]:
+        try:
+            x, y, width, height = (float(side) for side in str(value).split(","))
+        except ValueError:
+            self.fail(f"{value!r} is not X,Y,WIDTH,HEIGHT in pixels, such as 0,0,640,480", param, ctx)
+        if width <= 0 or height <= 0:
+            self.fail("width and height have to be above 0", param, ctx)
+        return x, y, width, height
+
+
 FILE = click.Path(path_type=Path)
 
 export_option = click.option(
@@ -40,6 +58,13 @@ smoothing_option = click.option(
     metavar="S",
     help=f"Seconds; 0 turns it off.  [default: {SMOOTHING_SECONDS:g}]",
 )
+min_episode_option = click.option(
+    "--min-episode",
+    type=click.FloatRange(min=0),
+    metavar="S",
+    help=f"Seconds: the shortest episode.  [default: {MIN_EPISODE_SECONDS:g}]",
+)
+region_option = click.option("--region", type=Rectangle(), help="Keep the faces whose centre lies there, in pixels.")
 device_option = click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True
 )
@@ -54,9 +79,37 @@ ANALYSIS_OPTIONS = (
         "--interval", type=click.FloatRange(min=0, min_open=True), metavar="S", help="One sample every S seconds."
     ),
     click.option("--all-frames", is_flag=True, help="Every frame."),
+    click.option(
+        "--decoder",
+        type=click.Choice(["ffmpeg", "opencv"]),
+        default="ffmpeg",
+        show_default=True,
+        help="ffmpeg shows pictures as players do; opencv is for plain videos.",
+    ),
+    click.option(
+        "--stream",
+        type=click.IntRange(min=0),
+        metavar="N",
+        help="Index of the video stream.  [default: the one that players show]",
+    ),
+    click.option(
+        "--fps",
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="RATE",
+        help="Frames a second of a raw stream without times.",
+    ),
     export_option,
     click.option("--no-video", is_flag=True, help="Do not write annotated.mp4."),
     smoothing_option,
+    min_episode_option,
+    region_option,
+    click.option(
+        "--max-faces",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Most faces that are analysed in one frame.  [default: 50]",
+    ),
+    click.option("--no-charts", is_flag=True, help="Draw no charts in annotated.mp4."),
     click.option("--blur-faces", is_flag=True, help="Make faces unrecognisable in annotated.mp4."),
     click.option("--weights", type=FILE, metavar="FILE", help="Other weights of this model."),
     click.option("--face-model", type=FILE, metavar="FILE", help="Another MediaPipe face model."),
@@ -80,9 +133,9 @@ def options_from(values: dict[str, Any]) -> AnalysisOptions:
 
     values = dict(values)
     sampling = _sampling(*(values.pop(name) for name in ("sample_fps", "every", "interval", "all_frames")))
-    annotate = not values.pop("no_video")
+    annotate, charts = not values.pop("no_video"), not values.pop("no_charts")
     given = {name: value for name, value in values.items() if value is not None}
-    return AnalysisOptions(sampling=sampling, annotate=annotate, **given)
+    return AnalysisOptions(sampling=sampling, annotate=annotate, charts=charts, **given)
 
 
 def _sampling(sample_fps: float | None, every: int | None, interval: float | None, all_frames: bool) -> Sampling:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +13,11 @@ import click
 from ferwatch.cli.options import FILE, Time, analysis_options, options_from
 
 if TYPE_CHECKING:
-    from ferwatch.pipeline.analyze import Run
+    from ferwatch.timeline.model import Timeline
 
 
 @click.command()
-@click.argument("video", type=FILE)
+@click.argument("videos", nargs=-1, required=True, type=FILE, metavar="VIDEO")
 @analysis_options
 @click.option("--start", type=Time(), default=0.0, metavar="T", help="Begin here: seconds or [HH:]MM:SS[.mmm].")
 @click.option("--end", type=Time(), metavar="T", help="Stop here.")
@@ -24,8 +26,8 @@ if TYPE_CHECKING:
 @click.option("--overwrite", is_flag=True, help="Replace the run that the folder holds.")
 @click.option("--resume", is_flag=True, help="Continue the interrupted run that the folder holds.")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
-def run(video: Path, out: Path | None, overwrite: bool, resume: bool, quiet: bool, **values: Any) -> None:
-    """Labels the faces of VIDEO over time, and writes a folder with the table, the episodes, the timeline and an
+def run(videos: tuple[Path, ...], out: Path | None, overwrite: bool, resume: bool, quiet: bool, **values: Any) -> None:
+    """Label the faces of VIDEO over time, and write a folder with the table, the episodes, the timeline and an
     annotated copy of the video.
 
     \b
@@ -33,7 +35,18 @@ def run(video: Path, out: Path | None, overwrite: bool, resume: bool, quiet: boo
     ferwatch interview.mp4 --all-frames --export eaf --export html
     ferwatch interview.mp4 --start 1:30 --end 2:00 --no-video --out minute-two
     """
+    if len(videos) > 1:
+        names = " ".join(map(str, videos[:3])) + (" ..." if len(videos) > 3 else "")
+        raise click.UsageError(f"one video at a time; for several: ferwatch batch {names} --out DIR")
+    (video,) = videos
     options = options_from(values)
+
+    from ferwatch.pipeline.executors import MIN_PARALLEL_SECONDS, cores, start_server_early
+    from ferwatch.video.container import declared_seconds
+
+    options = replace(options, threads=options.threads or cores())
+    if options.threads != 1 and declared_seconds(video) >= MIN_PARALLEL_SECONDS:
+        start_server_early()  # its imports then run beside those that follow here
 
     from ferwatch.cli.progress import ProgressBars
     from ferwatch.pipeline.analyzer import Analyzer
@@ -47,14 +60,14 @@ def run(video: Path, out: Path | None, overwrite: bool, resume: bool, quiet: boo
     if not quiet:
         for warning in done.warnings:
             click.echo(f"ferwatch: warning: {warning}", err=True)
-        print_summary(done)
+        print_summary(done.timeline, done.files)
 
 
-def print_summary(done: Run) -> None:
-    """What a person wants to know: who was seen, for how long, with which emotions, and where the files are."""
+def print_summary(timeline: Timeline, files: Sequence[Path]) -> None:
+    """Print who was seen, for how long and with which emotions, and where the files are."""
     from ferwatch.utils.timecode import format_time
 
-    summary = done.summary
+    summary = timeline.summary
     click.echo(
         f"{_count(summary.sampled_frames, 'frame')} sampled, {summary.frames_with_faces} with a face, "
         f"{_count(len(summary.faces), 'face')}, {_count(summary.episodes, 'episode')}"
@@ -63,8 +76,12 @@ def print_summary(done: Run) -> None:
         shares = sorted(face.shares.items(), key=lambda item: -item[1])
         said = ", ".join(f"{emotion} {share:.0%}" for emotion, share in shares if share >= 0.005)
         span = f"{format_time(face.first_seen)} to {format_time(face.last_seen)}"
-        click.echo(f"  face {face.face_id}: on screen {face.on_screen:.1f} s ({span}): {said or 'too short to tell'}")
-    click.echo(f"in {done.folder}: {', '.join(file.name for file in done.files)}")
+        name = timeline.name_of(face.face_id)
+        named = f"face {face.face_id}" + (f" ({name})" if name != f"Face {face.face_id}" else "")
+        click.echo(f"  {named}: on screen {face.on_screen:.1f} s ({span}): {said or 'too short to tell'}")
+    if summary.episodes:
+        click.echo("  (percent: of the time in episodes, which is the share to report; run.json has the others)")
+    click.echo(f"in {files[0].parent}: {', '.join(file.name for file in files)}")
 
 
 def _count(number: int, of: str) -> str:

@@ -1,28 +1,67 @@
-"""Smooths, segments and exports a run again, from its rows alone."""
+"""`ferwatch timeline`: a run smoothed, segmented, corrected and exported again, from its rows alone."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from ferwatch.cli.options import FILE, export_option, smoothing_option
+from ferwatch.cli.options import FILE, export_option, min_episode_option, region_option, smoothing_option
+from ferwatch.cli.run import print_summary
+
+
+class Pair(click.ParamType):
+    """ID=TEXT, or ID=ID."""
+
+    def __init__(self, second: type[int] | type[str], name: str) -> None:
+        self.second = second
+        self.name = name
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int | str]:
+        first, equals, second = str(value).partition("=")
+        try:
+            if equals:
+                return int(first), self.second(second)
+        except ValueError:
+            pass
+        self.fail(f"{value!r} is not {self.name}, such as {'1=Anna' if self.second is str else '3=1'}", param, ctx)
 
 
 @click.command()
 @click.argument("run", type=FILE)
 @smoothing_option
+@min_episode_option
 @export_option
+@click.option("--name", "names", multiple=True, type=Pair(str, "ID=NAME"), help="What a face is called.")
+@click.option("--merge", multiple=True, type=Pair(int, "ID=ID"), help="The first face is the second one.")
+@click.option("--ignore", multiple=True, type=int, metavar="ID", help="Leave a face out.")
+@region_option
+@click.option("--baseline", metavar="START-END|FILE", help="When, or in which run, the face was neutral.")
+@click.option("--reset", is_flag=True, help="Forget names, corrections and baseline of before.")
 @click.option("--out", type=FILE, metavar="DIR", help="Where to write.  [default: beside the rows]")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
-def timeline(run: Path, smoothing: float | None, exports: tuple[str, ...], out: Path | None, quiet: bool) -> None:
-    """Makes the timeline of RUN, a run folder or a frames.csv, again, without running the video.
+def timeline(
+    run: Path,
+    names: tuple[tuple[int, str], ...],
+    merge: tuple[tuple[int, int], ...],
+    ignore: tuple[int, ...],
+    region: tuple[float, float, float, float] | None,
+    quiet: bool,
+    **options: Any,
+) -> None:
+    """Make the timeline of RUN, a run folder or a frames.csv, again, without running the video. Names and corrections
+    are kept in the run folder; all of its files are made again.
 
     \b
     ferwatch timeline interview-ferwatch --smoothing 1 --export eaf
+    ferwatch timeline interview-ferwatch --name 1=Anna --merge 3=1 --ignore 4
     """
     from ferwatch.pipeline.rebuild import rebuild
+    from ferwatch.timeline.corrections import Corrections
 
-    files = rebuild(run, smoothing=smoothing, exports=exports, out=out)
+    done = rebuild(run, corrections=Corrections(dict(names), dict(merge), ignore, region), **options)
     if not quiet:
-        click.echo(f"in {files[0].parent}: {', '.join(file.name for file in files)}")
+        for note in done.notes:
+            click.echo(f"ferwatch: note: {note}", err=True)
+        print_summary(done.timeline, done.files)

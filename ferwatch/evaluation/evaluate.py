@@ -1,4 +1,4 @@
-"""What a classifier is worth on FER2013, by the same Classifier that videos go through."""
+"""Measures a classifier on FER2013, with the same Classifier that videos use."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ class Evaluation:
     labels: NDArray[np.int64]  # (N,)
     whole: Scores
     deduplicated: Scores | None
-    """Without the images of which the training set holds an exact copy."""
+    """Figures without the images of which the training set holds an exact copy."""
     crowd: Crowd | None
 
     def as_dict(self) -> dict[str, Any]:
-        """For --json."""
+        """Return plain values for --json."""
         crowd = {"ferplus": asdict(self.crowd)} if self.crowd else {}
         return {
             "model": self.model,

@@ -18,11 +18,25 @@ from ferwatch.records import EMOTIONS, FACE_SIZE
 SPLITS = {"train": "Training", "public_test": "PublicTest", "private_test": "PrivateTest"}
 """Our names of the splits -> those of fer2013.csv's Usage column."""
 
+SPLIT_FOLDERS = {
+    "train": ("train", "training"),
+    "public_test": ("public_test", "publictest", "test"),
+    "private_test": ("private_test", "privatetest"),
+}
+"""Our names of the splits -> how folders of them are called, in lower case. Kaggle's folders have `test`."""
+
+CLASS_FOLDERS = {
+    **{emotion: emotion for emotion in EMOTIONS},
+    **{"anger": "angry", "disgusted": "disgust", "fearful": "fear", "happiness": "happy", "sadness": "sad"},
+    "surprised": "surprise",
+}
+"""How folders of the classes are called, in lower case -> the class."""
+
 VOTES = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "unknown")
-"""What a FER+ voter could choose, in the order of fer2013new.csv; its last column, NF (no face), is left out."""
+"""Choices of a FER+ voter in the order of fer2013new.csv; its last column, NF (no face), is left out."""
 
 VOTE_OF_EMOTION = (4, 5, 6, 1, 3, 2, 0)
-"""Where each of EMOTIONS stands in VOTES."""
+"""Index in VOTES of each of EMOTIONS."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +68,7 @@ def load(data: Path, split: str, ferplus: Path | None = None, *, may_be_empty: b
     else:
         faces = _load_csv(data, split)
     if len(faces) == 0 and not may_be_empty:
-        raise DataError(f"{data} holds no image of the split {split} ({SPLITS[split]})")
+        raise _no_images(data, split)
     if ferplus is None:
         return faces
     return Faces(faces.images, faces.labels, load_votes(ferplus, split, len(faces)))
@@ -64,7 +78,7 @@ def _load_csv(path: Path, split: str) -> Faces:
     images, labels = [], []
     csv.field_size_limit(1_000_000)
     try:
-        with open(path, encoding="utf-8", newline="") as f:
+        with open(path, encoding="utf-8-sig", newline="") as f:
             lines = csv.DictReader(f, skipinitialspace=True)
             missing = {"emotion", "pixels", "Usage"} - set(lines.fieldnames or [])
             if missing:
@@ -101,16 +115,42 @@ def _pixels(text: str | None, place: str) -> NDArray[np.int64]:
 
 def _load_folders(root: Path, split: str) -> Faces:
     images, labels = [], []
-    for label, emotion in enumerate(EMOTIONS):
-        for path in sorted((root / split / emotion).glob("*")):
-            image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
-            if image is None:
-                raise DataError(f"{path} cannot be read as an image")
-            if image.shape != (FACE_SIZE, FACE_SIZE):
-                raise DataError(f"{path} is {image.shape[1]}x{image.shape[0]}, not {FACE_SIZE}x{FACE_SIZE}")
-            images.append(image)
-            labels.append(label)
-    return Faces(np.array(images, np.uint8).reshape(-1, FACE_SIZE, FACE_SIZE), np.array(labels, np.int64))
+    for folder in _folders(root):
+        if folder.name.lower() not in SPLIT_FOLDERS[split]:
+            continue
+        for class_folder in _folders(folder):
+            emotion = CLASS_FOLDERS.get(class_folder.name.lower())
+            if emotion is None:
+                raise DataError(
+                    f"{class_folder} is no class of FER2013; the folders of classes are called {', '.join(EMOTIONS)}"
+                )
+            for path in sorted(class_folder.iterdir()):
+                if path.name.startswith("."):  # .DS_Store, and what macOS writes beside files
+                    continue
+                image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+                if image is None:
+                    raise DataError(f"{path} cannot be read as an image")
+                if image.shape != (FACE_SIZE, FACE_SIZE):
+                    raise DataError(f"{path} is {image.shape[1]}x{image.shape[0]}, not {FACE_SIZE}x{FACE_SIZE}")
+                images.append(image)
+                labels.append(EMOTIONS.index(emotion))
+    order = np.argsort(np.array(labels, np.int64), kind="stable")
+    faces = Faces(np.array(images, np.uint8).reshape(-1, FACE_SIZE, FACE_SIZE), np.array(labels, np.int64))
+    return faces.where(order)
+
+
+def _folders(place: Path) -> list[Path]:
+    return sorted(path for path in place.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def _no_images(data: Path, split: str) -> DataError:
+    if not data.is_dir():
+        return DataError(f"{data} holds no image of the split {split} ({SPLITS[split]})")
+    found = ", ".join(folder.name for folder in _folders(data)) or "none"
+    return DataError(
+        f"{data} holds no image of the split {split}: a folder {' or '.join(SPLIT_FOLDERS[split])} is looked for; the "
+        f"folders found are: {found}"
+    )
 
 
 def load_votes(path: Path, split: str, rows: int) -> NDArray[np.float32]:
@@ -120,7 +160,7 @@ def load_votes(path: Path, split: str, rows: int) -> NDArray[np.float32]:
     """
     votes = []
     try:
-        with open(path, encoding="utf-8", newline="") as f:
+        with open(path, encoding="utf-8-sig", newline="") as f:
             lines = csv.DictReader(f)
             missing = {"Usage", *VOTES} - set(lines.fieldnames or [])
             if missing:

@@ -43,7 +43,7 @@ def draw_confusion(scores: Scores, title: str, path: Path) -> None:
 
 
 def draw_reliability(probabilities: NDArray[np.float64], labels: NDArray[np.int64], title: str, path: Path) -> None:
-    """How often answers of a given confidence are right, over 15 bins, and how many answers each bin holds."""
+    """Draw accuracy against confidence over 15 bins, with the number of answers in each bin."""
     counts, confidence, accuracy = reliability(probabilities, labels)
     some = counts > 0
     with _picture(path, 1, 5.2, 5.2) as (axes,):

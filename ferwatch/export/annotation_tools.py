@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ferwatch.records import Episode
 from ferwatch.render.palette import PALETTE
 from ferwatch.timeline.model import LABELS, Timeline
 
@@ -19,7 +20,10 @@ _VOCABULARY = "emotion"
 
 
 def write_eaf(path: Path, timeline: Timeline) -> None:
-    """Writes an ELAN document (EAF 2.8): a tier per face, a controlled vocabulary, the video linked relatively."""
+    """Write an ELAN document (EAF 2.8): a tier per face, a controlled vocabulary, the video linked relatively.
+
+    Times are those of the linked video.
+    """
     from pympi import Elan
 
     eaf = Elan.Eaf(author="ferwatch")
@@ -48,9 +52,13 @@ def write_eaf(path: Path, timeline: Timeline) -> None:
     eaf.remove_tier("default")
     eaf.remove_linguistic_type("default-lt")
     eaf.properties = [("lastUsedAnnotationId", len(timeline.episodes))]
+    if timeline.baseline:
+        eaf.properties.append(("ferwatch baseline", timeline.baseline.source))
     # ELAN wants time slots in the order of time, which pympi keeps only if they are made in it.
     ends = [
-        (round(t * 1000), i, end) for i, e in enumerate(timeline.episodes) for end, t in enumerate((e.start, e.end))
+        (round(t * 1000), i, end)
+        for i, e in enumerate(timeline.episodes)
+        for end, t in enumerate(_video_times(timeline, e))
     ]
     slots = {(i, end): eaf.generate_ts_id(time) for time, i, end in sorted(ends)}
     for i, episode in enumerate(timeline.episodes):
@@ -60,8 +68,13 @@ def write_eaf(path: Path, timeline: Timeline) -> None:
     Elan.to_eaf(path, eaf)
 
 
+def _video_times(timeline: Timeline, episode: Episode) -> tuple[float, float]:
+    """Start and end of an episode in seconds of the linked video."""
+    return max(0.0, episode.start - timeline.video_start), max(0.0, episode.end - timeline.video_start)
+
+
 def write_tsv(path: Path, timeline: Timeline) -> None:
-    """Writes intervals: tier, begin, end (seconds), annotation."""
+    """Write intervals: tier, begin, end (seconds), annotation."""
     with open(path, "w", encoding="utf-8", newline="") as f:
         lines = csv.writer(f, delimiter="\t", lineterminator="\n")
         lines.writerow(["tier", "begin", "end", "annotation"])
@@ -69,16 +82,28 @@ def write_tsv(path: Path, timeline: Timeline) -> None:
             lines.writerow([timeline.name_of(e.face_id), f"{e.start:.3f}", f"{e.end:.3f}", e.emotion])
 
 
+def _video_length(timeline: Timeline) -> float:
+    """Seconds of the linked video; 0: unknown."""
+    if not timeline.video_start:
+        return timeline.duration
+    return round(min(timeline.end or timeline.duration, timeline.duration) - timeline.video_start, 3)
+
+
 def write_boris(path: Path, timeline: Timeline) -> None:
-    """Writes a BORIS project (format 7.0): faces as subjects, emotions as state events, one observation."""
+    """Write a BORIS project (format 7.0): faces as subjects, emotions as state events, one observation.
+
+    Times and frame numbers are those of the linked video.
+    """
     table = timeline.table
     media = [timeline.video] if timeline.video else []
+    first_frame = int(table.frame[0]) if timeline.video_start and len(table) else 0
     events = []
     for e in timeline.episodes:
         comment = f"mean confidence {e.mean_confidence:.2f}, peak {e.peak_confidence:.2f} at {e.peak_time:.3f} s"
-        for time, stop, text in ((e.start, False, comment), (e.end, True, "")):
+        start, end = _video_times(timeline, e)
+        for time, stop, text in ((start, False, comment), (end, True, "")):
             # BORIS takes the first event of a state for its start and the next for its stop.
-            frame = int(np.interp(time, table.timestamp, table.frame))
+            frame = int(np.interp(time + timeline.video_start, table.timestamp, table.frame)) - first_frame
             event = [time, timeline.name_of(e.face_id), e.emotion, "", text, frame]
             events.append((time, not stop, e.face_id, event))
     observation = {
@@ -94,7 +119,7 @@ def write_boris(path: Path, timeline: Timeline) -> None:
         "visualize_waveform": False,
         "close_behaviors_between_videos": False,
         "media_info": {
-            "length": dict.fromkeys(media, timeline.duration),
+            "length": dict.fromkeys(media, _video_length(timeline)),
             "fps": dict.fromkeys(media, timeline.fps),
             "hasVideo": dict.fromkeys(media, True),
             "hasAudio": dict.fromkeys(media, False),
@@ -105,7 +130,8 @@ def write_boris(path: Path, timeline: Timeline) -> None:
         "time_format": "hh:mm:ss",
         "project_date": _DATE,
         "project_name": f"ferwatch {timeline.source}".strip(),
-        "project_description": "Emotion episodes found by ferwatch",
+        "project_description": "Emotion episodes found by ferwatch"
+        + (f"; baseline: {timeline.baseline.source}" if timeline.baseline else ""),
         "project_format_version": "7.0",
         "subjects_conf": {
             str(i): {"key": str(i + 1) if i < 9 else "", "name": timeline.name_of(face.face_id), "description": ""}

@@ -1,4 +1,4 @@
-"""The rows of many runs as one table; the first column names the run."""
+"""The rows of many runs as one table; the first column names the run, the last the video."""
 
 from __future__ import annotations
 
@@ -13,24 +13,27 @@ from ferwatch.timeline.table import read_frames_csv
 from ferwatch.utils.files import atomic_write
 
 
-def write_all_frames(folder: Path, runs: Mapping[str, Path]) -> list[Path]:
-    """Write all-frames.csv, and where pyarrow is installed all-frames.parquet, and returns their paths.
+def write_all_frames(folder: Path, runs: Mapping[str, tuple[Path, str]]) -> list[Path]:
+    """Write all-frames.csv, and where pyarrow is installed all-frames.parquet, and return their paths.
 
-    runs: name -> its frames.csv. One run after the other, each copied line by line, so that nothing has to fit in
-    memory. Raises OutputError where the disk refuses.
+    One run after the other, each copied line by line, so that nothing has to fit in memory.
+
+    Args:
+        runs: name of the run -> its frames.csv, and the path of its video for the column `path`.
+    Raises OutputError where a file cannot be written.
     """
     table = folder / "all-frames.csv"
     with atomic_write(table) as temp_path, open(temp_path, "w", encoding="utf-8", newline="") as out:
         header = ",".join(COLUMNS) + "\n"
-        out.write(f"video,{header}")
-        for name, rows in runs.items():
-            field = _quoted(name)
+        out.write(f"video,{header.rstrip()},path\n")
+        for name, (rows, path) in runs.items():
+            field, end = _quoted(name), f",{_quoted(path)}\n"
             with open(rows, encoding="utf-8", newline="") as file:
                 if next(file, "") == header:
-                    out.writelines(f"{field},{line}" for line in file)
+                    out.writelines(f"{field},{line[:-1]}{end}" for line in file)
                     continue
             # The table of an earlier version, or one that a spreadsheet program has saved.
-            out.writelines(f"{field},{','.join(row)}\n" for row in rows_of_table(read_frames_csv(rows)))
+            out.writelines(f"{field},{','.join(row)}{end}" for row in rows_of_table(read_frames_csv(rows)))
     columns = folder / "all-frames.parquet"
     if find_spec("pyarrow") is None:
         columns.unlink(missing_ok=True)  # of an earlier batch: it would not hold the same rows
@@ -52,7 +55,7 @@ def _write_parquet(path: Path, table: Path) -> None:
     import pyarrow.parquet as parquet
 
     arrow = {int: pa.int64(), float: pa.float64(), bool: pa.bool_(), str: pa.string()}
-    types = {"video": pa.string(), **{column.name: arrow[column.type] for column in SCHEMA}}
+    types = {"video": pa.string(), **{column.name: arrow[column.type] for column in SCHEMA}, "path": pa.string()}
     # A video may be called NA or null.
     options = arrow_csv.ConvertOptions(column_types=types, null_values=[""], strings_can_be_null=True)
     with (

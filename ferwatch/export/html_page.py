@@ -18,14 +18,14 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
-from ferwatch.records import EMOTIONS, Episode
+from ferwatch.records import EMOTIONS, NEGATIVE_EMOTIONS, Episode
 from ferwatch.render.palette import PALETTE, ink_on
 from ferwatch.timeline.model import FaceSummary, Timeline
 from ferwatch.utils.timecode import format_time
 from ferwatch.utils.version import __version__
 
 _ASSETS = files("ferwatch.export") / "html_assets"
-_SCRIPTS = ("recording.js", "plot.js", "time.js", "view.js", "pointer.js", "controls.js")
+_SCRIPTS = ("recording.js", "plot.js", "time.js", "view.js", "pointer.js", "episodes.js", "notes.js", "controls.js")
 
 
 def write_html(path: Path, timeline: Timeline) -> None:
@@ -50,6 +50,7 @@ def _page(timeline: Timeline, title: str) -> str:
         end=format_time(end, 0),
         begin_seconds=f"{start:.3f}",
         end_seconds=f"{end:.3f}",
+        baseline=html.escape(f" Baseline: {timeline.baseline.source}.") if timeline.baseline else "",
         smoothing=", smoothed (close up also raw, in faint lines)" if _is_smoothed(timeline) else "",
         count=len(timeline.episodes),
         rows="\n".join(_row(timeline, episode) for episode in timeline.episodes) or _NO_EPISODE,
@@ -65,18 +66,23 @@ _NO_EPISODE = '<tr><td colspan="8" class="none">No episode: no face was long eno
 
 
 def _data(timeline: Timeline) -> dict[str, object]:
-    """What recording.js reads: numbers are base64 of little-endian integers, in milliseconds and 1/10000."""
+    """Return the data that recording.js reads; numbers are base64 of little-endian integers, in ms and 1/10000."""
     table = timeline.table
     samples, first_rows = np.unique(table.frame, return_index=True)
     start, end = timeline.span
+    shown = np.minimum(table.shown(), end)[first_rows]  # the last one is cut off at the end of the axis
     return {
         "emotions": EMOTIONS,
         "colors": PALETTE,
         "inks": {label: ink_on(color) for label, color in PALETTE.items()},
+        "positive": EMOTIONS.index("happy"),
+        "negative": [EMOTIONS.index(name) for name in NEGATIVE_EMOTIONS],
         "start": start,
         "end": end,
+        "videoStart": timeline.video_start,
         "frames": _base64(samples, "<u4"),
         "times": _base64(table.timestamp[first_rows] * 1000, "<i4"),
+        "shown": _base64(shown * 1000, "<u4") if shown.any() else None,
         "faces": [_face(timeline, samples, summary) for summary in timeline.summary.faces],
     }
 
@@ -107,14 +113,20 @@ def _note(summary: FaceSummary) -> str:
 
 def _row(timeline: Timeline, e: Episode) -> str:
     name = html.escape(timeline.name_of(e.face_id))
+    cells = (
+        (e.start, "n", f"<button>{format_time(e.start)}</button>"),
+        (e.end, "n", format_time(e.end)),
+        (e.duration, "n wide", f"{e.duration:.2f} s"),
+        (e.peak_time, "n widest", format_time(e.peak_time)),
+        (e.peak_confidence, "n wide", f"{e.peak_confidence:.0%}"),
+        (e.mean_confidence, "n", f"{e.mean_confidence:.0%}"),
+    )
     return (
-        f'<tr data-face="{e.face_id}" data-start="{e.start:.3f}" data-end="{e.end:.3f}">'
+        f'<tr data-face="{e.face_id}" data-of="{e.emotion}" data-start="{e.start:.3f}" data-end="{e.end:.3f}">'
         f'<td title="{name}"><bdi>{name}</bdi></td>'
         f'<td><i class="chip" data-emotion="{e.emotion}"></i>{e.emotion}</td>'
-        f'<td class="n"><button>{format_time(e.start)}</button></td><td class="n">{format_time(e.end)}</td>'
-        f'<td class="n wide">{e.duration:.2f} s</td>'
-        f'<td class="n widest">{format_time(e.peak_time)}</td><td class="n wide">{e.peak_confidence:.0%}</td>'
-        f'<td class="n">{e.mean_confidence:.0%}</td></tr>'
+        + "".join(f'<td class="{kind}" data-value="{value}">{text}</td>' for value, kind, text in cells)
+        + "</tr>"
     )
 
 

@@ -43,7 +43,7 @@ ALWAYS = (
     ExportFormat("episodes.csv", "ferwatch.export.tables:write_episodes_csv"),
     ExportFormat("timeline.png", "ferwatch.export.timeline_plot:write_png"),
 )
-"""What every run writes after its rows."""
+"""Files that every run writes after its rows."""
 
 EXPORTS: dict[str, ExportFormat] = {
     "json": ExportFormat("timeline.json", "ferwatch.export.tables:write_json"),

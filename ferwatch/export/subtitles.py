@@ -16,7 +16,9 @@ def write_vtt(path: Path, timeline: Timeline) -> None:
         f"{number}\n{format_cue(start)} --> {format_cue(end)}\n{escape(_text(timeline, episode), quote=False)}\n"
         for number, episode, start, end in _cues(timeline)
     ]
-    path.write_text("\n".join(["WEBVTT\n", *cues]), encoding="utf-8", newline="\n")
+    # The arrow between two times may not stand in a note.
+    note = f"NOTE baseline: {timeline.baseline.source.replace('-->', '→')}\n" if timeline.baseline else ""
+    path.write_text("\n".join(["WEBVTT\n", *filter(None, [note]), *cues]), encoding="utf-8", newline="\n")
 
 
 def write_srt(path: Path, timeline: Timeline) -> None:

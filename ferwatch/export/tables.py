@@ -45,6 +45,7 @@ def write_json(path: Path, timeline: Timeline) -> None:
         "emotions": EMOTIONS,
         "summary": asdict(timeline.summary),
         "names": timeline.names,
+        "baseline": timeline.baseline.as_json() if timeline.baseline else None,
         "episodes": [
             {"episode": number, **asdict(e), "duration": e.duration}
             for number, e in enumerate(timeline.episodes, start=1)
@@ -109,6 +110,7 @@ def write_parquet(path: Path, timeline: Timeline) -> None:
     columns: dict[str, Any] = {
         **{column.name: pa.array(column.values(table), mask=_is_null(column, table)) for column in SCHEMA},
         **{f"smoothed_{name}": pa.array(timeline.smoothed[:, i], mask=none) for i, name in enumerate(EMOTIONS)},
+        **_corrected(timeline, none),
         "smoothed_valence": pa.array(timeline.valence, mask=none),
         "episode": pa.array(episode, mask=outside),
     }
@@ -120,6 +122,16 @@ def write_parquet(path: Path, timeline: Timeline) -> None:
     ):
         columns[name] = pa.array(np.array(values)[np.array(numbers)[episode]], mask=outside)
     pq.write_table(pa.table(columns), path)
+
+
+def _corrected(timeline: Timeline, none: NDArray[np.bool_]) -> dict[str, Any]:
+    """The probabilities after the baseline was taken out; nothing without a baseline."""
+    import pyarrow as pa
+
+    if timeline.baseline is None:
+        return {}
+    corrected = timeline.baseline.apply(timeline.table)
+    return {f"corrected_{name}": pa.array(corrected[:, i], mask=none) for i, name in enumerate(EMOTIONS)}
 
 
 def _is_null(column: Column, table: FrameTable) -> NDArray[np.bool_]:

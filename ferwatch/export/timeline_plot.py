@@ -10,10 +10,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ferwatch.records import EMOTIONS
+from ferwatch.records import EMOTIONS, valence_of
 from ferwatch.render.palette import PALETTE, ink_on
 from ferwatch.timeline.build import visible_spans
 from ferwatch.timeline.model import LABELS, UNCERTAIN, FaceSummary, Timeline
+from ferwatch.timeline.smoothing import STANDING_MS
+from ferwatch.timeline.table import FrameTable
 from ferwatch.utils.timecode import format_time
 
 if TYPE_CHECKING:
@@ -30,6 +32,9 @@ _FONTS = (
 )
 
 _INK, _QUIET, _TRACK = "#24292F", "#6E7781", "#F1F2F4"
+
+# In units of probability, below the curves: valence around a level of its own, then the band of episodes.
+_VALENCE, _VALENCE_HEIGHT, _BAND, _BOTTOM_EDGE = -0.2, 0.13, -0.57, -0.62
 
 _STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
 
@@ -74,16 +79,19 @@ def _draw(figure: Figure, timeline: Timeline) -> None:
     step = next((step for step in _STEPS if (end - start) / step <= 10), _STEPS[-1])
     ticks = np.arange(np.ceil(start / step), np.floor(end / step) + 1) * step
     for axes in lanes:
-        axes.set_ylim(-0.36, 1.04)
-        axes.set_yticks([0, 0.5, 1], ["0", "0.5", "1"], fontsize=7, color=_QUIET)
+        axes.set_ylim(_BOTTOM_EDGE, 1.04)
+        axes.set_yticks([_VALENCE, 0, 0.5, 1], ["val.", "0", "0.5", "1"], fontsize=7, color=_QUIET)
         axes.grid(color="#E4E6E9", linewidth=0.6)
         axes.set_axisbelow(True)
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
     lanes[-1].set_xticks(ticks, [format_time(tick, 1 if step < 1 else 0) for tick in ticks], color=_INK)
     label = "time (h:mm:ss)" if end >= 3600 else "time (m:ss)"
+    label += "; val.: valence, happy less the strongest negative emotion"
     if (end - start) / _BINS > 1:
         label += f"; curves are means over {(end - start) / _BINS:.2g} s"
+    if timeline.baseline:
+        label += f"; baseline: {_shorten(timeline.baseline.source, 40)}"
     lanes[-1].set_xlabel(label, color=_QUIET)
 
     for axes, face in zip(lanes, faces, strict=False):
@@ -98,26 +106,30 @@ def _draw(figure: Figure, timeline: Timeline) -> None:
 
 def _draw_lane(axes: Axes, timeline: Timeline, face: FaceSummary) -> None:
     start, end = axes.get_xlim()
-    axes.barh(-0.21, end - start, height=0.2, left=start, color=_TRACK, zorder=1)
+    axes.barh(_BAND + 0.1, end - start, height=0.2, left=start, color=_TRACK, zorder=1)
+    axes.plot([start, end], [_VALENCE, _VALENCE], color="#D0D7DE", linewidth=0.6, zorder=1)
     episodes = timeline.episodes_of(face.face_id)
     spans = [(episode.start, episode.duration) for episode in episodes]
     # Without antialiasing, so that episodes narrower than a pixel do not blend into colours that mean nothing.
     colours = [PALETTE[episode.emotion] for episode in episodes]
-    axes.broken_barh(spans, (-0.31, 0.2), facecolors=colours, linewidth=0, antialiased=False, zorder=2)
+    axes.broken_barh(spans, (_BAND, 0.2), facecolors=colours, linewidth=0, antialiased=False, zorder=2)
     per_second = (_WIDTH - _LEFT - _RIGHT) / (end - start)
     for episode in episodes:
         if episode.duration * per_second > 0.075 * len(episode.emotion) + 0.1:
             middle = (episode.start + episode.end) / 2
             ink = ink_on(PALETTE[episode.emotion])
-            axes.text(middle, -0.215, episode.emotion, ha="center", va="center", fontsize=7, color=ink, zorder=3)
+            axes.text(middle, _BAND + 0.095, episode.emotion, ha="center", va="center", fontsize=7, color=ink, zorder=3)
 
     table = timeline.table
     for rows in visible_spans(table, face.face_id):
-        times, curves = _thin(table.timestamp[rows], timeline.smoothed[rows], (end - start) / _BINS)
+        times, curves = _thin(*_standing(table, rows, timeline.smoothed[rows]), (end - start) / _BINS)
         for k, emotion in enumerate(EMOTIONS):
             if curves[:, k].max() > 0.25:
                 axes.fill_between(times, curves[:, k], color=PALETTE[emotion], alpha=0.16, linewidth=0, zorder=2)
             axes.plot(times, curves[:, k], color=PALETTE[emotion], linewidth=1.2, solid_joinstyle="round", zorder=3)
+
+        valence = _VALENCE + _VALENCE_HEIGHT * valence_of(curves)
+        axes.plot(times, valence, color=_QUIET, linewidth=0.9, solid_joinstyle="round", zorder=3)
 
     for text, size, colour, lower in (
         (_shorten(timeline.name_of(face.face_id), 16), 9.5, _INK, 0),
@@ -139,6 +151,16 @@ def _draw_legend(figure: Figure, timeline: Timeline, left: float, bottom: float)
         square = Rectangle((x, bottom - 0.06 / height), 0.12 / width, 0.12 / height, color=PALETTE[label])
         figure.add_artist(square)
         figure.text(x + 0.18 / width, bottom, label, fontsize=8.5, va="center_baseline")
+
+
+def _standing(
+    table: FrameTable, rows: NDArray[np.intp], curves: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Times (n,) and curves (n, 7) with one more point at the end of every picture that stands."""
+    stands = table.shown()[rows] > STANDING_MS / 1000
+    times = np.concatenate([table.timestamp[rows], (table.timestamp + table.shown())[rows][stands] - 1e-6])
+    order = np.argsort(times, kind="stable")
+    return times[order], np.concatenate([curves, curves[stands]])[order]
 
 
 def _thin(

@@ -46,7 +46,7 @@ class FaceDetector(Protocol):
 
     @property
     def thresholds(self) -> Thresholds:
-        """How this detector's scores and sizes are to be judged."""
+        """Scores and sizes by which this detector's detections are judged."""
 
     def detect(self, image: NDArray[Any]) -> list[Detection]:
         """Return the faces of a picture, (H, W, 3) uint8 BGR, in pixels of that picture, in any order."""

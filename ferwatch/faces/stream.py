@@ -19,7 +19,7 @@ MOTION_SEARCH_SECONDS = 0.2
 MIN_DETECTION_SECONDS = 0.045
 """A frame that follows a searched one sooner than this is not searched: at 25 or 30 frames a second every other one."""
 MAX_INTERPOLATED_MOVE = 0.1
-"""By how much of its side a face may move between two searched frames for its place in between to be interpolated."""
+"""Largest movement between two searched frames, in sides of the face, for which the frames between are interpolated."""
 
 
 class FaceStream:

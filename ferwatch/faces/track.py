@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Any
-
-import numpy as np
 
 from ferwatch.faces.similarity import Descriptor, similarity
-from ferwatch.records import FACE_SIZE, BoundingBox, Face
+from ferwatch.records import BoundingBox, Face
 
 FACE_SCORE = 0.7
 """Mean score of recent detections from which a track is a face; other things that resemble one stay below."""
@@ -44,7 +40,7 @@ class Track:
     velocity: complex = 0j
     """Pixels a second, x + iy."""
     confirmed: bool = False
-    """Whether it is a face: the mean of its recent scores has reached FACE_SCORE."""
+    """True once the mean of its recent scores has reached FACE_SCORE."""
     face_id: int = 0
     """Identity, from 1; 0 until the first frame that shows the face is released, so that ids follow the rows' order."""
 
@@ -81,40 +77,3 @@ class Track:
 
 def _centre(box: BoundingBox) -> complex:
     return complex(box.x + box.width / 2, box.y + box.height / 2)
-
-
-def _plain_face(face: Face) -> dict[str, Any]:
-    crop = base64.b64encode(face.crop.tobytes()).decode()
-    return {"box": list(face.bbox), "landmarks": face.landmarks.tolist(), "score": face.score, "crop": crop}
-
-
-def _face(plain: dict[str, Any]) -> Face:
-    x, y, width, height = plain["box"]
-    crop = np.frombuffer(base64.b64decode(plain["crop"]), dtype=np.uint8).reshape(FACE_SIZE, FACE_SIZE)
-    return Face(BoundingBox(x, y, width, height), np.array(plain["landmarks"], dtype=np.float32), plain["score"], crop)
-
-
-def _plain_track(track: Track) -> dict[str, Any]:
-    return {
-        "latest": _plain_face(track.latest),
-        "views": [view.tolist() for view in track.views],
-        "first_seen": track.first_seen,
-        "last_seen": track.last_seen,
-        "scores": list(track.scores),
-        "velocity": [track.velocity.real, track.velocity.imag],
-        "confirmed": track.confirmed,
-        "face_id": track.face_id,
-    }
-
-
-def _track(plain: dict[str, Any]) -> Track:
-    return Track(
-        latest=_face(plain["latest"]),
-        views=deque((np.array(view, np.float32) for view in plain["views"]), maxlen=VIEWS),
-        first_seen=plain["first_seen"],
-        last_seen=plain["last_seen"],
-        scores=deque(plain["scores"], maxlen=SCORE_WINDOW),
-        velocity=complex(*plain["velocity"]),
-        confirmed=plain["confirmed"],
-        face_id=plain["face_id"],
-    )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +12,7 @@ from scipy.optimize import linear_sum_assignment
 
 from ferwatch.faces.similarity import Descriptor, gradient_descriptor
 from ferwatch.faces.tiles import is_cut
-from ferwatch.faces.track import VIEWS, Track, _face, _plain_face, _plain_track, _track
+from ferwatch.faces.track import VIEWS, Track
 from ferwatch.records import Face, FrameFaces
 
 DECISION_SECONDS = 0.5
@@ -142,60 +141,3 @@ class FaceTracker:
         self._tracks = [t for t in self._tracks if t is not known]
         track.views.extendleft(reversed([*known.views][: VIEWS - len(track.views)]))
         return known.face_id
-
-    def state(self) -> dict[str, Any]:
-        """All that the tracker knows, as plain values for JSON.
-
-        It holds the frames that were taken in but not yet given out. A tracker made from it goes on with the frame
-        after `taken` and gives out, to the byte, what this one would have.
-        """
-        numbers = {t: i for i, t in enumerate(dict.fromkeys([*self._remembered, *self._tracks, *self._held_tracks()]))}
-        return {
-            "taken": self._index,
-            "time": self._time,
-            "cut": self._cut,
-            "brightness": _plain_brightness(self._brightness),
-            "next_id": self._next_id,
-            "tracks": [_plain_track(track) for track in numbers],
-            "current": [numbers[track] for track in self._tracks],
-            "remembered": [numbers[track] for track in self._remembered],
-            "waiting": [
-                [
-                    f.index,
-                    f.timestamp,
-                    f.duration,
-                    _plain_brightness(f.brightness),
-                    [[_plain_face(a), numbers[t]] for a, t in zip(f.faces, tracks, strict=True)],
-                ]
-                for f, tracks in self._held
-            ],
-        }
-
-    @classmethod
-    def from_state(cls, state: dict[str, Any]) -> FaceTracker:
-        """The tracker that gave this state(). Raises KeyError, TypeError or ValueError where it is none."""
-        tracker = cls()
-        tracks = [_track(plain) for plain in state["tracks"]]
-        tracker._index, tracker._time, tracker._next_id = state["taken"], state["time"], state["next_id"]
-        tracker._cut, tracker._brightness = state["cut"], _brightness(state["brightness"])
-        tracker._tracks = [tracks[number] for number in state["current"]]
-        tracker._remembered = [tracks[number] for number in state["remembered"]]
-        tracker._held = deque(
-            (
-                FrameFaces(index, time, tuple(_face(plain) for plain, _ in shown), duration, _brightness(cells)),
-                [tracks[number] for _, number in shown],
-            )
-            for index, time, duration, cells, shown in state["waiting"]
-        )
-        return tracker
-
-    def _held_tracks(self) -> Iterator[Track]:
-        return (track for _, tracks in self._held for track in tracks)
-
-
-def _plain_brightness(cells: NDArray[np.uint8] | None) -> list[list[int]] | None:
-    return None if cells is None else cells.tolist()
-
-
-def _brightness(plain: list[list[int]] | None) -> NDArray[np.uint8] | None:
-    return None if plain is None else np.array(plain, np.uint8)

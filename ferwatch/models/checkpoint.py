@@ -38,7 +38,7 @@ class Checkpoint:
     temperature: float = 1.0
     """The logits are divided by it before the softmax (Guo et al. 2017, https://arxiv.org/abs/1706.04599)."""
     config: dict[str, Any] = field(default_factory=dict)
-    """What the network was built with."""
+    """Keyword arguments with which the network was built."""
     about: dict[str, Any] = field(default_factory=dict)
     """Training command, data, recipe, and figures on PublicTest."""
     checksum: str = ""
@@ -173,7 +173,7 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
 
 
 def read_plain(path: Path, device: str = "cpu") -> Any:
-    """What torch.save wrote of tensors, numbers and containers, and never code. Raises WeightsError for all else."""
+    """Return the tensors, numbers and containers of a torch.save file, never code. Raises WeightsError otherwise."""
     try:
         return torch.load(path, map_location=device, weights_only=True)
     except OSError as cause:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -25,19 +23,14 @@ class Classifier:
 
     Batch norms are folded into the convolutions before them, images and kernels lie channels-last, and the dear
     networks compute in bfloat16 where the processor has instructions for it: nearly twice as fast, at the price of the
-    third decimal of some probabilities. `benchmarks/classifier.py` measures both. A pass of one batch works in one
-    thread and passes run side by side: threads that share a pass spend much of their time waiting for each other.
-
-    Args:
-        threads: how many passes run at once on a CPU; None: as many as there are cores.
+    third decimal of some probabilities. `benchmarks/classifier.py` measures both.
     """
 
-    def __init__(self, checkpoint: Checkpoint, device: str = "cpu", threads: int | None = None) -> None:
+    def __init__(self, checkpoint: Checkpoint, device: str = "cpu") -> None:
         self.checkpoint = checkpoint
         self.device = device
-        self.passes_at_once = (threads or os.cpu_count() or 1) if device == "cpu" else 1
         self.dtype = best_dtype(checkpoint.model, device)
-        # A copy: the checkpoint keeps the network as it is.
+        # Copy: the network of the checkpoint is not changed.
         network = fold_batch_norms(copy.deepcopy(checkpoint.network).eval())
         self.network = network.to(device, self.dtype)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -51,10 +44,7 @@ class Classifier:
     def logits(self, crops: NDArray[np.uint8]) -> NDArray[np.float64]:
         """(N, 48, 48) gray -> (N, 7) logits before calibration."""
         batches = [crops[start : start + BATCH] for start in range(0, len(crops), BATCH)]
-        if len(batches) == 1:
-            return self._pass(batches[0])
-        with ThreadPoolExecutor(self.passes_at_once) as pool:
-            return np.concatenate([np.empty((0, 7)), *pool.map(self._pass, batches)])
+        return np.concatenate([np.empty((0, 7)), *map(self._pass, batches)])
 
     @torch.inference_mode()
     def _pass(self, crops: NDArray[np.uint8]) -> NDArray[np.float64]:

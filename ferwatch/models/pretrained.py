@@ -1,4 +1,4 @@
-"""Where the shipped weights lie and what they say about themselves. Imports no torch."""
+"""Finds the shipped weights and reads their metadata. Imports no torch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FORMAT = 1
 
 
 def weights_folder() -> Path:
-    """Where the shipped weights lie: inside an installed package, or at the top of a checkout."""
+    """Return the folder of the shipped weights: inside an installed package, or at the top of a checkout."""
     installed = Path(__file__).parents[1] / "weights_data"
     return installed if installed.is_dir() else Path(__file__).parents[2] / "weights"
 
@@ -33,7 +33,7 @@ def shipped_weights(model: str) -> Path:
 
 
 def read_metadata(path: Path) -> dict[str, Any]:
-    """What a checkpoint says about itself, without reading its tensors.
+    """Return the metadata of a checkpoint without reading its tensors.
 
     A safetensors file begins with the length of its header (8 bytes, little-endian) and the header in JSON. Raises
     WeightsError where the file is missing, damaged, or not one that ferwatch wrote.

@@ -1,1 +1,1 @@
-"""From a video to a run folder."""
+"""Analyses videos and writes run folders."""

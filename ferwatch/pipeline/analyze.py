@@ -4,28 +4,40 @@ from __future__ import annotations
 
 import logging
 import os
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from ferwatch.errors import VideoError
 from ferwatch.export.registry import write_timeline
-from ferwatch.faces.mediapipe import MediaPipeDetector
 from ferwatch.faces.tracker import FaceTracker
 from ferwatch.models.checkpoint import Checkpoint
 from ferwatch.models.classifier import Classifier
-from ferwatch.pipeline import segment as pipeline
+from ferwatch.pipeline.candidates import FaceLimit, in_one_pass, in_segments, plan
+from ferwatch.pipeline.executors import Executor, InProcess, LocalProcesses
+from ferwatch.pipeline.lock import FolderLock
 from ferwatch.pipeline.options import AnalysisOptions
-from ferwatch.pipeline.resume import Bookmark, Bookmarks, Finished, read_bookmark
+from ferwatch.pipeline.resume import Finished, ResumeState, read_resume_state
 from ferwatch.pipeline.run_folder import RunFolder, run_facts
+from ferwatch.pipeline.segment import frame_result, in_region
+from ferwatch.pipeline.settings import settings_of_outputs, settings_of_rows
+from ferwatch.records import FrameFaces
 from ferwatch.render.annotated_video import annotate_video
 from ferwatch.timeline.build import build_timeline
 from ferwatch.timeline.model import Summary, Timeline
 from ferwatch.timeline.table import FramesWriter, FrameTable, read_frames_csv
-from ferwatch.utils.version import __version__
-from ferwatch.video.reader import VideoReader
+from ferwatch.utils.stopwatch import Stopwatch
+from ferwatch.utils.timecode import format_time
+from ferwatch.video.container import VideoInfo
+from ferwatch.video.file_source import FileSource
+from ferwatch.video.index import IndexMismatch, VideoSegment
+from ferwatch.video.sampling import ROUNDING
+from ferwatch.video.source import FrameSource, open_source
 
 Progress = Callable[[str, int, int], None]
 """Called with the stage, how much of it is done, and about how much there is; 0: unknown."""
@@ -34,7 +46,7 @@ LOG = logging.getLogger("ferwatch")
 
 @dataclass(frozen=True)
 class Run:
-    """What a finished run leaves behind."""
+    """Result of a finished run."""
 
     folder: Path
     files: tuple[Path, ...]
@@ -46,28 +58,32 @@ class Run:
         return self.timeline.summary
 
 
-@dataclass
-class Stopwatch:
-    """Seconds spent in each stage of a run."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def time(self, stage: str) -> Iterator[None]:
-        started = time.monotonic()
-        try:
-            yield
-        finally:
-            self.seconds[stage] = round(time.monotonic() - started, 3)
-
-
 def no_progress(stage: str, done: int, total: int) -> None:
     """Ignore progress."""
 
 
-def open_reader(video: Path, options: AnalysisOptions) -> VideoReader:
+def open_reader(video: Path, options: AnalysisOptions) -> FileSource:
     """The frames of a video that the options ask for. Raises VideoError."""
-    return VideoReader(video, options.sampling, options.start, options.end)
+    return open_source(
+        video,
+        decoder=options.decoder,
+        sampling=options.sampling,
+        start=options.start,
+        end=options.end,
+        stream=options.stream,
+        fps=options.fps,
+    )
+
+
+def nothing_in_range(video: Path, source: FrameSource, options: AnalysisOptions) -> VideoError:
+    """The error for a range without a single picture."""
+    duration = source.info.duration
+    if duration is not None and options.start >= duration:
+        return VideoError(
+            f"{video} ends at {format_time(duration)}: there is nothing to analyse from {format_time(options.start)} on"
+        )
+    end = "the end" if options.end is None else format_time(options.end)
+    return VideoError(f"{video} has no picture between {format_time(options.start)} and {end}")
 
 
 def write_run(
@@ -80,43 +96,68 @@ def write_run(
     resume: bool = False,
     progress: Progress = no_progress,
     command: Sequence[str] = (),
+    executor: Executor | None = None,
 ) -> Run:
-    """Analyses a video, writes its run folder, and returns what it found; see Analyzer.analyze.
+    """Analyse a video, write its run folder, and return what it found; see Analyzer.analyze.
 
     The rows are written as they come, to frames.partial.csv, which becomes frames.csv when the last one is there; all
     else is made from frames.csv, and run.json, written last, marks a finished run.
+
+    Args:
+        executor: runs the video's segments; None: processes of this machine, as many as the options' threads.
     """
     watch = Stopwatch()
     folder = RunFolder(out or Path(f"{video.stem}-ferwatch"))
-    with open_reader(video, options) as reader:
+    with open_reader(video, options) as reader, FolderLock(folder.path, video.name):
         settings = settings_of_rows(video, classifier.checkpoint, options)
-        bookmark = Bookmark(settings)
+        warnings = []
         if resume:
-            bookmark = read_bookmark(folder.resume, bookmark.settings)
+            state = read_resume_state(folder.resume, settings)
         else:
-            folder.prepare(overwrite=overwrite)
-        if bookmark.finished is None:
-            with watch.time("analysis"), MediaPipeDetector(options.face_model) as detector:
-                _write_rows(reader, detector, classifier, folder, bookmark, progress)
-            bookmark = replace(bookmark, finished=Finished(reader.frames_decoded, tuple(reader.warnings)))
-            bookmark.save(folder.resume)
-    assert bookmark.finished is not None
-    frames_decoded, warnings = bookmark.finished.frames_decoded, list(bookmark.finished.warnings)
-    folder.complete_rows()
+            state = ResumeState(settings)
+            if replaced := folder.prepare(video, overwrite=overwrite):
+                warnings.append(f"{folder.path} held a run of another video, {replaced}, which was replaced")
+        if state.finished is None:
+            with watch.time("analysis"):
+                finished = _write_rows(video, reader, options, classifier, folder, state, executor, progress)
+            if not finished.frames_decoded:
+                folder.discard()
+                raise nothing_in_range(video, reader, options)
+            state = replace(state, finished=finished)
+            state.save(folder.resume)
+        assert state.finished is not None
+        warnings += state.finished.warnings
+        folder.complete_rows()
+        folder.segments.clear()
+        return _write_outputs(
+            video, folder, reader.info, state.finished.frames_decoded, options, classifier.checkpoint, settings,
+            watch, warnings, progress, command,
+        )  # fmt: skip
 
+
+def _write_outputs(
+    video: Path,
+    folder: RunFolder,
+    info: VideoInfo,
+    frames_decoded: int,
+    options: AnalysisOptions,
+    checkpoint: Checkpoint,
+    settings: dict[str, Any],
+    watch: Stopwatch,
+    warnings: list[str],
+    progress: Progress,
+    command: Sequence[str],
+) -> Run:
+    """Write what follows from frames.csv: the timeline, the exports, the annotated video, and run.json at the end."""
     table = read_frames_csv(folder.rows)
-    duration = reader.info.duration or (float(table.timestamp[-1]) if len(table) else 0.0)
-    # What players open beside the timeline has to have its times: of the annotated video, time 0 is `start`.
-    plays_alike = options.annotate and options.start == 0
-    media = "annotated.mp4" if plays_alike else os.path.relpath(video.absolute(), folder.path.absolute())
     timeline = build_timeline(
         table,
         smoothing=options.smoothing,
         min_episode=options.min_episode,
-        source=reader.info.path.name,
-        video=media,
-        duration=duration,
-        fps=reader.info.fps,
+        source=info.path.name,
+        video=_linked_video(video, folder.path, options),
+        duration=_duration(info, table),
+        fps=info.fps,
         start=options.start,
         end=options.end,
         has_annotated_video=options.annotate,
@@ -127,15 +168,14 @@ def write_run(
     if options.annotate:
         with watch.time("annotation"):
             files.append(folder.path / "annotated.mp4")
-            warnings += _annotate(video, table, files[-1], options, frames_decoded, progress)
+            warnings += _annotate(video, timeline, files[-1], options, frames_decoded, progress)
     facts = run_facts(
-        reader=reader,
+        info=info,
+        options=options,
         frames_decoded=frames_decoded,
-        checkpoint=classifier.checkpoint,
+        checkpoint=checkpoint,
         settings={**settings, **settings_of_outputs(options)},
-        table=table,
         timeline=timeline,
-        smoothing=options.smoothing,
         seconds=watch.seconds,
         warnings=warnings,
         command=command,
@@ -147,10 +187,35 @@ def write_run(
     return Run(folder.path, tuple(files), timeline, tuple(warnings))
 
 
+def _duration(info: VideoInfo, table: FrameTable) -> float:
+    """The length of the video in seconds: what its header says, or the end of its last picture where that is later."""
+    declared = info.duration or 0.0
+    shown = float((table.timestamp + np.nan_to_num(table.duration)).max()) if len(table) else 0.0
+    return shown if shown > declared + ROUNDING else declared
+
+
+def _linked_video(video: Path, folder: Path, options: AnalysisOptions) -> str:
+    """The video that players and coding tools open beside the timeline, relative to the run folder; "": none.
+
+    Where faces are blurred it is never the original. Else that is linked where annotated.mp4 has other times than the
+    timeline. A video on another branch of the disk is named alone: the way to it would be its absolute path.
+    """
+    if options.annotate and (options.start == 0 or options.blur_faces):
+        return "annotated.mp4"
+    if options.blur_faces:
+        return ""
+    try:
+        way = Path(os.path.relpath(video.absolute(), folder.absolute()))
+    except ValueError:  # another drive of Windows
+        return video.name
+    climbs_to_the_root = way.parts.count("..") >= len(folder.absolute().parts) - 1
+    return video.name if climbs_to_the_root else way.as_posix()
+
+
 def _annotate(
-    video: Path, table: FrameTable, out: Path, options: AnalysisOptions, total: int, progress: Progress
+    video: Path, timeline: Timeline, out: Path, options: AnalysisOptions, total: int, progress: Progress
 ) -> list[str]:
-    """Writes annotated.mp4; returns what could not be kept of the source."""
+    """Write annotated.mp4; returns what could not be kept of the source."""
     done = 0
 
     def count(frames: int) -> None:
@@ -159,53 +224,77 @@ def _annotate(
         progress("annotating", done, total)
 
     return annotate_video(
-        video, table, out, start=options.start, end=options.end, blur_faces=options.blur_faces, progress=count
+        video,
+        timeline.table,
+        out,
+        start=options.start,
+        end=options.end,
+        episodes=timeline.episodes,
+        charts=options.charts,
+        blur_faces=options.blur_faces,
+        decoder=options.decoder,
+        stream=options.stream,
+        fps=options.fps,
+        progress=count,
     )
 
 
 def _write_rows(
-    reader: VideoReader,
-    detector: MediaPipeDetector,
+    video: Path,
+    reader: FileSource,
+    options: AnalysisOptions,
     classifier: Classifier,
     folder: RunFolder,
-    begin: Bookmark,
+    state: ResumeState,
+    executor: Executor | None,
     progress: Progress,
-) -> None:
-    """The partial table, from the bookmark on."""
-    tracker = FaceTracker.from_state(begin.tracker) if begin.tracker else FaceTracker()
-    bookmarks = Bookmarks(folder.resume, begin, tracker)
-    begin.save(folder.resume)
-    reader.skip_before = begin.frame
-    with FramesWriter(folder.rows, resume_at=begin.offset) as rows:
-        results = pipeline.track(
-            reader, detector, tracker, classifier, bookmarks.before, passes_at_once=classifier.passes_at_once
-        )
-        for frames, result in enumerate(results, start=begin.frames_written + 1):
-            rows.write(result)
-            bookmarks.written(frames, rows.offset)
+) -> Finished:
+    """Write the partial table; segments that the folder holds from an interrupted run are not analysed again."""
+    workers = executor.workers if executor is not None else options.threads or 1
+    is_resumed = bool(folder.segments.numbers())
+    segments: list[VideoSegment] = []
+    if not state.in_one_pass and (workers > 1 or is_resumed):
+        segments = plan(video, reader.info, options)
+    replace(state, in_one_pass=not segments).save(folder.resume)
+    if segments:
+        try:
+            with ExitStack() as stack:
+                if executor is None:
+                    executor = stack.enter_context(LocalProcesses(workers)) if workers > 1 else InProcess()
+                parts = in_segments(video, reader.info, segments, folder.segments, options, executor)
+                found = stack.enter_context(closing(parts))
+                return _write_segments(found, reader, folder, options, progress)
+        except IndexMismatch as mismatch:
+            LOG.info("%s is decoded in one pass: %s", video, mismatch)
+            folder.segments.clear()
+            replace(state, in_one_pass=True).save(folder.resume)
+    limit = FaceLimit(options.max_faces)
+    found_here = limit.check(chain.from_iterable(in_one_pass(reader, folder.segments, options, classifier)))
+    with FramesWriter(folder.rows) as rows:
+        for frame in FaceTracker().track(in_region(found_here, options.region)):
+            rows.write(frame_result(frame))
             progress("analysing", reader.frames_decoded, reader.frames_expected)
+    return Finished(reader.frames_decoded, (*reader.warnings, *limit.warnings))
 
 
-def settings_of_rows(video: Path, checkpoint: Checkpoint, options: AnalysisOptions) -> dict[str, Any]:
-    """What the rows depend on; a run is only resumed with the same. Raises OSError where the video is missing."""
-    file = video.stat()
-    return {
-        "version": __version__,
-        "video": [str(video.absolute()), file.st_size, file.st_mtime_ns],
-        "model": checkpoint.model,
-        "weights": checkpoint.checksum,
-        "face model": str(options.face_model),
-        "sampling": asdict(options.sampling),
-        "start": options.start,
-        "end": options.end,
-    }
+def _write_segments(
+    found: Iterable[tuple[VideoSegment, list[FrameFaces]]],
+    reader: FileSource,
+    folder: RunFolder,
+    options: AnalysisOptions,
+    progress: Progress,
+) -> Finished:
+    """Write the partial table from segments that workers analyse."""
+    done, limit = 0, FaceLimit(options.max_faces)
 
+    def frames() -> Iterator[FrameFaces]:
+        nonlocal done
+        for segment, faces in found:
+            done += segment.pictures
+            progress("analysing", done, reader.frames_expected)
+            yield from faces
 
-def settings_of_outputs(options: AnalysisOptions) -> dict[str, Any]:
-    """What the other files of a run folder depend on, besides its rows."""
-    return {
-        "exports": sorted(set(options.exports)),
-        "annotated video": options.annotate,
-        "blurred faces": options.annotate and options.blur_faces,
-        "smoothing": options.smoothing,
-    }
+    with FramesWriter(folder.rows) as rows:
+        for frame in FaceTracker().track(in_region(limit.check(frames()), options.region)):
+            rows.write(frame_result(frame))
+    return Finished(done, (*reader.warnings, *limit.warnings))

@@ -13,20 +13,29 @@ from functools import lru_cache
 from inspect import GEN_CLOSED, getgeneratorstate
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from ferwatch.errors import OptionError
+from ferwatch.faces.detection import FaceDetector
 from ferwatch.faces.mediapipe import MediaPipeDetector
 from ferwatch.faces.search import search_image
 from ferwatch.faces.tracker import FaceTracker
-from ferwatch.models.checkpoint import load
-from ferwatch.models.classifier import Classifier, choose_device
-from ferwatch.models.pretrained import shipped_weights
-from ferwatch.pipeline import segment
-from ferwatch.pipeline.analyze import Progress, Run, no_progress, open_reader, write_run
+from ferwatch.pipeline.analyze import (
+    Progress,
+    Run,
+    no_progress,
+    nothing_in_range,
+    open_reader,
+    write_run,
+)
 from ferwatch.pipeline.options import OF_LOADING, AnalysisOptions, change_options
-from ferwatch.pipeline.pictures import Image, Pictures, check_image, frames_of, read_image
+from ferwatch.pipeline.pictures import read_image
+from ferwatch.pipeline.segment import classify_faces, frame_result, in_region, load_classifier
+from ferwatch.pipeline.segment import track as track_faces
 from ferwatch.records import Frame, FrameFaces, FrameResult
+from ferwatch.video.arrays import ArraySource, Image, check_image
+from ferwatch.video.file_source import FileSource
+from ferwatch.video.source import FrameSource
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -34,6 +43,7 @@ if TYPE_CHECKING:
     from ferwatch.pipeline.options import AnalysisKeywords
 
 LOG = logging.getLogger("ferwatch")
+Pictures: TypeAlias = FrameSource | Iterable[tuple[float, Image]] | Iterable[Image]
 
 
 class Analyzer:
@@ -43,14 +53,16 @@ class Analyzer:
     or torch, no environment variable. close() it, use it in a `with` statement, or leave that to Python.
 
     Args:
+        detector: a face detector of your own for `image` and `track`, used by one thread at a time; None: MediaPipe's.
         options: the fields of AnalysisOptions by name.
     Raises OptionError where an option is unknown or cannot be, WeightsError where a model or its weights are missing or
     damaged, FerwatchError where the device is not there.
     """
 
-    def __init__(self, **options: Unpack[AnalysisKeywords]) -> None:
+    def __init__(self, *, detector: FaceDetector | None = None, **options: Unpack[AnalysisKeywords]) -> None:
         self.options = change_options(AnalysisOptions(), dict(options))
         self._classifier = load_classifier(self.options)
+        self._detector = detector
         self._image_detector: MediaPipeDetector | None = None
         self._lock = threading.Lock()
 
@@ -73,7 +85,7 @@ class Analyzer:
                 self._image_detector = None
 
     def image(self, image: Image | Path | str) -> FrameResult:
-        """What one picture shows: its faces from left to right, with ids from 1.
+        """Return the faces of one picture from left to right, with ids from 1.
 
         Args:
             image: (H, W, 3) uint8 BGR, as OpenCV reads it, or the path of an image file.
@@ -81,11 +93,13 @@ class Analyzer:
         """
         picture = read_image(Path(image)) if isinstance(image, Path | str) else check_image(image)
         with self._lock:
-            if self._image_detector is None:
+            if self._detector is None and self._image_detector is None:
                 self._image_detector = MediaPipeDetector(self.options.face_model)
-            faces = FrameFaces(0, 0.0, tuple(search_image(picture, self._image_detector)))
-        (result,) = segment.classify(FaceTracker().track([faces]), self._classifier)
-        return result
+            detector = self._detector or self._image_detector
+            assert detector is not None
+            faces = FrameFaces(0, 0.0, tuple(search_image(picture, detector)))
+        (tracked,) = FaceTracker().track(in_region(classify_faces([faces], self._classifier), self.options.region))
+        return frame_result(tracked)
 
     def track(
         self,
@@ -94,14 +108,11 @@ class Analyzer:
         progress: Progress = no_progress,
         **changes: Unpack[AnalysisKeywords],
     ) -> Iterator[FrameResult]:
-        """Yields what every sampled frame of a video shows, in order, and writes nothing.
-
-        The video is read ahead in a thread, which ends with the iterator: at its end, or when it is closed or dropped,
-        as after a `break`.
+        """Yield what every sampled frame of a video shows, in order, and writes nothing.
 
         Args:
-            video: a file, or pictures: a FrameSource, or any iterable of Frames, of (timestamp in seconds, image), or
-                of images (H, W, 3) uint8 BGR. Every picture is analysed: sampling, start and end are for files.
+            video: a file, a FrameSource, or any iterable of (timestamp in seconds, image) or of images, (H, W, 3) uint8
+                BGR. Every image is analysed: sampling, start and end are for files.
             progress: called in the calling thread with "analysing", the frames decoded and about how many there are;
                 0: unknown. An exception that it raises ends the analysis and reaches the caller.
             changes: options that differ from the Analyzer's for this video.
@@ -114,33 +125,37 @@ class Analyzer:
     def _track(
         self, video: Path | str | Pictures, progress: Progress, options: AnalysisOptions
     ) -> Generator[FrameResult, None, None]:
-        if isinstance(video, Path | str):
-            with open_reader(Path(video), options) as reader:
-                with closing(self._results(reader, options)) as results:
-                    for result in results:
-                        if _PYTHON_ENDS.is_set():
-                            return
-                        yield result
-                        progress("analysing", reader.frames_decoded, reader.frames_expected)
-                for warning in reader.warnings:
-                    LOG.warning("%s: %s", video, warning)
-        else:
-            standard = AnalysisOptions()
-            for name in ("sampling", "start", "end", "decoder", "stream"):
-                if getattr(options, name) != getattr(standard, name):
-                    raise OptionError(f"{name} is for video files; of pictures every one is analysed")
-            with closing(self._results(frames_of(video, options.fps), options)) as results:
-                for number, result in enumerate(results, 1):
+        with self._open(video, options) as source:
+            total = source.frames_expected if isinstance(source, FileSource) else 0
+            seen = 0
+            with closing(self._results(source, options)) as results:
+                for seen, result in enumerate(results, 1):  # noqa: B007
                     if _PYTHON_ENDS.is_set():
                         return
                     yield result
-                    progress("analysing", number, 0)
+                    progress("analysing", source.frames_decoded, total)
+            if not seen:
+                raise nothing_in_range(source.info.path, source, options)
+            for warning in source.warnings:
+                LOG.warning("%s: %s", source.info.path, warning)
+
+    def _open(self, video: Path | str | Pictures, options: AnalysisOptions) -> FrameSource:
+        if isinstance(video, Path | str):
+            return open_reader(Path(video), options)
+        standard = AnalysisOptions()
+        for name in ("sampling", "start", "end", "decoder", "stream"):
+            if getattr(options, name) != getattr(standard, name):
+                raise OptionError(f"{name} is for video files")
+        if isinstance(video, FrameSource):
+            return video
+        return ArraySource(video, fps=options.fps)
 
     def _results(self, frames: Iterable[Frame], options: AnalysisOptions) -> Generator[FrameResult, None, None]:
+        if self._detector is not None:
+            yield from track_faces(frames, self._detector, FaceTracker(), self._classifier, options.region)
+            return
         with MediaPipeDetector(options.face_model) as detector:
-            yield from segment.track(
-                frames, detector, FaceTracker(), self._classifier, passes_at_once=self._classifier.passes_at_once
-            )
+            yield from track_faces(frames, detector, FaceTracker(), self._classifier, options.region)
 
     def analyze(
         self,
@@ -153,7 +168,7 @@ class Analyzer:
         command: Sequence[str] = (),
         **changes: Unpack[AnalysisKeywords],
     ) -> Run:
-        """Writes a run folder for a video, and returns what it found.
+        """Write a run folder for a video, and return what it found.
 
         Args:
             out: the run folder; None: VIDEO-STEM-ferwatch in the working directory.
@@ -167,6 +182,10 @@ class Analyzer:
         Raises OptionError; VideoError; OutputError where the folder cannot be written, or holds a run and neither
         `overwrite` nor `resume` allows to touch it.
         """
+        if self._detector is not None:
+            raise OptionError(
+                "a detector of your own is for image and track; analyze starts MediaPipe's in each process"
+            )
         folder = None if out is None else Path(out)
         options = self._options_with(changes)
         return write_run(
@@ -180,13 +199,6 @@ class Analyzer:
             if getattr(options, name) != getattr(self.options, name):
                 raise OptionError(f"{name} is chosen when the Analyzer is made; make another one")
         return options
-
-
-def load_classifier(options: AnalysisOptions) -> Classifier:
-    """The classifier that the options name, on its device."""
-    device = choose_device(options.device)
-    checkpoint = load(options.weights or shipped_weights(options.model), options.model)
-    return Classifier(checkpoint, device, options.threads)
 
 
 def analyze_image(image: Image | Path | str, **options: Unpack[AnalysisKeywords]) -> FrameResult:
@@ -226,7 +238,7 @@ def _load_once(options: AnalysisOptions, _files: tuple[object, ...]) -> Analyzer
 
 
 def _stamp(path: Path | None) -> object:
-    """What changes when a file is written anew."""
+    """Return size and modification time, which change when a file is written again."""
     with suppress(OSError):
         if path is not None:
             return (stat := path.stat()).st_size, stat.st_mtime_ns

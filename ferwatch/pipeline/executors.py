@@ -1,95 +1,207 @@
-"""Where the videos of a batch are worked on: processes of this machine, or a Ray cluster."""
+"""Executors: they run tasks in this process, or in worker processes of this machine."""
 
 from __future__ import annotations
 
-import logging
 import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Generator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import replace
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for
-from types import FrameType
+from multiprocessing.context import BaseContext
+from multiprocessing.process import BaseProcess
+from types import FrameType, TracebackType
+from typing import Any, Protocol, TypeVar
 
-from ferwatch.errors import FerwatchError
-from ferwatch.pipeline.batch import Engine, Job, Outcome, run_job
-from ferwatch.pipeline.options import AnalysisOptions
+from ferwatch.utils.threads import use_single_threaded_libraries
 
-RETRIES = 3
-"""How often Ray starts a video again whose worker or node was lost; the run is continued, not repeated."""
-PENDING = 1000
-"""How many tasks Ray is given ahead: enough for its autoscaler to see what is to come."""
+MIN_PARALLEL_SECONDS = 20.0
+"""Shorter ranges of a video are analysed in one process: workers would not pay for their start."""
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class WorkerLost:
+    """Stands for the result of a task whose worker died."""
+
+    reason: str
+
+
+class Executor(Protocol):
+    """Runs tasks side by side."""
+
+    @property
+    def workers(self) -> int:
+        """How many tasks run at the same time."""
+
+    def run(
+        self, work: Callable[[T], R], tasks: Iterable[T], *, retries: int = 0
+    ) -> Generator[tuple[T, R | WorkerLost], None, None]:
+        """Yield each task with its result as it ends, in any order; tasks are started in their order.
+
+        An exception that `work` raises is raised here. Closing the generator stops the tasks that are at work.
+
+        Args:
+            work: a function that can be pickled, and takes one task.
+            tasks: values that can be pickled; taken one by one as workers become free.
+            retries: how often a task is started again whose worker died, before WorkerLost is its result.
+        """
 
 
 def cores() -> int:
-    """Processor cores that this process may use."""
+    """Return the number of processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def local(jobs: int | None = None) -> Engine:
-    """Processes of this machine that share nothing, so many at a time; None: one a core.
+class InProcess:
+    """Runs tasks one after the other in this process."""
 
-    Each is a pool of one, so that when one dies it is known on which video; that one is reported, and the rest goes on
-    in a new process.
+    workers = 1
+
+    def run(
+        self, work: Callable[[T], R], tasks: Iterable[T], *, retries: int = 0
+    ) -> Generator[tuple[T, R | WorkerLost], None, None]:
+        """See Executor.run."""
+        for task in tasks:
+            yield task, work(task)
+
+
+@dataclass(eq=False)
+class _Worker:
+    process: BaseProcess
+    connection: Connection
+
+
+@dataclass
+class LocalProcesses:
+    """Worker processes of this machine, one task at a time each. A context manager.
+
+    They are started when the first task runs, by a fork server that has the heavy imports loaded, or are spawned where
+    the system has none. In a program that uses more than one worker, the main script has to be importable, with its
+    own work under `if __name__ == "__main__"`, as multiprocessing requires it.
     """
 
-    def engine(todo: Sequence[Job], options: AnalysisOptions) -> Generator[tuple[Job, Outcome], None, None]:
-        if not todo:
-            return
-        number = min(jobs or cores(), len(todo))
-        options = replace(options, threads=max(1, cores() // number))
-        left = iter(todo)
-        running: dict[Future[Outcome], tuple[Job, ProcessPoolExecutor]] = {}
+    workers: int
+    _idle: list[_Worker] = field(default_factory=list)
 
-        def begin(pool: ProcessPoolExecutor) -> None:
-            if (job := next(left, None)) is not None:
-                running[pool.submit(run_job, job, options)] = job, pool
-            else:
-                pool.shutdown(wait=False)
+    def __enter__(self) -> LocalProcesses:
+        return self
 
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the idle workers."""
+        while self._idle:
+            worker = self._idle.pop()
+            worker.connection.close()
+            worker.process.join()
+
+    def run(
+        self, work: Callable[[T], R], tasks: Iterable[T], *, retries: int = 0
+    ) -> Generator[tuple[T, R | WorkerLost], None, None]:
+        """See Executor.run."""
+        left = iter(tasks)
+        again: deque[tuple[T, int]] = deque()
+        running: dict[Connection, tuple[_Worker, T, int]] = {}
         try:
-            for _ in range(number):
-                begin(_one_process())
-            while running:
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    job, pool = running.pop(future)
+            while True:
+                while len(running) < self.workers:
                     try:
-                        outcome = future.result()
-                    except BrokenProcessPool:
-                        outcome = Outcome(
-                            f"{job.video}: the process at work on it died; it ran out of memory or was killed, or a "
-                            "decoder crashed"
+                        task, losses = again.popleft() if again else (next(left), 0)
+                    except StopIteration:
+                        break
+                    worker = self._idle.pop() if self._idle else _start_worker()
+                    running[worker.connection] = worker, task, losses
+                    with suppress(OSError):  # it died while it was idle, which is noticed below
+                        worker.connection.send((work, task))
+                if not running:
+                    return
+                for connection in wait_for(list(running)):
+                    worker, task, losses = running.pop(connection)  # type: ignore[call-overload]
+                    try:
+                        error, result = worker.connection.recv()
+                    except (EOFError, OSError):
+                        worker.process.join()
+                        if losses < retries:
+                            again.append((task, losses + 1))
+                            continue
+                        yield (
+                            task,
+                            WorkerLost("the process died: it ran out of memory, was killed, or a decoder crashed"),
                         )
-                        pool = _one_process()
-                    begin(pool)
-                    yield job, outcome
+                        continue
+                    self._idle.append(worker)
+                    if error is not None:
+                        raise error
+                    yield task, result
         finally:
-            for _, pool in running.values():  # not where all is done: an interrupt or an error came first
-                pool.shutdown(wait=False, cancel_futures=True)
-            if running:
-                for process in multiprocessing.active_children():
-                    process.terminate()
-
-    return engine
+            for worker, _, _ in running.values():  # an interrupt or an error came first
+                worker.process.terminate()
+            for worker, _, _ in running.values():
+                worker.process.join()
+                worker.connection.close()
 
 
-def _one_process() -> ProcessPoolExecutor:
-    # A fork would copy locks that other threads hold.
-    return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=_begin_worker)
+def start_server_early() -> None:
+    """Start the fork server, so that its imports run at the same time as this process's own."""
+    context = _context()
+    if context.get_start_method() == "forkserver":
+        from multiprocessing.forkserver import ensure_running
+
+        ensure_running()
+
+
+def _context() -> BaseContext:
+    """Return how workers are started. A plain fork would copy locks that other threads hold."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["ferwatch.pipeline.preload"])
+    return context
+
+
+def _start_worker() -> _Worker:
+    context = _context()
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_serve, args=(theirs,), daemon=True)  # type: ignore[attr-defined]
+    process.start()
+    theirs.close()  # so that the end of the worker ends the connection
+    return _Worker(process, ours)
+
+
+def _serve(connection: Connection) -> None:
+    """Run the tasks that come over a connection until it is closed."""
+    _begin_worker()
+    while True:
+        try:
+            work, task = connection.recv()
+        except (EOFError, OSError):
+            return
+        answer: tuple[Exception | None, Any]
+        try:
+            answer = None, work(task)
+        except Exception as error:
+            answer = error, None
+        connection.send(answer)
 
 
 def _begin_worker() -> None:
     """Ctrl-C reaches the whole process group: the parent alone decides, and ends its workers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGTERM, _exit)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    use_single_threaded_libraries()
 
 
-def _stop(_signal: int, _frame: FrameType | None) -> None:
-    raise SystemExit(130)  # what is being written is removed on the way out
+def _exit(_signal: int, _frame: FrameType | None) -> None:
+    raise SystemExit(130)  # temporary files are removed on the way out
 
 
 def _end_with_parent() -> None:
@@ -97,50 +209,3 @@ def _end_with_parent() -> None:
     assert parent is not None
     wait_for([parent.sentinel])
     os._exit(1)
-
-
-def on_ray(address: str | None = None, jobs: int | None = None) -> Engine:
-    """A task for each video, on the Ray cluster at `address`, or on one started here with so many workers.
-
-    Every task asks for one core and works with one thread. All nodes have to see the videos and the batch's folder
-    under the same paths. Raises FerwatchError where Ray is not installed or the cluster is not there.
-    """
-    try:
-        import ray
-    except ImportError as cause:
-        raise FerwatchError(f"--engine ray needs Ray ({cause}): pip install 'ferwatch[ray]'") from None
-
-    def engine(todo: Sequence[Job], options: AnalysisOptions) -> Generator[tuple[Job, Outcome], None, None]:
-        if not todo:
-            return
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing leaves the machine
-        try:
-            ray.init(
-                address=address,
-                num_cpus=None if address else jobs or cores(),
-                include_dashboard=None if address else False,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-            )
-        except (ConnectionError, RuntimeError, ValueError) as cause:
-            raise FerwatchError(f"--engine ray: no cluster at {address or 'this machine'}: {cause}") from None
-        task = ray.remote(num_cpus=1, max_retries=RETRIES)(run_job)
-        options = replace(options, threads=1)
-        left = iter(todo)
-        running: dict[ray.ObjectRef, Job] = {}
-        try:
-            while True:
-                while len(running) < PENDING and (job := next(left, None)) is not None:
-                    running[task.remote(job, options)] = job
-                if not running:
-                    return
-                for done in ray.wait(list(running), num_returns=1)[0]:
-                    job = running.pop(done)
-                    try:
-                        yield job, ray.get(done)
-                    except ray.exceptions.RayError as cause:
-                        yield job, Outcome(f"{job.video}: lost by Ray after {RETRIES} retries: {cause}")
-        finally:
-            ray.shutdown()
-
-    return engine

@@ -26,7 +26,7 @@ CHOICES = {
 
 @dataclass(frozen=True)
 class AnalysisOptions:
-    """How a video is analysed and what is written about it; the same for every video of a batch.
+    """Options of an analysis and of its outputs; the same for every video of a batch.
 
     Raises OptionError where a value cannot be.
     """
@@ -45,21 +45,23 @@ class AnalysisOptions:
     device: str = "auto"
     """One of "auto", "cpu", "cuda" and "mps"."""
     threads: int | None = None
-    """Processor cores to use; None: all."""
+    """Processor cores to use: with more than one, worker processes take a segment of the video each, and the program's
+    main script has to be importable, as multiprocessing requires it. None: one in the Python API, all on the command
+    line."""
     sampling: Sampling = TEN_A_SECOND
-    """Which frames are analysed."""
+    """Selection of the frames that are analysed."""
     start: float = 0.0
     """Seconds: nothing before it is analysed."""
     end: float | None = None
     """Seconds: nothing from it on is analysed; None: to the end."""
     decoder: Literal["ffmpeg", "opencv"] = "ffmpeg"
-    """What decodes the video."""
+    """Library that decodes the video."""
     stream: int | None = None
     """Index of the video stream among the file's streams; None: the one that players show."""
     fps: float | None = None
     """Frames a second of a raw stream that holds no times; None: as its header says, or 25."""
     max_faces: int = 50
-    """Most faces that are analysed in one frame."""
+    """Largest number of faces that are analysed in one frame."""
     region: tuple[float, float, float, float] | None = None
     """x, y, width and height in pixels: only faces whose centre lies within are analysed."""
     exports: tuple[str, ...] = ()
@@ -91,6 +93,8 @@ class AnalysisOptions:
         for name in ("threads", "max_faces"):
             if (value := getattr(self, name)) is not None and value < 1:
                 raise OptionError(f"{name}={value!r}: give 1 or more")
+        if self.region is not None and not (len(self.region) == 4 and self.region[2] > 0 and self.region[3] > 0):
+            raise OptionError(f"region={self.region!r}: give x, y, width and height in pixels; the sides are above 0")
         if self.fps is not None and not 0 < self.fps < math.inf:
             raise OptionError(f"fps={self.fps!r}: give a number of frames a second above 0")
 
@@ -127,7 +131,7 @@ OF_LOADING = ("model", "network", "weights", "labels", "face_model", "device", "
 
 
 def change_options(options: AnalysisOptions, changes: dict[str, Any]) -> AnalysisOptions:
-    """Returns the options with some changed, given as in AnalysisKeywords.
+    """Return the options with some changed, given as in AnalysisKeywords.
 
     Raises OptionError where an option is unknown, or its value cannot be.
     """

@@ -1,25 +1,67 @@
-"""The timeline of a finished run, made again from its rows."""
+"""The timeline of a finished run, made again from its rows, with other settings or with corrected faces."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ferwatch.errors import DataError
-from ferwatch.export.registry import write_timeline
+from ferwatch.errors import DataError, OutputError
+from ferwatch.export.registry import EXPORTS, write_timeline
 from ferwatch.pipeline.run_folder import RunFolder
-from ferwatch.timeline.build import build_timeline
+from ferwatch.timeline.baseline import Baseline, baseline_of_recording, baseline_of_stretch, read_baseline
+from ferwatch.timeline.build import MIN_EPISODE_SECONDS, build_timeline
+from ferwatch.timeline.corrections import Corrections, facts_of, read_corrections
+from ferwatch.timeline.model import Timeline
+from ferwatch.timeline.schema import COLUMNS, rows_of_table
 from ferwatch.timeline.smoothing import SMOOTHING_SECONDS
-from ferwatch.timeline.table import read_frames_csv
-from ferwatch.utils.files import make_folder
+from ferwatch.timeline.table import FrameTable, read_frames_csv
+from ferwatch.utils.files import atomic_write, make_folder
+from ferwatch.utils.timecode import format_time, parse_time
+
+MEASURED_ROWS = "frames.measured.csv"
+"""What frames.csv was before faces were merged or left out; kept in the run folder, so that it can be undone."""
 
 
-def rebuild(run: Path, *, smoothing: float | None, exports: Sequence[str], out: Path | None) -> list[Path]:
-    """Write episodes.csv, timeline.png and the exports of a run folder, or of a frames.csv on its own, again.
+@dataclass(frozen=True)
+class Rebuilt:
+    """What was made again."""
 
-    With the run's own smoothing (None) the files are those that the run wrote. Returns their paths.
-    Raises DataError where there are no rows to read, OutputError where a file cannot be written.
+    files: tuple[Path, ...]
+    timeline: Timeline
+    notes: tuple[str, ...]
+    """What somebody should know about the files, one line each."""
+
+
+def rebuild(
+    run: Path,
+    *,
+    smoothing: float | None = None,
+    min_episode: float | None = None,
+    exports: Sequence[str] = (),
+    corrections: Corrections | None = None,
+    baseline: str | None = None,
+    reset: bool = False,
+    out: Path | None = None,
+) -> Rebuilt:
+    """Make the files that follow from frames.csv again: of a run folder, or of a frames.csv on its own.
+
+    In a run folder every file that an earlier call wrote is made again, and run.json tells the new settings, so that
+    all of them agree. With nothing new they are those that the run wrote. With `out` the run folder is left as it is.
+
+    Args:
+        run: a run folder, or a frames.csv.
+        smoothing: seconds; None: as in the run.
+        min_episode: seconds, the shortest episode; None: as in the run.
+        exports: names of further export formats.
+        corrections: names, merged and ignored faces, on top of those that the run folder keeps.
+        baseline: "START-END" in which everybody was neutral, or the run folder or frames.csv of one neutral face.
+        reset: forget all earlier corrections, names and the baseline first.
+        out: another folder to write to.
+    Raises DataError where there are no rows to read or the corrections do not fit them, OutputError where a file cannot
+    be written.
     """
     folder = RunFolder(run if run.is_dir() else run.parent)
     rows = folder.rows if run.is_dir() else run
@@ -27,20 +69,126 @@ def rebuild(run: Path, *, smoothing: float | None, exports: Sequence[str], out: 
         raise DataError(
             f"{folder.path} holds an interrupted run; finish it with --resume, or name {folder.partial_rows}"
         )
-    table = read_frames_csv(rows)
-    about: dict[str, Any] = {}
-    if folder.facts.exists():
-        facts = folder.read_facts()
-        about = {
-            "source": Path(facts["video"]["file"]).name,
-            "video": facts["timeline"]["media"],
-            "duration": facts["timeline"]["duration"],
-            "fps": facts["video"]["fps"],
-            "start": facts["sampling"]["start"],
-            "end": facts["sampling"]["end"],
-            "has_annotated_video": bool(facts["settings"]["annotated video"]),
-        }
-        smoothing = facts["timeline"]["smoothing"] if smoothing is None else smoothing
-    timeline = build_timeline(table, smoothing=SMOOTHING_SECONDS if smoothing is None else smoothing, **about)
+    measured = rows.with_name(MEASURED_ROWS)
+    facts = folder.read_facts() if folder.facts.exists() else {}
+    earlier = Corrections() if reset else read_corrections(facts)
+    kept_baseline = None if reset else read_baseline(facts.get("timeline", {}).get("baseline"))
+    corrections = corrections or Corrections()
+    table = read_frames_csv(measured if reset and measured.exists() else rows)
+    corrected = corrections.apply(table)
+    faces = facts_of((earlier, corrections))
+    timeline = build_timeline(
+        corrected,
+        baseline=_baseline(baseline, corrected) if baseline else kept_baseline,
+        smoothing=_first(smoothing, facts.get("timeline", {}).get("smoothing"), SMOOTHING_SECONDS),
+        min_episode=_first(min_episode, facts.get("timeline", {}).get("min_episode"), MIN_EPISODE_SECONDS),
+        names={int(face): name for face, name in faces["names"].items()},
+        **_about(facts),
+    )
     make_folder(out or folder.path)
-    return write_timeline(out or folder.path, timeline, exports)
+    in_place = out is None and bool(facts)
+    if in_place:
+        exports = [name for name, export in EXPORTS.items() if name in exports or (folder.path / export.file).exists()]
+        _replace_rows(rows, measured, table, corrected, reset)
+    files = write_timeline(out or folder.path, timeline, exports)
+    notes = []
+    if timeline.baseline and (without := set(corrected.face_ids) - set(timeline.baseline.shifts)):
+        notes.append(f"not corrected, because the baseline does not show them: faces {sorted(without)}")
+    if in_place:
+        files.append(folder.write_facts(_updated(facts, timeline, exports, faces)))
+        if facts_of((corrections,)) != facts_of(()) or reset:
+            notes += _notes(folder.path)
+    elif facts_of((corrections,)) != facts_of(()):
+        notes += [f"the names and corrections are in {out or folder.path} alone; no run folder keeps them"]
+    return Rebuilt(tuple(files), timeline, tuple(notes))
+
+
+def _baseline(text: str, table: FrameTable) -> Baseline:
+    """The baseline that "START-END" or a path names."""
+    start, _, end = text.partition("-")
+    try:
+        first, last = parse_time(start), parse_time(end)
+    except ValueError:
+        path = Path(text)
+        if not path.exists():
+            raise DataError(
+                f"--baseline {text}: that is neither START-END, such as 0:05-0:15, nor a run folder or frames.csv"
+            ) from None
+        return baseline_of_recording(read_frames_csv(path / "frames.csv" if path.is_dir() else path), table, path.name)
+    if first >= last:
+        raise DataError(f"--baseline {text}: the stretch ends before it begins")
+    return baseline_of_stretch(table, first, last, f"{format_time(first)} to {format_time(last)}")
+
+
+def _first(*values: float | None) -> float:
+    return next(value for value in values if value is not None)
+
+
+def _about(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What run.json says about the video, as build_timeline takes it."""
+    if not facts:
+        return {}
+    return {
+        "source": Path(facts["video"]["file"]).name,
+        "video": facts["timeline"]["media"],
+        "duration": facts["timeline"]["duration"],
+        "fps": facts["video"]["fps"],
+        "start": facts["sampling"]["start"],
+        "end": facts["sampling"]["end"],
+        "has_annotated_video": bool(facts["settings"]["annotated video"]),
+    }
+
+
+def _replace_rows(rows: Path, measured: Path, table: FrameTable, corrected: FrameTable, reset: bool) -> None:
+    """Write frames.csv where faces were merged, left out or restored, and keep what it was at first."""
+    try:
+        if reset and measured.exists():
+            measured.replace(rows)
+        if (table.face_id.shape, table.face_id.tobytes()) == (corrected.face_id.shape, corrected.face_id.tobytes()):
+            return
+        if not measured.exists():
+            with atomic_write(measured) as temp_path:
+                temp_path.write_bytes(rows.read_bytes())
+    except OSError as error:
+        raise OutputError(f"cannot write {measured}: {error.strerror}") from error
+    with atomic_write(rows) as temp_path, open(temp_path, "w", encoding="utf-8", newline="") as file:
+        lines = csv.writer(file, lineterminator="\n")
+        lines.writerow(COLUMNS)
+        lines.writerows(rows_of_table(corrected))
+
+
+def _updated(
+    facts: Mapping[str, Any], timeline: Timeline, exports: Sequence[str], faces: Mapping[str, Any]
+) -> dict[str, Any]:
+    """run.json as it is after the files were made again."""
+    summary = timeline.summary
+    return {
+        **facts,
+        "settings": {
+            **facts["settings"],
+            "exports": sorted(exports),
+            "smoothing": timeline.smoothing,
+            "shortest episode": timeline.min_episode,
+        },
+        "timeline": {
+            **facts["timeline"],
+            "smoothing": timeline.smoothing,
+            "min_episode": timeline.min_episode,
+            "baseline": timeline.baseline.as_json() if timeline.baseline else None,
+        },
+        "counts": {
+            **facts["counts"],
+            "frames_with_faces": summary.frames_with_faces,
+            "rows": len(timeline.table),
+            "faces": len(summary.faces),
+            "episodes": summary.episodes,
+        },
+        "summary": asdict(summary),
+        "faces": dict(faces),
+    }
+
+
+def _notes(folder: Path) -> list[str]:
+    if (folder / "annotated.mp4").exists():
+        return ["annotated.mp4 was drawn before: it still shows the numbers of the faces as they were"]
+    return []

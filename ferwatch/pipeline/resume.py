@@ -1,23 +1,21 @@
-"""Bookmarks: what an interrupted run needs to go on as if nothing had happened."""
+"""The folder of finished segments, from which an interrupted run goes on as if nothing had happened."""
 
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from math import floor
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
 
 from ferwatch.errors import OutputError
-from ferwatch.faces.stream import FULL_SEARCH_SECONDS
-from ferwatch.faces.tracker import FaceTracker
-from ferwatch.records import FrameFaces
-from ferwatch.utils.files import atomic_write
-
-SECONDS_BETWEEN = 1.0
-"""Of the clock on the wall, at least, between two bookmarks."""
+from ferwatch.pipeline.settings import find_difference
+from ferwatch.records import FACE_SIZE, BoundingBox, Face, FrameFaces
+from ferwatch.utils.files import atomic_write, make_folder
 
 
 @dataclass(frozen=True)
@@ -29,80 +27,120 @@ class Finished:
 
 
 @dataclass(frozen=True)
-class Bookmark:
-    """A place where a run can be taken up."""
+class ResumeState:
+    """resume.json: what an unfinished run was started with, and how far it is."""
 
     settings: dict[str, Any]
     """What the rows depend on: the video, the model, the sampling."""
-    frame: int = 0
-    """The first frame to look at again."""
-    frames_written: int = 0
-    offset: int = 0
-    """Bytes of the partial table that hold the rows of those frames."""
-    tracker: dict[str, Any] | None = None
-    """FaceTracker.state() before it took in `frame`; None: nothing was taken in yet."""
+    in_one_pass: bool = False
+    """Whether the video has to be decoded in one pass, because its index does not promise the right frames."""
     finished: Finished | None = None
-    """Once the last row is written: what run.json says of the reading."""
+    """Set once the last row is written."""
 
     def save(self, path: Path) -> None:
+        """Write resume.json. Raises OutputError where it cannot be written."""
         with atomic_write(path) as temp_path:
             temp_path.write_text(json.dumps(asdict(self)), encoding="utf-8")
 
 
-def read_bookmark(path: Path, settings: Mapping[str, Any]) -> Bookmark:
-    """Reads resume.json, and makes sure that the run it belongs to had the same settings.
+def read_resume_state(path: Path, settings: Mapping[str, Any]) -> ResumeState:
+    """Read resume.json, and make sure that the run it belongs to had the same settings.
 
-    Raises OutputError where there is nothing to resume, or it was another run.
+    Raises OutputError where there is nothing to resume, or the settings were others.
     """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        finished = values.pop("finished")
-        bookmark = Bookmark(**values, finished=Finished(**finished) if finished else None)
+        state = ResumeState(**values)
+        if values["finished"] is not None:
+            frames, warnings = values["finished"]["frames_decoded"], values["finished"]["warnings"]
+            state = replace(state, finished=Finished(frames, tuple(warnings)))
     except FileNotFoundError:
         raise OutputError(f"{path.parent} holds no interrupted run to resume; leave out --resume") from None
-    except (OSError, ValueError, TypeError, KeyError) as cause:
-        raise OutputError(f"{path} cannot be read ({cause}); start again with --overwrite") from None
-    for name, value in settings.items():
-        if bookmark.settings.get(name) != value:
-            before = bookmark.settings.get(name)
-            raise OutputError(
-                f"cannot resume {path.parent}: its {name} was {before}, now it is {value}; "
-                "give the same options, or --overwrite"
-            )
-    return bookmark
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise OutputError(f"{path} cannot be read ({error}); start again with --overwrite") from None
+    if difference := find_difference(state.settings, settings):
+        raise OutputError(f"cannot resume {path.parent}: {difference}; give the same options, or --overwrite")
+    return state
 
 
-class Bookmarks:
-    """Keeps resume.json beside the rows while a run goes on.
+class SegmentFolder:
+    """A folder with one file for each finished segment, which is whole or absent.
 
-    A run can be taken up at a frame that the FaceStream searches without regard to those before it, with the tracker as
-    it was then, once the rows of every frame that the tracker had let go are written. What was written after that is
-    cut off and written again.
+    Args:
+        path: made when the first segment is saved.
     """
 
-    def __init__(self, path: Path, begin: Bookmark, tracker: FaceTracker) -> None:
-        self._path = path
-        self._settings = begin.settings
-        self._tracker = tracker
-        self._taken = begin.frames_written + len(begin.tracker["waiting"] if begin.tracker else ())
-        self._period: int | None = None
-        self._next: Bookmark | None = None
-        self._saved_at = time.monotonic()
+    def __init__(self, path: Path) -> None:
+        self.path = path
 
-    def before(self, frame: FrameFaces) -> None:
-        """To be called with each frame before the tracker takes it in."""
-        period = floor(frame.timestamp / FULL_SEARCH_SECONDS)
-        due = time.monotonic() - self._saved_at > SECONDS_BETWEEN
-        if period != self._period and due and self._next is None:
-            state = self._tracker.state()
-            let_go = self._taken - len(state["waiting"])
-            self._next = Bookmark(self._settings, frame=frame.index, frames_written=let_go, tracker=state)
-        self._period = period
-        self._taken += 1
+    def numbers(self) -> list[int]:
+        """Return the numbers of the finished segments, in order."""
+        return sorted(int(file.stem) for file in self.path.glob("[0-9]*.npz"))
 
-    def written(self, frames: int, offset: int) -> None:
-        """To be called when the rows of so many frames are written, up to the byte `offset`."""
-        if self._next is not None and frames == self._next.frames_written:
-            mark = self._next
-            Bookmark(mark.settings, mark.frame, frames, offset, mark.tracker).save(self._path)
-            self._next, self._saved_at = None, time.monotonic()
+    def save(self, number: int, frames: Sequence[FrameFaces]) -> None:
+        """Write a finished segment. Raises OutputError where it cannot be written."""
+        make_folder(self.path)
+        faces = [face for frame in frames for face in frame.faces]
+        with atomic_write(self._file(number)) as temp_path:
+            np.savez(
+                temp_path,
+                index=np.array([frame.index for frame in frames], np.int64),
+                timestamp=np.array([frame.timestamp for frame in frames], np.float64),
+                # NaN: unknown
+                duration=np.array([frame.duration for frame in frames], np.float64),
+                faces=np.array([len(frame.faces) for frame in frames], np.int64),
+                left_out=np.array([frame.left_out for frame in frames], np.int64),
+                brightness=np.array([frame.brightness for frame in frames], np.uint8),
+                bbox=np.array([face.bbox for face in faces], np.float64).reshape(-1, 4),
+                landmarks=np.array([face.landmarks for face in faces], np.float32).reshape(-1, 6, 2),
+                score=np.array([face.score for face in faces], np.float64),
+                crop=np.array([face.crop for face in faces], np.uint8).reshape(-1, FACE_SIZE, FACE_SIZE),
+                probabilities=np.array([face.probabilities for face in faces], np.float64),
+            )
+
+    def load(self, number: int) -> list[FrameFaces]:
+        """Read a finished segment. Raises OutputError where its file is damaged."""
+        path = self._file(number)
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                columns = {name: file[name] for name in file.files}
+            faces = iter(
+                [
+                    Face(BoundingBox(*bbox), landmarks, score, crop, probabilities=tuple(probabilities))
+                    for bbox, landmarks, score, crop, probabilities in zip(
+                        columns["bbox"].tolist(),
+                        columns["landmarks"],
+                        columns["score"].tolist(),
+                        columns["crop"],
+                        columns["probabilities"].tolist(),
+                        strict=True,
+                    )
+                ]
+            )
+            names = ("index", "timestamp", "duration", "faces", "left_out")
+            return [
+                FrameFaces(
+                    index,
+                    timestamp,
+                    tuple(next(faces) for _ in range(count)),
+                    None if np.isnan(duration) else duration,
+                    brightness,
+                    left_out,
+                )
+                for index, timestamp, duration, count, left_out, brightness in zip(
+                    *(columns[n].tolist() for n in names), columns["brightness"], strict=True
+                )
+            ]
+        except (OSError, ValueError, KeyError, EOFError, RuntimeError, BadZipFile) as error:
+            raise OutputError(f"{path} is damaged ({error}); start again with --overwrite") from None
+
+    def clear(self) -> None:
+        """Remove the folder and all segments in it. Raises OutputError where that cannot be done."""
+        try:
+            if self.path.exists():
+                shutil.rmtree(self.path)
+        except OSError as error:
+            raise OutputError(f"cannot remove {self.path}: {error.strerror}") from None
+
+    def _file(self, number: int) -> Path:
+        return self.path / f"{number:06d}.npz"

@@ -11,14 +11,16 @@ from typing import Any
 from ferwatch.errors import DataError, OutputError
 from ferwatch.export.registry import run_files
 from ferwatch.models.checkpoint import Checkpoint
+from ferwatch.pipeline.options import AnalysisOptions
+from ferwatch.pipeline.resume import SegmentFolder
+from ferwatch.pipeline.settings import is_same_video, video_name
 from ferwatch.timeline.model import Timeline
-from ferwatch.timeline.table import FrameTable
 from ferwatch.utils.files import atomic_write, make_folder
 from ferwatch.utils.version import __version__
-from ferwatch.video.reader import VideoReader
+from ferwatch.video.container import VideoInfo
 
 RUN_FILES = (
-    *("frames.partial.csv", "resume.json", "frames.csv", "run.json", "annotated.mp4"),
+    *("frames.partial.csv", "resume.json", "frames.csv", "frames.measured.csv", "run.json", "annotated.mp4"),
     *run_files(),
 )
 """Every file that a run may leave; nothing else in the folder is ever touched."""
@@ -31,40 +33,66 @@ class RunFolder:
         self.path = path
         self.partial_rows = path / "frames.partial.csv"
         self.resume = path / "resume.json"
+        self.segments = SegmentFolder(path / "segments.partial")
         self.rows = path / "frames.csv"
         self.facts = path / "run.json"
 
-    def prepare(self, *, overwrite: bool) -> None:
-        """Makes the folder, and clears the run in it where `overwrite` says so.
+    def prepare(self, video: Path, *, overwrite: bool) -> str | None:
+        """Make the folder, and clear the run in it where `overwrite` says so; returns the name of another video whose
+        run that was.
 
         Raises OutputError where it holds a run and must not be overwritten, and where it cannot be made.
         """
         try:
             if self.path.exists() and not self.path.is_dir():
                 raise OutputError(f"{self.path} is a file; name another folder with --out")
-            there = [self.path / name for name in RUN_FILES if (self.path / name).exists()]
-        except OSError as cause:
-            raise OutputError(f"cannot use the folder {self.path}: {cause.strerror}; name another with --out") from None
-        if there and not overwrite:
-            if self.facts not in there and self.resume in there:
+            existing = [self.path / name for name in RUN_FILES if (self.path / name).exists()]
+        except OSError as error:
+            raise OutputError(f"cannot use the folder {self.path}: {error.strerror}; name another with --out") from None
+        other = self._other_video(video) if existing else None
+        if existing and not overwrite:
+            interrupted = self.facts not in existing and self.resume in existing
+            held = f"{self.path} holds {'an interrupted run' if interrupted else 'a run'}"
+            if other is not None:
                 raise OutputError(
-                    f"{self.path} holds an interrupted run; continue it with --resume, or give --overwrite"
+                    f"{held} of another video, {other}, not of {video.name}; name another folder with --out, or give "
+                    f"--overwrite to lose the run of {other}"
                 )
-            raise OutputError(f"{self.path} holds a run; give --overwrite to replace it, or another folder with --out")
+            if interrupted:
+                raise OutputError(f"{held}; continue it with --resume, or give --overwrite")
+            raise OutputError(f"{held}; give --overwrite to replace it, or another folder with --out")
         make_folder(self.path)
         try:
-            for file in there:
+            for file in existing:
                 file.unlink()
-        except OSError as cause:
-            raise OutputError(f"cannot replace {file}: {cause.strerror}") from None
+            self.segments.clear()
+        except OSError as error:
+            raise OutputError(f"cannot replace {file}: {error.strerror}") from None
+        return other
+
+    def discard(self) -> None:
+        """Remove the partial rows and what is kept to resume them."""
+        self.partial_rows.unlink(missing_ok=True)
+        self.resume.unlink(missing_ok=True)
+        self.segments.clear()
+
+    def _other_video(self, video: Path) -> str | None:
+        """The name of the video whose run the folder holds, where that is not this one."""
+        for file in (self.facts, self.resume):
+            try:
+                settings = json.loads(file.read_text(encoding="utf-8"))["settings"]
+            except (OSError, ValueError, TypeError, KeyError):
+                continue
+            return None if is_same_video(settings, video) else video_name(settings)
+        return None
 
     def complete_rows(self) -> None:
         """The partial table is whole: it becomes frames.csv."""
         try:
             if self.partial_rows.exists():  # not where a resumed run had come further than that
                 self.partial_rows.replace(self.rows)
-        except OSError as cause:
-            raise OutputError(f"cannot write {self.rows}: {cause.strerror}") from None
+        except OSError as error:
+            raise OutputError(f"cannot write {self.rows}: {error.strerror}") from None
 
     def write_facts(self, facts: Mapping[str, Any]) -> Path:
         """Writes run.json; returns its path."""
@@ -78,8 +106,8 @@ class RunFolder:
         """Reads run.json; raises DataError where it is missing or damaged."""
         try:
             facts = json.loads(self.facts.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as cause:
-            raise DataError(f"{self.facts} cannot be read ({cause}): the folder holds no finished run") from None
+        except (OSError, ValueError) as error:
+            raise DataError(f"{self.facts} cannot be read ({error}): the folder holds no finished run") from None
         if not isinstance(facts, dict):
             raise DataError(f"{self.facts} is no run.json of ferwatch")
         return facts
@@ -87,22 +115,23 @@ class RunFolder:
 
 def run_facts(
     *,
-    reader: VideoReader,
+    info: VideoInfo,
+    options: AnalysisOptions,
     frames_decoded: int,
     checkpoint: Checkpoint,
     settings: Mapping[str, Any],
-    table: FrameTable,
     timeline: Timeline,
-    smoothing: float,
     seconds: Mapping[str, float],
     warnings: Sequence[str],
     command: Sequence[str],
 ) -> dict[str, Any]:
-    """What run.json says: enough to know what was run on what, how it went, and to build the timeline again."""
-    info = reader.info
+    """Return the contents of run.json: what was run on what, how it went, and all that rebuilding needs.
+
+    Files are named without their folders: a run folder that is passed on does not tell where its files lay.
+    """
     return {
         "ferwatch": __version__,
-        "command": list(command),
+        "command": [_without_folders(argument) for argument in command],
         "settings": dict(settings),
         "model": {
             "name": checkpoint.model,
@@ -110,7 +139,7 @@ def run_facts(
             "temperature": checkpoint.temperature,
         },
         "video": {
-            "file": str(info.path),
+            "file": info.path.name,
             "width": info.width,
             "height": info.height,
             "fps": info.fps,
@@ -118,15 +147,24 @@ def run_facts(
             "frames_decoded": frames_decoded,
             "duration": info.duration,
             "rotation": info.rotation,
+            "mirrored": info.mirrored,
+            "pixel_aspect": round(info.pixel_aspect, 6),
+            "dynamic_range": info.dynamic_range,
+            "stream": info.stream,
             "codec": info.codec,
             "timestamp_source": info.timestamp_source,
         },
-        "sampling": {**asdict(reader.sampling), "start": reader.start, "end": reader.end},
-        "timeline": {"media": timeline.video, "duration": timeline.duration, "smoothing": smoothing},
+        "sampling": {**asdict(options.sampling), "start": options.start, "end": options.end},
+        "timeline": {
+            "media": timeline.video,
+            "duration": timeline.duration,
+            "smoothing": timeline.smoothing,
+            "min_episode": timeline.min_episode,
+        },
         "counts": {
             "frames_sampled": timeline.summary.sampled_frames,
             "frames_with_faces": timeline.summary.frames_with_faces,
-            "rows": len(table),
+            "rows": len(timeline.table),
             "faces": len(timeline.summary.faces),
             "episodes": timeline.summary.episodes,
         },
@@ -134,3 +172,9 @@ def run_facts(
         "warnings": list(warnings),
         "summary": asdict(timeline.summary),
     }
+
+
+def _without_folders(argument: str) -> str:
+    """An argument of the command line; of a path only the file name."""
+    option, equals, value = argument.partition("=") if argument.startswith("--") else ("", "", argument)
+    return f"{option}{equals}{Path(value).name or value}" if value else argument

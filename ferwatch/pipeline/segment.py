@@ -1,122 +1,160 @@
-"""The main job as a stream: frames in, results out, in order. Every part is an argument."""
+"""analyze_segment: the faces of a stretch of video, detected, aligned and classified in one thread.
+
+A segment is a stretch between multiples of four seconds. FaceStream depends on nothing that came before such a
+multiple, so segments can be analysed in any order, in any process, and a video's faces are those of its segments, in
+order. Only the tracker sees them all.
+"""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
-from time import perf_counter
-from typing import Protocol
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ferwatch.faces.detection import FaceDetector
+from ferwatch.faces.mediapipe import MediaPipeDetector
+from ferwatch.faces.search import MAX_FACES
 from ferwatch.faces.stream import FaceStream
+from ferwatch.faces.tracker import FaceTracker
+from ferwatch.models.checkpoint import load
+from ferwatch.models.classifier import Classifier, choose_device
+from ferwatch.models.pretrained import shipped_weights
+from ferwatch.pipeline.options import OF_LOADING, AnalysisOptions
+from ferwatch.pipeline.resume import SegmentFolder
 from ferwatch.records import FaceResult, Frame, FrameFaces, FrameResult
-from ferwatch.utils.prefetch import prefetch
+from ferwatch.video.container import VideoInfo
+from ferwatch.video.index import SegmentReader, VideoSegment
 
-FRAMES_AHEAD = 16
-"""How many frames are read ahead."""
-FACES_A_PASS = 16
-"""How many faces are gathered for one pass of the classifier, across frames."""
+FACES_PER_PASS = 16
+"""Faces gathered for one pass of the classifier, across frames."""
+MAX_FRAMES_PER_PASS = 64
+"""Frames gathered for one pass at most, so that frames without faces do not wait for ever."""
+
+Classify = Callable[[NDArray[np.uint8]], NDArray[np.float64]]
+"""(N, 48, 48) uint8 gray -> (N, 7) probabilities."""
 
 
-class Namer(Protocol):
-    """Gives faces their ids over time, and drops what is no face; tracking.FaceTracker is the real one."""
+@dataclass(frozen=True)
+class SegmentTask:
+    """One segment of one video, for a worker."""
 
-    def track(self, found: Iterable[FrameFaces]) -> Iterator[FrameFaces]: ...
+    video: Path
+    info: VideoInfo
+    segment: VideoSegment
+    folder: Path
+    """Where the finished segment is saved."""
+    options: AnalysisOptions
+
+
+def run_segment(task: SegmentTask) -> None:
+    """Analyse a segment and save it to its folder: the whole of what a worker does.
+
+    Raises IndexMismatch where the segment does not hold the frames that the index promises.
+    """
+    detector, classifier = _load_tools(AnalysisOptions(**{name: getattr(task.options, name) for name in OF_LOADING}))
+    frames = _open_reader(task.video, task.info).read(task.segment)
+    SegmentFolder(task.folder).save(
+        task.segment.number, analyze_segment(frames, detector, classifier, task.options.max_faces)
+    )
+
+
+def analyze_segment(
+    frames: Iterable[Frame], detector: FaceDetector, classify: Classify, max_faces: int = MAX_FACES
+) -> list[FrameFaces]:
+    """Return the faces of each frame of a segment, and what may be a face, with their probabilities."""
+    return list(analyze_frames(frames, detector, classify, max_faces))
+
+
+def analyze_frames(
+    frames: Iterable[Frame], detector: FaceDetector, classify: Classify, max_faces: int = MAX_FACES
+) -> Iterator[FrameFaces]:
+    """Yield the faces of each frame, and what may be a face, with their probabilities, a few frames late."""
+    for group in _grouped(FaceStream(detector, max_faces).follow(frames)):
+        yield from classify_faces(group, classify)
+
+
+def classify_faces(frames: Sequence[FrameFaces], classify: Classify) -> list[FrameFaces]:
+    """Return the frames with the probabilities of all their faces, from one call of the classifier."""
+    crops = [face.crop for frame in frames for face in frame.faces]
+    if not crops:
+        return list(frames)
+    rows = iter(classify(np.stack(crops)).tolist())
+    return [
+        replace(frame, faces=tuple(replace(face, probabilities=tuple(next(rows))) for face in frame.faces))
+        for frame in frames
+    ]
+
+
+def in_region(frames: Iterable[FrameFaces], region: tuple[float, float, float, float] | None) -> Iterator[FrameFaces]:
+    """Yield the frames with the faces alone whose centre lies in a region.
+
+    Args:
+        region: x, y, width and height in pixels; None: everywhere.
+    """
+    if region is None:
+        yield from frames
+        return
+    left, top, width, height = region
+    for frame in frames:
+        kept = [
+            face
+            for face in frame.faces
+            if 0 <= face.bbox.x + face.bbox.width / 2 - left < width
+            and 0 <= face.bbox.y + face.bbox.height / 2 - top < height
+        ]
+        yield replace(frame, faces=tuple(kept))
 
 
 def track(
     frames: Iterable[Frame],
     detector: FaceDetector,
-    tracker: Namer,
-    classifier: Callable[[NDArray[np.uint8]], NDArray[np.float64]],
-    before_tracking: Callable[[FrameFaces], None] = lambda frame: None,
-    passes_at_once: int = 1,
-) -> Generator[FrameResult, None, None]:
-    """Yields one FrameResult for every frame, in their order.
-
-    One thread decodes, detects and aligns, the caller's does the rest, but for passes of a slow classifier. An error in
-    any of them is raised here and stops the others.
-    `before_tracking` sees each frame before the tracker takes it in: where a run keeps the bookmarks to resume from.
-    """
-    with closing(prefetch(FaceStream(detector).follow(frames), FRAMES_AHEAD)) as found:
-        yield from classify(tracker.track(_shown_to(before_tracking, found)), classifier, passes_at_once)
+    tracker: FaceTracker,
+    classify: Classify,
+    region: tuple[float, float, float, float] | None = None,
+) -> Iterator[FrameResult]:
+    """Yield what each frame of a source shows, in order, a few frames late. For live sources and images in memory."""
+    return map(frame_result, tracker.track(in_region(analyze_frames(frames, detector, classify), region)))
 
 
-def _shown_to(see: Callable[[FrameFaces], None], found: Iterable[FrameFaces]) -> Iterator[FrameFaces]:
-    for frame in found:
-        see(frame)
-        yield frame
+def frame_result(frame: FrameFaces) -> FrameResult:
+    """Return the result of a frame whose faces are classified and have their ids."""
+    faces = [FaceResult(face.face_id, face.score, face.bbox, face.probabilities) for face in frame.faces]
+    return FrameResult(
+        frame.index, frame.timestamp, tuple(sorted(faces, key=lambda face: face.face_id)), frame.duration
+    )
 
 
-def classify(
-    found: Iterable[FrameFaces], classifier: Callable[[NDArray[np.uint8]], NDArray[np.float64]], passes_at_once: int = 1
-) -> Generator[FrameResult, None, None]:
-    """Gathers the crops of several frames into one pass of the classifier.
-
-    While passes take less time than their faces take to come, they are done here, and the detector works ahead:
-    another busy thread would cost more than it gains. Dearer ones go on side by side in threads.
-    """
-    going: deque[Future[list[FrameResult]]] = deque()
-    finding = passing = 0.0  # seconds so far
-
-    def answer(frames: list[FrameFaces]) -> list[FrameResult]:
-        nonlocal passing
-        crops = [face.crop for frame in frames for face in frame.faces]
-        if not crops:
-            return _results(frames, ())
-        began = perf_counter()
-        answers = classifier(np.stack(crops))
-        passing += perf_counter() - began
-        return _results(frames, answers)
-
-    with ThreadPoolExecutor(passes_at_once) as pool:
-        began = perf_counter()
-        for frames in _gathered(found):
-            finding += perf_counter() - began
-            if passing < finding:
-                while going:
-                    yield from going.popleft().result()
-                yield from answer(frames)
-            else:
-                going.append(pool.submit(answer, frames))
-                if len(going) > passes_at_once:
-                    yield from going.popleft().result()
-            began = perf_counter()
-        while going:
-            yield from going.popleft().result()
+def load_classifier(options: AnalysisOptions) -> Classifier:
+    """Load the classifier that the options name, on its device."""
+    checkpoint = load(options.weights or shipped_weights(options.model), options.model)
+    return Classifier(checkpoint, choose_device(options.device))
 
 
-def _gathered(found: Iterable[FrameFaces]) -> Iterator[list[FrameFaces]]:
-    """Frames in groups that hold about as many faces as one pass takes."""
+def _grouped(frames: Iterable[FrameFaces]) -> Iterator[list[FrameFaces]]:
+    """Yield frames in groups that hold about as many faces as one pass of the classifier takes."""
     group: list[FrameFaces] = []
     faces = 0
-    for frame in found:
+    for frame in frames:
         group.append(frame)
         faces += len(frame.faces)
-        # Frames without a face must not wait for ever for the next face.
-        if faces >= FACES_A_PASS or len(group) >= 4 * FACES_A_PASS:
+        if faces >= FACES_PER_PASS or len(group) >= MAX_FRAMES_PER_PASS:
             yield group
             group, faces = [], 0
     if group:
         yield group
 
 
-def _results(found: Iterable[FrameFaces], answers: Iterable[NDArray[np.float64]]) -> list[FrameResult]:
-    rows = iter(answers)
-    return [
-        FrameResult(
-            frame.index,
-            frame.timestamp,
-            tuple(
-                FaceResult(face.face_id, face.score, face.bbox, tuple(next(rows).tolist()))
-                for face in sorted(frame.faces, key=lambda face: face.face_id)
-            ),
-            frame.duration,
-        )
-        for frame in found
-    ]
+@lru_cache(maxsize=1)
+def _load_tools(options: AnalysisOptions) -> tuple[MediaPipeDetector, Classifier]:
+    """Return the detector and the classifier, loaded once in each worker."""
+    return MediaPipeDetector(options.face_model), load_classifier(options)
+
+
+@lru_cache(maxsize=1)
+def _open_reader(video: Path, info: VideoInfo) -> SegmentReader:
+    """Return a reader of a video's segments; the one before, of another video, is closed when it is dropped."""
+    return SegmentReader(video, info)

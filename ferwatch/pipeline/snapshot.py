@@ -11,14 +11,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ferwatch.errors import DataError, FerwatchError, VideoError
+from ferwatch.errors import FerwatchError, VideoError
 from ferwatch.faces.detection import FaceDetector
 from ferwatch.faces.search import search_image
 from ferwatch.faces.stream import FaceStream
 from ferwatch.faces.tracker import DECISION_SECONDS, FaceTracker
 from ferwatch.pipeline.options import TEN_A_SECOND
+from ferwatch.pipeline.pictures import read_image
 from ferwatch.records import Face, Frame, FrameFaces
 from ferwatch.utils.timecode import format_time
+from ferwatch.video.picture import letterbox
 from ferwatch.video.reader import VideoReader
 from ferwatch.video.sampling import ROUNDING
 
@@ -63,10 +65,7 @@ def image_snapshot(path: Path, detector: FaceDetector) -> Snapshot:
     The faces are those that a run finds in a video that shows only this picture. Raises DataError where the file is
     damaged.
     """
-    decoded = cv2.imread(str(path))
-    if decoded is None:
-        raise DataError(f"{path} cannot be read as an image: it is damaged")
-    image = np.asarray(decoded, np.uint8)
+    image = read_image(path)
     (tracked,) = FaceTracker().track([FrameFaces(0, 0.0, tuple(search_image(image, detector)))])
     return Snapshot(path.name, image, list(tracked.faces))
 
@@ -88,7 +87,8 @@ def video_snapshots(path: Path, times: Sequence[float], detector: FaceDetector) 
         candidates = FaceStream(detector).follow(samples)
         faces_by_index = {tracked.index: list(tracked.faces) for tracked in FaceTracker().track(candidates)}
         frame_seconds = 1 / reader.info.fps
-    return [_snapshot(path, request, faces_by_index, frame_seconds) for request in requests]
+        size = (reader.info.width, reader.info.height)
+    return [_snapshot(path, request, faces_by_index, frame_seconds, size) for request in requests]
 
 
 @dataclass
@@ -103,9 +103,18 @@ class _Request:
     """Number of frames after `frame` that are still to be kept."""
     last_timestamp: float = 0.0
     """Timestamp of the video's last frame so far, in seconds."""
+    end: float = 0.0
+    """Time until which that frame is shown, in seconds."""
 
     def is_nearer(self, frame: Frame) -> bool:
-        return self.frame is None or abs(frame.timestamp - self.time) < abs(self.frame.timestamp - self.time)
+        return self.frame is None or self._distance(frame) < self._distance(self.frame)
+
+    def _distance(self, frame: Frame) -> float:
+        """Seconds between a frame and the time asked for; 0 where the frame stands on the screen at that time."""
+        duration = frame.duration or 0.0
+        if TEN_A_SECOND.is_long(duration) and frame.timestamp <= self.time < frame.timestamp + duration:
+            return 0.0
+        return abs(frame.timestamp - self.time)
 
 
 def _keep_requested(frames: Iterable[Frame], requests: Sequence[_Request]) -> Iterator[Frame]:
@@ -114,9 +123,10 @@ def _keep_requested(frames: Iterable[Frame], requests: Sequence[_Request]) -> It
     before: deque[Frame] = deque(maxlen=MAX_NEIGHBOURS)
     for number, frame in enumerate(frames):
         cell = TEN_A_SECOND.cell(number, frame.timestamp)
-        sampled = cell > last_cell
+        sampled = cell > last_cell or TEN_A_SECOND.is_long(frame.duration or 0.0)
         for request in requests:
             request.last_timestamp = frame.timestamp
+            request.end = frame.timestamp + (frame.duration or 0.0)
             if sampled and request.is_nearer(frame):
                 request.frame, request.neighbours = frame, list(before)
                 request.neighbours_to_come = MAX_NEIGHBOURS
@@ -129,13 +139,20 @@ def _keep_requested(frames: Iterable[Frame], requests: Sequence[_Request]) -> It
             yield frame
 
 
-def _snapshot(path: Path, request: _Request, faces_by_index: dict[int, list[Face]], frame_seconds: float) -> Snapshot:
+def _snapshot(
+    path: Path,
+    request: _Request,
+    faces_by_index: dict[int, list[Face]],
+    frame_seconds: float,
+    size: tuple[int, int],
+) -> Snapshot:
+    """Return what was kept for a request; `size` is width and height of the video's frame in pixels."""
     frame, end = request.frame, request.last_timestamp
-    if frame is None or request.time > end + frame_seconds + ROUNDING:
+    if frame is None or request.time > max(end + frame_seconds, request.end) + ROUNDING:
         raise VideoError(f"{path} ends at {format_time(end)}: there is no frame at {format_time(request.time)}")
     return Snapshot(
         f"{path.name} at {format_time(frame.timestamp)}",
-        frame.image,
+        letterbox(frame.image, frame.placement, size),
         faces_by_index[frame.index],
         frame.timestamp,
         [f for f in request.neighbours if abs(f.timestamp - frame.timestamp) <= MAX_NEIGHBOUR_SECONDS],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Literal
 
 import av
 
@@ -14,7 +15,7 @@ from ferwatch.render.interpolate import EpisodeLabels, FaceInterpolator
 from ferwatch.timeline.table import FrameTable
 from ferwatch.utils.prefetch import prefetch
 from ferwatch.video.picture import letterbox
-from ferwatch.video.reader import VideoReader
+from ferwatch.video.source import open_source
 from ferwatch.video.writer import annotated_video, to_picture
 
 
@@ -28,6 +29,9 @@ def annotate_video(
     episodes: Sequence[Episode] = (),
     charts: bool = True,
     blur_faces: bool = False,
+    decoder: Literal["ffmpeg", "opencv"] = "ffmpeg",
+    stream: int | None = None,
+    fps: float | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> list[str]:
     """Write every source frame between two times, with the table's faces drawn in, and the sound of that range.
@@ -44,9 +48,15 @@ def annotate_video(
         episodes: while a face has one, its label is that of the episode, as in the timeline.
         charts: whether to draw charts of the probabilities.
         blur_faces: whether to make faces unrecognisable.
+        decoder: as for the analysis, like `stream` and `fps`.
+        stream: index of the video stream.
+        fps: frames a second of a raw stream.
         progress: called with the number of frames done since its last call.
     """
-    with VideoReader(video, start=start, end=end) as reader, annotated_video(out, reader.info, start, end) as writer:
+    with (
+        open_source(video, decoder=decoder, start=start, end=end, stream=stream, fps=fps) as reader,
+        annotated_video(out, reader.info, start, end) as writer,
+    ):
         size = reader.info.width, reader.info.height
         drawn = _drawn(reader, table, size, EpisodeLabels(episodes), charts=charts, blur_faces=blur_faces)
         # Decoding and drawing take about as long as encoding, so each has a thread.

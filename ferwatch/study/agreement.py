@@ -1,4 +1,4 @@
-"""How far two sides agree: by time, by events, at onsets and offsets, and by the largest peak of what was shown."""
+"""Measures how far two sides agree: by time, by events, at onsets and offsets, and by the largest peak."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Interval = tuple[float, float] | None
 
 @dataclass(frozen=True)
 class LabelAgreement:
-    """How far both sides agree on one label against all others, by time and by events."""
+    """Agreement of both sides on one label against all others, by time and by events."""
 
     label: str
     reference_seconds: float
@@ -47,7 +47,7 @@ class LabelAgreement:
 
 @dataclass(frozen=True)
 class Shift:
-    """How much later the other side begins or ends events on which both agree. Seconds; NaN without any."""
+    """Delay in seconds of the other side at the beginning or end of events on which both agree; NaN without any."""
 
     count: int
     median: float
@@ -57,7 +57,7 @@ class Shift:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far two sides agree. Rows of tables are the reference's labels, columns the other side's."""
+    """Agreement of two sides. Rows of tables are the reference's labels, columns the other side's."""
 
     labels: tuple[str, ...]
     seconds: NDArray[np.float64]
@@ -71,7 +71,7 @@ class Agreement:
     kappa: float
     kappa_interval: Interval
     units: str
-    """What the intervals' bootstrap draws, or why there is none."""
+    """Unit that the bootstrap of the intervals draws, or the reason why there is none."""
     by_label: tuple[LabelAgreement, ...]
     events: NDArray[np.int64]
     """(L + 1, L + 1) events; the last row and column hold those without a partner on the other side."""

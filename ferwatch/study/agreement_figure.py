@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 RECORDINGS_A_PICTURE = 20
 OTHER_COLORS = ("#882255", "#117733", "#999933", "#332288", "#AA4499", "#44AA99", "#661100", "#DDCC77")
-"""For labels that are no emotions of ferwatch's, in turn (Paul Tol's muted scheme)."""
+"""Colours for labels that are not emotions of ferwatch, in turn (Paul Tol's muted scheme)."""
 INK, FAINT, TRACK, PARTED = "#24292F", "#5E6470", "#F1F2F4", "#1B1F24"
 WIDTH, LANE, HEAD, FOOT, LEFT, RIGHT = 11.0, 1.15, 0.95, 0.55, 1.9, 0.3  # inches
 

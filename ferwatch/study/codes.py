@@ -37,7 +37,7 @@ class Code:
 
 @dataclass(frozen=True)
 class CodedRecording:
-    """What one file says about one recording."""
+    """Codes of one file for one recording."""
 
     name: str
     """File name of the recording where the file of codes names it, or the stem of the file of codes."""
@@ -57,7 +57,7 @@ class CodesBuilder:
     path: Path
     codes: dict[str, list[Code]] = field(default_factory=dict)
     skipped: dict[str, int] = field(default_factory=dict)
-    """How many entries could not be used, by reason."""
+    """Number of entries that could not be used, by reason."""
 
     def add(self, recording: str, start: float, end: float, label: str, tier: str) -> None:
         """Adds one code; times in seconds. One without a duration or a label is counted as skipped."""

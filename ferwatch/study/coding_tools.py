@@ -54,7 +54,7 @@ def read_boris_project(path: Path, text: str) -> list[CodedRecording]:
 
 
 def is_boris_events(lines: list[list[str]]) -> bool:
-    """Whether a table is BORIS's "tabular events": one line for the start and one for the stop of each state."""
+    """Return whether a table is BORIS's "tabular events": one line for the start and one for the stop of each state."""
     return _header_of(lines) is not None
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 RESAMPLES = 2000
 CONFIDENCE = 0.95
 SEED = 0
-"""Of every bootstrap: the same data give the same interval."""
+"""Seed of every bootstrap, so that the same data give the same interval."""
 
 Matrix = NDArray[np.float64]
 

@@ -26,7 +26,7 @@ class MatchingScore:
     matched: dict[str, int]
     """Events whose largest peak is that of their emotion, by emotion."""
     events: dict[str, int]
-    """All events of the emotions that occur."""
+    """Number of events of the emotions that occur."""
     without_face: int
     """Events in which the face was never found; they count as not matched."""
 

@@ -1,4 +1,4 @@
-"""Which recording is compared with which file of codes."""
+"""Pairs recordings with files of codes."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from ferwatch.study.runs import FinishedRun, is_run, read_run
 
 @dataclass(frozen=True)
 class Side:
-    """What one coder, or one run, says about one recording."""
+    """Codes of one coder, or one run, for one recording."""
 
     name: str
-    """For people: the file or folder, and the tier or face."""
+    """Display name: the file or folder, and the tier or face."""
     aliases: tuple[str, ...]
     """Names by which the recording may be known to the other side; without suffix, lower case."""
     codes: tuple[Code, ...]

@@ -32,6 +32,12 @@ class FinishedRun:
         """The recording's file name, or the folder's name where run.json names none."""
         return self.source or self.folder.resolve().name
 
+    @property
+    def blurred(self) -> bool:
+        """Whether the run hides who is seen."""
+        settings = self.facts.get("settings")
+        return bool(isinstance(settings, dict) and settings.get("blur_faces"))
+
     @cached_property
     def episodes(self) -> tuple[Episode, ...]:
         """The episodes of all faces, as in episodes.csv."""
@@ -51,7 +57,7 @@ class FinishedRun:
 
 
 def is_run(path: Path) -> bool:
-    """Whether a folder holds a finished run."""
+    """Return whether a folder holds a finished run."""
     return (path / "frames.csv").is_file() and (path / "run.json").is_file()
 
 

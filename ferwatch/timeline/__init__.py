@@ -1,1 +1,1 @@
-"""From rows to a timeline: the table of a run, smoothing and episodes."""
+"""Turns rows into a timeline: the table of a run, smoothing and episodes."""

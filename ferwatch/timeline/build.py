@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ferwatch.records import Episode
+from ferwatch.records import EMOTIONS, Episode
+from ferwatch.timeline.baseline import Baseline
 from ferwatch.timeline.model import LABELS, UNCERTAIN, FaceSummary, Summary, Timeline
 from ferwatch.timeline.segmentation import Segment, runs, segment
 from ferwatch.timeline.smoothing import SMOOTHING_SECONDS, STANDING_MS, smooth
@@ -39,6 +40,7 @@ def build_timeline(
     end: float | None = None,
     has_annotated_video: bool = False,
     names: Mapping[int, str] | None = None,
+    baseline: Baseline | None = None,
 ) -> Timeline:
     """Smooth a table and cut it into episodes.
 
@@ -68,10 +70,12 @@ def build_timeline(
         start, end: seconds of the part that was analysed; no episode goes beyond `end`.
         has_annotated_video: whether annotated.mp4 lies in the run folder.
         names: face_id -> name.
+        baseline: a correction of the probabilities that is made first.
     """
     times, shown = _milliseconds(table.timestamp), _milliseconds(table.shown())
     interval = _sampling_interval(table)
     limit = _time_limits(table, duration, end)
+    probabilities = baseline.apply(table) if baseline else table.probabilities
     valence, counted = table.valence, np.zeros(len(table), np.int64)
     smoothed = np.full_like(table.probabilities, np.nan)
     episodes: list[Episode] = []
@@ -80,7 +84,7 @@ def build_timeline(
         face_episodes: list[Episode] = []
         on_screen = []
         for rows in visible_spans(table, face_id):
-            at, raw = times[rows], table.probabilities[rows]
+            at, raw = times[rows], probabilities[rows]
             edges = _edges(at, shown[rows], interval, limit[rows[-1]])
             weights = np.diff(edges)
             curves = smooth(at, weights, raw, smoothing * 1000 / 2, shown[rows])
@@ -97,8 +101,7 @@ def build_timeline(
             on_screen.append((int(edges[0]), int(edges[-1])))
         episodes += face_episodes
         seen = table.face_id == face_id
-        mean_valence = round(_mean(valence[seen], counted[seen]), 4)
-        faces.append(_summary(face_id, on_screen, face_episodes, mean_valence))
+        faces.append(_summary(face_id, on_screen, face_episodes, table.select(seen), counted[seen]))
     summary = Summary(
         sampled_frames=len(np.unique(table.frame)),
         frames_with_faces=len(np.unique(table.frame[table.success])),
@@ -120,6 +123,9 @@ def build_timeline(
         start=start,
         end=end,
         has_annotated_video=has_annotated_video,
+        smoothing=smoothing,
+        min_episode=min_episode,
+        baseline=baseline,
         names=_names(names or {}, table),
     )
 
@@ -227,9 +233,17 @@ def _mean(values: NDArray[np.float64], milliseconds: NDArray[np.int64]) -> float
 
 
 def _summary(
-    face_id: int, on_screen: Sequence[tuple[int, int]], episodes: Sequence[Episode], mean_valence: float
+    face_id: int,
+    on_screen: Sequence[tuple[int, int]],
+    episodes: Sequence[Episode],
+    rows: FrameTable,
+    weights: NDArray[np.int64],
 ) -> FaceSummary:
-    """The summary of a face from the spans (milliseconds) in which it was visible, and its episodes."""
+    """The summary of a face from the spans (milliseconds) in which it was visible, its episodes and its n rows.
+
+    weights: (n,) milliseconds that each row stands for.
+    """
+    means = np.average(rows.probabilities, axis=0, weights=np.maximum(weights, 1))
     return FaceSummary(
         face_id=face_id,
         first_seen=on_screen[0][0] / 1000,
@@ -239,7 +253,9 @@ def _summary(
         mean_confidence=sum(e.mean_confidence * e.duration for e in episodes)
         / (sum(e.duration for e in episodes) or 1),
         shares=_shares(episodes),
-        mean_valence=mean_valence,
+        shares_of_rows={name: round(float((rows.emotion == name).mean()), 4) for name in EMOTIONS},
+        mean_probabilities={name: round(float(mean), 4) for name, mean in zip(EMOTIONS, means, strict=True)},
+        mean_valence=round(_mean(rows.valence, weights), 4),
     )
 
 

@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ferwatch.records import EMOTIONS, Episode, valence_of
+from ferwatch.timeline.baseline import Baseline
 from ferwatch.timeline.table import FrameTable
 
 UNCERTAIN = "uncertain"
 """The label of an episode in which no emotion stands out."""
 
 LABELS = (*EMOTIONS, UNCERTAIN)
-"""What an episode can be called, in the order of every table and legend."""
+"""Labels of episodes in the order of every table and legend."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,10 @@ class FaceSummary:
     """Mean over the time of the episodes, 0 to 1; 0 without any."""
     shares: dict[str, float]
     """Label -> its share of the time of the episodes; the shares sum to 1, or are all 0 without an episode."""
+    shares_of_rows: dict[str, float] = field(default_factory=dict)
+    """Emotion -> the share of the face's rows in which it is the most probable one, not smoothed."""
+    mean_probabilities: dict[str, float] = field(default_factory=dict)
+    """Emotion -> its mean probability over the face's rows, weighted by time, not smoothed."""
     mean_valence: float = 0.0
     """Mean over the time on screen, -1 to 1."""
 
@@ -48,20 +53,20 @@ class Summary:
     episodes: int
     """Number of episodes of all faces."""
     shares: dict[str, float]
-    """As in FaceSummary, over the episodes of all faces."""
+    """Share of each label in the time of all faces' episodes."""
     faces: tuple[FaceSummary, ...]
-    """By face_id."""
+    """Summaries in the order of face_id."""
 
 
 @dataclass(frozen=True)
 class Timeline:
-    """All that a table, picture, page or export of one run needs."""
+    """Data of one run that its tables, pictures, page and exports are made from."""
 
     table: FrameTable
     smoothed: NDArray[np.float64]
     """(R, 7) smoothed probabilities, row by row beside table.probabilities; NaN where there is no face."""
     episodes: tuple[Episode, ...]
-    """By face_id, then start; the episodes of one face never overlap."""
+    """Episodes ordered by face_id, then start; those of one face never overlap."""
     summary: Summary
     source: str = ""
     """File name of the analysed video, to show."""
@@ -76,7 +81,13 @@ class Timeline:
     end: float | None = None
     """Seconds of the video up to which it was analysed; None: to its end."""
     has_annotated_video: bool = False
-    """Whether annotated.mp4 lies in the run folder. Its time 0 is `start`."""
+    """True if annotated.mp4 lies in the run folder. Its time 0 is `start`."""
+    smoothing: float = 0.0
+    """Seconds, as build_timeline took it."""
+    min_episode: float = 0.0
+    """Seconds: the shortest episode that was asked for."""
+    baseline: Baseline | None = None
+    """What the probabilities were corrected with before they were smoothed; None: nothing."""
     names: Mapping[int, str] = field(default_factory=dict)
     """face_id -> what people read for the face: any printable text, unique."""
 
@@ -94,12 +105,17 @@ class Timeline:
         return start, max(end, start + 0.1)  # a single frame is shown too
 
     @property
+    def video_start(self) -> float:
+        """Seconds of the timeline at which `video` begins: annotated.mp4 may show a part of the analysed video."""
+        return self.start if self.has_annotated_video and self.video == "annotated.mp4" else 0.0
+
+    @property
     def valence(self) -> NDArray[np.float64]:
         """(R,) the valence of the smoothed probabilities, -1 to 1; NaN where there is no face."""
         return valence_of(self.smoothed)
 
     def name_of(self, face_id: int) -> str:
-        """What people read for a face."""
+        """Return the display name of a face."""
         return self.names.get(face_id, f"Face {face_id}")
 
     def episodes_of(self, face_id: int) -> list[Episode]:

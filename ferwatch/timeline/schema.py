@@ -38,22 +38,22 @@ class Column:
     per_frame: bool = False
     """True: the value belongs to the frame and is there without a face too."""
     derived: bool = False
-    """Whether the column follows from the others, so that the reader passes over it."""
+    """True if the column follows from the others, so that the reader passes over it."""
     without_face: str = ""
     """Text in the row of a frame without a face."""
     optional: bool = False
-    """Whether the column may be missing, as in tables of earlier versions, and its fields empty."""
+    """True if the column may be missing, as in tables of earlier versions, and its fields empty."""
     low: float = -MAX_VALUE
     high: float = MAX_VALUE
 
     @property
     def is_null_without_face(self) -> bool:
-        """Whether frames without a face leave the column empty."""
+        """True if frames without a face leave the column empty."""
         return not self.per_frame and not self.without_face
 
     @property
     def value_without_face(self) -> float:
-        """What a table holds where a frame shows no face."""
+        """Value in a table where a frame shows no face."""
         return 0.0 if self.type is int else math.nan
 
     def text(self, frame: FrameResult, face: FaceResult | None) -> str:

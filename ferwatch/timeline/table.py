@@ -20,7 +20,7 @@ from ferwatch.records import EMOTIONS, BoundingBox, FaceResult, FrameResult, val
 from ferwatch.timeline.schema import COLUMNS, SCHEMA, rows_of
 
 MAX_SUM_ERROR = 0.01
-"""How far from 1 the rounded probabilities of a row may sum to."""
+"""Largest distance from 1 of the sum of a row's rounded probabilities."""
 
 _STORED = tuple(column for column in SCHEMA if not column.derived)
 _PROBABILITIES = [i for i, column in enumerate(_STORED) if column.field == "probabilities"]
@@ -117,23 +117,19 @@ class FramesWriter:
 
     Args:
         path: where frames.csv will lie once the run is complete.
-        resume_at: an `offset` of an earlier writer; what the partial file holds beyond it is cut off.
     Raises OutputError where the disk or its permissions refuse; the partial file then ends with the last whole frame.
     """
 
-    def __init__(self, path: Path, resume_at: int = 0) -> None:
+    def __init__(self, path: Path) -> None:
         self.partial = path.with_name(f"{path.stem}.partial{path.suffix}")
-        self.offset = resume_at
+        self.offset = 0
         """Bytes of header and whole frames written so far."""
         try:
             # Without a buffer: what `write` has taken is with the system, and survives the end of this process.
-            self._file = open(self.partial, "r+b" if resume_at else "wb", buffering=0)  # noqa: SIM115
-            self._file.truncate(resume_at)
-            self._file.seek(resume_at)
+            self._file = open(self.partial, "wb", buffering=0)  # noqa: SIM115
         except OSError as error:
             raise OutputError(f"cannot write {self.partial}: {error.strerror}") from error
-        if not resume_at:
-            self._append([list(COLUMNS)])
+        self._append([list(COLUMNS)])
 
     def write(self, frame: FrameResult) -> None:
         """Append the rows of one frame."""

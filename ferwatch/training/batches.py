@@ -1,4 +1,4 @@
-"""What a training step learns from: faces as the recipe varies them, and what is to be said of them."""
+"""Batches of a training step: augmented faces and their targets."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ class Batches:
         return torch.where(chosen, self.reframed[rows].to(self.device), images)
 
     def _pairs(self, step: int, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """For each of n images the share that it keeps, and the image that gives the rest."""
+        """Return, for each of n images, the share that it keeps and the image that it is mixed with."""
         device, alpha = generator.device, self.recipe.mixup
         if alpha == 0:
             return torch.ones(n, device=device), torch.arange(n, device=device)

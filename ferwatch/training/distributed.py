@@ -34,7 +34,7 @@ def joined(device: str) -> Iterator[str]:
 
 
 def count() -> int:
-    """How many processes train together."""
+    """Return the number of processes that train together."""
     return distributed.get_world_size() if distributed.is_initialized() else 1
 
 

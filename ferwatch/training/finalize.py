@@ -1,4 +1,4 @@
-"""From a trained network to the files that ship: calibrated weights, a model card, pictures of the training."""
+"""Turns a trained network into the files that ship: calibrated weights, a model card, figures of the training."""
 
 from __future__ import annotations
 

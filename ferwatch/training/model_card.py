@@ -16,7 +16,7 @@ from ferwatch.training.curves import Epoch
 from ferwatch.training.recipe import Recipe, as_toml
 
 FAILURES = 6
-"""How many confusions the card names."""
+"""Number of confusions that the card names."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Card:
     about: str
     command: str
     recipes: Sequence[Recipe]
-    """In the order in which they were trained."""
+    """Stages in the order in which they were trained."""
     curve: Sequence[Epoch]
     parameters: int
     multiply_adds: int

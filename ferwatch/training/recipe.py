@@ -30,11 +30,11 @@ CHOICES = {"optimizer": ("sgd", "adam", "adamw"), "schedule": ("one-cycle", "con
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one checkpoint is made."""
+    """Settings by which one checkpoint is trained."""
 
     model: str
     config: dict[str, Any] = field(default_factory=dict)
-    """What the network is built with."""
+    """Keyword arguments with which the network is built."""
     epochs: int = 30
     batch_size: int = 128
     optimizer: str = "sgd"

@@ -27,11 +27,11 @@ from ferwatch.training.trainer import train
 
 @dataclass(frozen=True)
 class Trained:
-    """What came of it."""
+    """Result of a stage."""
 
     network: nn.Module
     curve: list[Epoch]
-    """Of all stages, one after the other."""
+    """Seconds, epochs and figures of all stages, in order."""
     stages: list[Recipe]
     """The recipes of the stages before the last."""
     earlier: dict[str, Teacher]

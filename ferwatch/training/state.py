@@ -17,7 +17,7 @@ from ferwatch.utils.files import atomic_write
 
 @dataclass(frozen=True)
 class State:
-    """What state.pt holds."""
+    """Contents of state.pt."""
 
     path: Path
     recipe: Recipe

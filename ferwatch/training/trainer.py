@@ -211,7 +211,7 @@ def _cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
 
 
 def _attention_for(device: str) -> AbstractContextManager[None]:
-    """On a CPU, attention as plain matrix products: its fused kernel's backward pass takes a quarter of a step."""
+    """Use plain matrix products for attention on a CPU: its fused kernel's backward pass takes a quarter of a step."""
     return nullcontext() if device.startswith("cuda") else sdpa_kernel(SDPBackend.MATH)
 
 

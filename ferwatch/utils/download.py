@@ -12,7 +12,7 @@ from urllib.error import HTTPError
 from ferwatch.errors import WeightsError
 
 HAVE_ALL = 416
-"""What a server answers to a request for bytes behind the last one."""
+"""HTTP status for a request for bytes behind the last one."""
 
 
 def download(url: str, name: str, sha256: str, *, what: str, remedy: str) -> Path:
@@ -32,8 +32,8 @@ def download(url: str, name: str, sha256: str, *, what: str, remedy: str) -> Pat
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _fetch(url, part)
-    except OSError as cause:
-        reason = getattr(cause, "reason", cause)
+    except OSError as error:
+        reason = getattr(error, "reason", error)
         raise WeightsError(f"{what} {url} cannot be fetched ({reason}): {remedy}") from None
     if not hashlib.sha256(part.read_bytes()).hexdigest().startswith(sha256):
         part.unlink()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +13,7 @@ from ferwatch.errors import OutputError
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Yields a place beside `path` to write to; it is renamed to `path` at the end, or removed if an error comes first.
+    """Yield a path beside `path` to write to; it is renamed to `path` at the end, or removed if an error comes first.
 
     Raises OutputError, naming `path`, where the disk or its permissions refuse.
     """
@@ -20,15 +22,36 @@ def atomic_write(path: Path) -> Iterator[Path]:
     try:
         yield temp_path
         temp_path.replace(path)
-    except OSError as cause:
-        raise OutputError(f"cannot write {path}: {cause.strerror or cause}") from cause
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
         temp_path.unlink(missing_ok=True)
 
 
 def make_folder(path: Path) -> None:
-    """Makes a folder for outputs where there is none yet; raises OutputError, naming it, where that cannot be."""
+    """Make a folder for outputs where there is none yet. Raises OutputError where that cannot be."""
     try:
         path.mkdir(parents=True, exist_ok=True)
-    except OSError as cause:
-        raise OutputError(f"cannot make the folder {path}: {cause.strerror or cause}") from cause
+    except OSError as error:
+        raise OutputError(
+            f"cannot make the folder {path}: {error.strerror or error}; name another with --out"
+        ) from error
+
+
+PART_BYTES = 65_536
+PARTS = 16
+
+
+def fingerprint(path: Path) -> dict[str, int | str]:
+    """What tells files apart by content: the size in bytes, and the SHA-256 of 16 parts spread over the file.
+
+    A whole file of up to a megabyte is read. Raises OSError.
+    """
+    digest = hashlib.sha256()
+    with open(path, "rb") as f:
+        size = f.seek(0, os.SEEK_END)
+        step = max(PART_BYTES, (size - PART_BYTES) // (PARTS - 1))
+        for part in range(PARTS):
+            f.seek(part * step)
+            digest.update(f.read(PART_BYTES))
+    return {"bytes": size, "sha256_of_parts": digest.hexdigest()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_CLOCK = re.compile(r"(?:(\d+):)?([0-5]?\d):([0-5]?\d(?:\.\d*)?)", re.ASCII)
+_CLOCK = re.compile(r"(?:(?:(\d+):)?([0-5]?\d)|(\d+)):([0-5]?\d(?:\.\d*)?)", re.ASCII)
 _SECONDS = re.compile(r"\d+(?:\.\d*)?|\.\d+", re.ASCII)
 
 
@@ -19,8 +19,8 @@ def parse_time(text: str) -> float:
     clock = _CLOCK.fullmatch(text)
     if not clock:
         raise ValueError(f"{text!r} is no time: give seconds (83.5) or [HH:]MM:SS[.mmm] (1:23.5)")
-    hours, minutes, seconds = clock.groups(default="0")
-    return 3600 * int(hours) + 60 * int(minutes) + float(seconds)
+    hours, minutes, many_minutes, seconds = clock.groups(default="0")
+    return 3600 * int(hours) + 60 * (int(minutes) + int(many_minutes)) + float(seconds)
 
 
 def format_time(seconds: float, decimals: int = 3) -> str:

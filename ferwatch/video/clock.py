@@ -20,6 +20,8 @@ from ferwatch.video.sampling import ROUNDING
 
 # Flags of FFmpeg's AVInputFormat.
 TS_DISCONT, NO_TIMESTAMPS = 0x0200, 0x0080
+SEGMENT_ID = b"\x18\x53\x80\x67"
+"""Identifies the element of a Matroska file that holds everything but the header."""
 BACKWARD_JUMP_SECONDS = Fraction(1, 10)
 """A packet whose decoding time is earlier than the one before by more than this starts a new clock."""
 FORWARD_JUMP_SECONDS = 10
@@ -27,7 +29,9 @@ FORWARD_JUMP_SECONDS = 10
 JOINT_PACKETS = 3
 """Packets on either side of a restart that may count as corrupt only because two recordings do not fit together."""
 MAX_SKEW_SECONDS = 2
-"""By how much sound and pictures of one recording may end apart."""
+"""Largest distance in seconds between the ends of sound and pictures of one recording."""
+MAX_INTERVAL_SECONDS = 0.2
+"""A picture whose duration the container does not tell is taken to be shown for at most this long."""
 DEFAULT_RATE = 25.0
 """Frames per second that are assumed where nothing tells the rate, as FFmpeg does."""
 
@@ -55,7 +59,7 @@ class PacketClock:
     """
 
     may_jump_forward: bool
-    """Whether a long step forward is a restart too, as in MPEG-TS."""
+    """True if a long step forward is a restart too, as in MPEG-TS."""
     jumps: list[ClockJump] = field(default_factory=list)
     packets: int = 0
     """Packets seen so far."""
@@ -128,6 +132,17 @@ def shift_packet(packet: Packet, seconds: Fraction) -> None:
         packet.pts = None if packet.pts is None else packet.pts + ticks
 
 
+class _Timed(Protocol):
+    """A decoded picture, or its packet."""
+
+    @property
+    def pts(self) -> int | None: ...
+    @property
+    def duration(self) -> int | None: ...
+    @property
+    def time_base(self) -> Fraction | None: ...
+
+
 class PictureClock:
     """The presentation times of decoded pictures in seconds, never decreasing.
 
@@ -142,10 +157,11 @@ class PictureClock:
         self._rate = rate
         self._timed = timed
         self._latest = 0.0
+        self._interval = 1 / rate
         self.held = 0
         """Pictures whose own time lies before that of the picture before them, and which got that picture's time."""
 
-    def time(self, index: int, picture: VideoFrame) -> float:
+    def time(self, index: int, picture: _Timed) -> float:
         """Return the time at which the picture with this index in presentation order is shown."""
         if not self._timed:
             return index / self._rate
@@ -153,24 +169,22 @@ class PictureClock:
             time = float(picture.pts * picture.time_base - self._start_time)
             # Containers round their own start to microseconds, and Matroska all times to milliseconds.
             self.held += time < self._latest - ROUNDING
+            if time > self._latest:
+                self._interval = min(time - self._latest, MAX_INTERVAL_SECONDS)
             self._latest = max(time, self._latest)
         return self._latest
 
-    def length(self, picture: VideoFrame) -> float:
-        """Return the seconds for which the container says that the picture is shown; else one frame interval."""
+    def length(self, picture: _Timed) -> float:
+        """Return the seconds for which the container says that the picture is shown; else those from the picture before
+        it to this one, which was given to `time` last."""
         if self._timed and picture.duration and picture.time_base is not None:
             return float(picture.duration * picture.time_base)
-        return 1 / self._rate
+        return self._interval
 
 
-def has_times(container: InputContainer, stream: VideoStream, first: VideoFrame) -> bool:
-    """Return whether a file carries times for its pictures.
-
-    Raw streams carry none. FFmpeg counts the pictures of some of them; that is a time where their header names a rate.
-    """
-    if first.pts is None:
-        return False
-    return not container.format.flags & NO_TIMESTAMPS or bool(stream.codec_context.framerate)
+def has_times(container: InputContainer, first: VideoFrame) -> bool:
+    """Return whether a file carries times for its pictures; raw streams carry none, even where FFmpeg counts some."""
+    return first.pts is not None and not container.format.flags & NO_TIMESTAMPS
 
 
 def rate_without_times(stream: VideoStream) -> tuple[float, bool]:
@@ -197,7 +211,7 @@ def shown_until(path: Path, container: InputContainer, stream: VideoStream, info
     name = container.format.name
     if name == "avi" and stream.duration and stream.time_base and avi_is_whole(path):
         return float(stream.duration * stream.time_base)
-    if "matroska" in name:
+    if "matroska" in name and matroska_is_whole(path):
         if (tagged := _matroska_duration(stream.metadata.get("DURATION", ""))) is not None:
             return tagged
         if not info.has_audio and info.duration:
@@ -230,6 +244,36 @@ def avi_is_whole(path: Path) -> bool:
             if at > size + 1:
                 return False
     return at > 0
+
+
+def matroska_is_whole(path: Path) -> bool:
+    """Return whether the segment of a Matroska or WebM file lies within the file: it was not cut off.
+
+    False too where the file does not tell the size of its segment, as in a recording that was never finished.
+    """
+    with path.open("rb") as file:
+        head = file.read(4096)
+    try:
+        size, at = _ebml_size(head, 4)
+        if size is None or head[at + size : at + size + 4] != SEGMENT_ID:
+            return False
+        size, at = _ebml_size(head, at + size + 4)
+    except IndexError:
+        return False
+    return size is not None and at + size <= path.stat().st_size
+
+
+def _ebml_size(data: bytes, at: int) -> tuple[int | None, int]:
+    """Return the size of an EBML element that is written at a place, None for an unknown one, and where its data begin.
+
+    Raises IndexError where the data end before.
+    """
+    length = 9 - data[at].bit_length()
+    bits = 7 * length
+    if at + length > len(data):
+        raise IndexError("the element's size is cut off")
+    size = int.from_bytes(data[at : at + length], "big") & ((1 << bits) - 1)
+    return (None if size == (1 << bits) - 1 else size), at + length
 
 
 def container_start(container: InputContainer) -> Fraction:

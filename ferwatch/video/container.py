@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ FORMATS = (
     "mov,matroska,webm,avi,mpegts,mpeg,flv,asf,ogg,mxf,dv,gif,ivf,nut,rm,"
     "h264,hevc,m4v,mpegvideo,mjpeg,obu,vc1,yuv4mpegpipe"
 )
+_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+(.*)", re.DOTALL)
+"""https://example.org/v.mp4, also as a path, which has one slash less. A drive of Windows has one letter."""
 SINGLE_THREAD_PIXELS = 640 * 480
 """One thread decodes, or encodes, pictures up to this size faster than the rest of a run can use them; several would
 only cost a third more."""
@@ -26,7 +29,7 @@ only cost a third more."""
 
 @dataclass(frozen=True, slots=True)
 class VideoInfo:
-    """What a source says about its pictures, and what its first picture shows."""
+    """Properties of a source's pictures, from the container and from its first picture."""
 
     path: Path
     """The file; for pictures from memory a name in its place."""
@@ -38,7 +41,8 @@ class VideoInfo:
     frames_declared: int | None
     """Frames that the file's header promises; None where it does not say."""
     duration: float | None
-    """Seconds that the file's header promises; None where it does not say."""
+    """Seconds that the file's header promises, or that its packets last where that is more; None where neither is
+    known."""
     rotation: int
     """Degrees clockwise by which the stored picture is turned to be upright: 0, 90, 180 or 270."""
     codec: str
@@ -50,7 +54,7 @@ class VideoInfo:
     stream: int = 0
     """Index of the picture stream among all streams of the file."""
     mirrored: bool = False
-    """Whether the stored picture is mirrored left to right before it is turned."""
+    """True if the stored picture is mirrored left to right before it is turned."""
     pixel_aspect: float = 1.0
     """Width of a stored pixel divided by its height."""
     dynamic_range: str = "SDR"
@@ -58,7 +62,7 @@ class VideoInfo:
     gray_bits: int | None = None
     """Bits that the values of 16-bit gray pictures really use; None for every other picture."""
     changes_size: bool = False
-    """Whether the size of the stored picture changes in mid-stream; width and height are then those of the largest."""
+    """True if the size of the stored picture changes in mid-stream; width and height are then those of the largest."""
     clock_jumps: tuple[ClockJump, ...] = ()
     """Places at which the picture stream's clock starts again."""
 
@@ -76,11 +80,19 @@ def open_container(path: Path) -> InputContainer:
     try:
         file = path.stat()
     except FileNotFoundError:
+        if address := _ADDRESS.match(str(path)):
+            raise VideoError(
+                f"{address[1]}://{address[2]} is an address: ferwatch fetches nothing from the network; download the "
+                "video and name the file"
+            ) from None
         raise VideoError(f"{path} cannot be read: there is no such file") from None
     except OSError as error:
         raise VideoError(f"{path} cannot be read: {error.strerror}") from None
     if S_ISDIR(file.st_mode):
-        raise VideoError(f"{path} cannot be read as a video: it is a folder; name one video in it")
+        raise VideoError(
+            f"{path} cannot be read as a video: it is a folder; name one video in it, or analyse all "
+            f"of them: ferwatch batch {path} --out DIR"
+        )
     if not S_ISREG(file.st_mode):  # FFmpeg would wait for ever on a pipe that nobody writes to
         raise VideoError(f"{path} cannot be read as a video: it is a device or a pipe; save it to a file first")
     if not file.st_size:
@@ -93,6 +105,15 @@ def open_container(path: Path) -> InputContainer:
             f"{path} cannot be read: it is no video that FFmpeg knows, or its header is damaged or cut off "
             f"({error.strerror})"
         ) from None
+
+
+def declared_seconds(path: Path) -> float:
+    """Return how long a video's header says that it is; 0 where it does not say, or cannot be read."""
+    try:
+        with open_container(path) as container:
+            return (container.duration or 0) / av.time_base
+    except VideoError:
+        return 0.0
 
 
 def is_video(path: Path | str) -> bool:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 COMB_LEVEL = 9
-"""By how many of 255 levels every other line has to differ from its neighbours to show movement between the fields."""
+"""Difference, of 255 levels, between neighbouring lines that shows movement between the fields."""
 
 
 def deinterlace(image: NDArray[np.uint8], first_line: int = 0) -> NDArray[np.uint8]:

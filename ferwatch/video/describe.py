@@ -1,4 +1,4 @@
-"""What is known about a video file before its pictures are read."""
+"""Describes a video file before its pictures are read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from av.video.stream import VideoStream
 
 from ferwatch.errors import VideoError
 from ferwatch.video import hdr
-from ferwatch.video.clock import has_times, rate_without_times
+from ferwatch.video.clock import container_start, has_times, rate_without_times
 from ferwatch.video.container import VideoInfo, open_container
 from ferwatch.video.picture import Orientation, PixelAspect, display_size, gray_bits, upright_size
 from ferwatch.video.scan import CHANGING_FORMATS, Scan, scan_stream
@@ -39,7 +39,7 @@ def describe(
     Raises VideoError where the file has times of its own and `fps` is given.
     """
     warnings = []
-    timed = has_times(container, stream, first)
+    timed = has_times(container, first)
     rate = float(stream.average_rate or stream.guessed_rate or 25)
     if timed and fps is not None:
         raise VideoError(f"{path} has times of its own, at {rate:g} frames a second; leave out --fps")
@@ -58,13 +58,17 @@ def describe(
         other = other[::-1] if orientation.transposed else other
         if other[0] * other[1] > width * height:
             width, height = other
+    duration = container.duration / av.time_base if container.duration else 0.0
+    held = float(scan.end - container_start(container)) if timed else scan.packets / rate
+    if scan.jumps:  # the container subtracts times of different clocks
+        duration = held
     info = VideoInfo(
         path=path,
         width=width,
         height=height,
         fps=rate,
         frames_declared=stream.frames or None,
-        duration=container.duration / av.time_base if container.duration else None,
+        duration=max(duration, held) or None,
         rotation=orientation.rotation,
         codec=stream.codec_context.codec.canonical_name,
         start_time=(container.start_time or 0) / av.time_base,
@@ -82,7 +86,7 @@ def describe(
 
 
 def _probe(path: Path, index: int) -> list[VideoFrame]:
-    """Pictures of a stream at some places spread over the file."""
+    """Return pictures of a stream from some places spread over the file."""
     found = []
     with open_container(path) as container:
         stream = container.streams[index]

@@ -20,13 +20,14 @@ from ferwatch.records import Frame
 from ferwatch.video.clock import PacketClock, container_start, shown_until
 from ferwatch.video.container import choose_stream, open_container, picture_streams
 from ferwatch.video.describe import describe
+from ferwatch.video.file_source import FileSource
 from ferwatch.video.picture import Orientation, PixelAspect
-from ferwatch.video.sampling import Sampler, Sampling, TimedPicture
+from ferwatch.video.sampling import Sampling, TimedPicture
 
 REMEDY = "leave out --decoder opencv"
 
 
-class OpenCVReader:
+class OpenCVReader(FileSource):
     """The sampled frames of a plain video file between two times, once. A FrameSource.
 
     OpenCV gives the pictures, and turns, mirrors and pixel shapes are applied to them; it does not tell their exact
@@ -50,12 +51,10 @@ class OpenCVReader:
         stream: int | None = None,
         fps: float | None = None,
     ) -> None:
-        self.path = Path(path)
-        self.skip_before = 0
-        """Frames before this index are decoded and counted, and kept back."""
-        self._sampler = Sampler[NDArray[np.uint8]](sampling or Sampling(), start, end)
+        super().__init__(Path(path), sampling, start, end)
         with open_container(self.path) as container:
-            chosen, self.warnings = choose_stream(container, self.path, stream)
+            chosen, warnings = choose_stream(container, self.path, stream)
+            self.warnings += warnings
             if chosen is not picture_streams(container)[0]:
                 raise VideoError(f"{self.path}: OpenCV reads the first video stream alone; {REMEDY}")
             first = _first_picture(container, chosen)
@@ -72,33 +71,11 @@ class OpenCVReader:
             raise VideoError(f"{self.path} cannot be read by OpenCV; {REMEDY}")
         self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)
 
-    @property
-    def sampling(self) -> Sampling:
-        return self._sampler.sampling
-
-    @property
-    def start(self) -> float:
-        return self._sampler.start
-
-    @property
-    def end(self) -> float | None:
-        return self._sampler.end
-
-    @property
-    def frames_decoded(self) -> int:
-        return self._sampler.frames_in_range
-
-    def __enter__(self) -> OpenCVReader:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
-
     def close(self) -> None:
         self._capture.release()
 
     def __iter__(self) -> Iterator[Frame]:
-        for sample in self._sampler.select(self._timed_pictures()):
+        for sample in self.sampler.select(self._timed_pictures()):
             if sample.number >= self.skip_before:
                 image = self._orientation.apply(sample.picture)
                 size = (self.info.width, self.info.height)
@@ -125,18 +102,17 @@ class OpenCVReader:
             clock = PacketClock.for_container(container)
             start = container_start(container)
             times: list[Fraction] = []
-            packets = count = 0
+            count = 0
             length = Fraction(1) / Fraction(self.info.fps)
             with suppress(av.FFmpegError, IndexError):
                 for packet in container.demux(stream):
                     clock.advance(packet)
-                    packets += packet.size > 0
+                    count += packet.size > 0
                     if packet.pts is not None and packet.size and not packet.is_discard:
                         time = packet.pts * packet.time_base - start
-                        if not times or time >= max(times[-1:]):
+                        if not times or time >= max(times):
                             length = packet.duration * packet.time_base if packet.duration else length
                         times.append(time)
-            count = packets
             if self.info.timestamp_source == "index/fps":
                 return [number / self.info.fps for number in range(count)], 1 / self.info.fps
             ordered = [max(float(time), 0.0) for time in sorted(times)]

@@ -30,7 +30,7 @@ GRAY_16 = frozenset({"gray16le", "gray16be"})
 
 
 class Orientation(NamedTuple):
-    """How a stored picture is brought upright: transposed first, then flipped."""
+    """Steps that bring a stored picture upright: transposed first, then flipped."""
 
     transposed: bool = False
     flipped_across: bool = False
@@ -55,7 +55,7 @@ class Orientation(NamedTuple):
 
     @property
     def mirrored(self) -> bool:
-        """Whether left and right of the stored picture are exchanged before it is turned."""
+        """True if left and right of the stored picture are exchanged before it is turned."""
         return (self.transposed + self.flipped_across + self.flipped_down) % 2 == 1
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -16,21 +17,23 @@ from ferwatch.records import Frame
 from ferwatch.video.clock import PacketClock, PictureClock, container_start, shown_until
 from ferwatch.video.container import choose_stream, open_container, threads_for
 from ferwatch.video.describe import describe
+from ferwatch.video.file_source import FileSource
 from ferwatch.video.picture import PictureConverter, PixelAspect, placement, upright_size
-from ferwatch.video.sampling import Sampler, Sampling, TimedPicture
+from ferwatch.video.sampling import Sampling, TimedPicture
 
 
-class VideoReader:
-    """The sampled frames of a video file between two times, once. A FrameSource.
+class VideoReader(FileSource):
+    """The sampled frames of a video file between two times, decoded by FFmpeg: exact times, pictures as players show
+    them. A FrameSource.
 
-    All of the file is decoded in order, without seeking, so that indices and times are exact. After the last frame
-    `frames_decoded` counts the frames in the range, sampled or not, and `warnings` says what was wrong with the file.
+    All of the file is decoded in order, without seeking, so that indices and times are exact.
 
     Args:
         start, end: seconds; None: to the end.
         stream: index of the picture stream among the file's streams; None: the one that players show.
         fps: frames per second of a file that carries no times.
-    Raises VideoError where the file holds no picture that decodes, and where it has no such stream or times of its own.
+    Raises VideoError where the file holds no picture that decodes, where it has no such stream, and where it has times
+    of its own although `fps` is given.
     """
 
     def __init__(
@@ -43,11 +46,7 @@ class VideoReader:
         stream: int | None = None,
         fps: float | None = None,
     ) -> None:
-        self.path = Path(path)
-        self._sampler = Sampler[tuple[VideoFrame, Fraction]](sampling or Sampling(), start, end)
-        self.skip_before = 0
-        """Frames before this index are decoded and counted, and kept back."""
-        self.warnings: list[str] = []
+        super().__init__(Path(path), sampling, start, end)
         self._packets = self._hidden = self._broken = 0
         self._corrupt: list[int] = []
         self._container = open_container(self.path)
@@ -68,55 +67,26 @@ class VideoReader:
         except BaseException:
             self.close()
             raise
+        is_timed = self.info.timestamp_source == "container"
+        self._clock = PictureClock(container_start(self._container), self.info.fps, timed=is_timed)
         self._first: VideoFrame | None = first
-
-    @property
-    def sampling(self) -> Sampling:
-        return self._sampler.sampling
-
-    @property
-    def start(self) -> float:
-        return self._sampler.start
-
-    @property
-    def end(self) -> float | None:
-        return self._sampler.end
-
-    @property
-    def frames_decoded(self) -> int:
-        return self._sampler.frames_in_range
-
-    def __enter__(self) -> VideoReader:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
 
     def close(self) -> None:
         self._container.close()
 
-    @property
-    def frames_expected(self) -> int:
-        """About how many frames the range holds, for a progress bar alone; 0: unknown."""
-        if self.info.duration is None:
-            return self.info.frames_declared or 0
-        end = self.info.duration if self.end is None else min(self.end, self.info.duration)
-        return max(1, round((end - self.start) * self.info.fps))
-
     def __iter__(self) -> Iterator[Frame]:
         converter = PictureConverter(self._stream.codec_context.field_order, self.info.gray_bits)
         canvas = (self.info.width, self.info.height)
-        for sample in self._sampler.select(self._timed_pictures()):
+        for sample in self.sampler.select(self._timed_pictures()):
             if sample.number >= self.skip_before:
                 image = converter.image(*sample.picture)
                 place = placement((image.shape[1], image.shape[0]), canvas)
                 yield Frame(sample.number, sample.timestamp, image, sample.length, place)
-        self._report_jumps()
+        self._report_times()
 
     def _timed_pictures(self) -> Iterator[TimedPicture[tuple[VideoFrame, Fraction]]]:
-        """Every picture with its time and its own length in seconds, in presentation order."""
-        info = self.info
-        clock = PictureClock(container_start(self._container), info.fps, timed=info.timestamp_source == "container")
+        """Yield every picture with its time and its own length in seconds, in presentation order."""
+        info, clock = self.info, self._clock
         last = None
         sizes = set[tuple[int, int]]()
         for index, picture in enumerate(self._all_pictures()):
@@ -134,11 +104,9 @@ class VideoReader:
                 )
         if last is not None:
             until = shown_until(self.path, self._container, self._stream, info)
-            last = last._replace(length=max(last.length, until - last.timestamp))
+            last = replace(last, length=max(last.length, until - last.timestamp))
             self._check_whole(last.number + 1, last.timestamp + last.length)
             yield last
-        if clock.held:
-            self.warnings.append(f"times that run backwards: {clock.held}; each was held at the time before it")
 
     def _all_pictures(self) -> Iterator[VideoFrame]:
         first, self._first = self._first, None
@@ -147,7 +115,7 @@ class VideoReader:
         yield from self._pictures
 
     def _decode(self) -> Iterator[VideoFrame]:
-        """Every picture that decodes. A damaged packet costs its own pictures, not those after it."""
+        """Yield every picture that decodes. A damaged packet costs its own pictures, not those after it."""
         latest = -math.inf
         for picture in self._decode_in_threads():
             if picture.pts is not None:
@@ -180,9 +148,9 @@ class VideoReader:
         self._broken += sum(not self._packet_clock.is_near_jump(number) for number in self._corrupt)
 
     def _decode_tail(self, latest: float) -> Iterator[VideoFrame]:
-        """The pictures after `latest`, decoded again: a thread for each frame loses those behind damage near the end.
+        """Yield the pictures after `latest`, decoded again in one thread: several lose those after damage near the end.
 
-        -inf: all of them; few pictures are all near the end.
+        -inf: all of them, since few pictures are all near the end.
         """
         with open_container(self.path) as container, suppress(av.FFmpegError, IndexError):
             streams = [s for s in container.streams.video if s.index == self._stream.index]
@@ -193,7 +161,10 @@ class VideoReader:
                 with suppress(av.FFmpegError):
                     yield from (p for p in stream.decode(packet) if p.pts is not None and p.pts > latest)
 
-    def _report_jumps(self) -> None:
+    def _report_times(self) -> None:
+        """Add warnings about times that are not as they should be."""
+        if held := self._clock.held:
+            self.warnings.append(f"times that run backwards: {held}; each was held at the time before it")
         start = float(container_start(self._container))
         for jump in self._packet_clock.jumps[:1]:
             times = len(self._packet_clock.jumps)

@@ -1,11 +1,11 @@
-"""Which frames of a video are analysed, and for how long each of them stands."""
+"""Selects the frames of a video that are analysed, and the time for which each of them stands."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Generic, NamedTuple, TypeVar
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
 
 ROUNDING = 0.0005
 """Seconds. A time read from frames.csv, which has three decimals, and given as start or end means that frame."""
@@ -15,7 +15,7 @@ Picture = TypeVar("Picture")
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """Which frames are analysed: every Nth, or, where `fps` is given, that many per second by their timestamps."""
+    """Selection of the frames to analyse: every Nth, or, with `fps`, that many per second by their timestamps."""
 
     every: int = 1
     fps: float | None = None
@@ -44,7 +44,8 @@ class Sampling:
         return self.fps is not None and duration >= 1 / self.fps
 
 
-class TimedPicture(NamedTuple, Generic[Picture]):
+@dataclass(frozen=True, slots=True)
+class TimedPicture(Generic[Picture]):
     """A picture that is not converted yet."""
 
     number: int
@@ -57,7 +58,7 @@ class TimedPicture(NamedTuple, Generic[Picture]):
     picture: Picture
 
 
-class Sampler(Generic[Picture]):
+class Sampler:
     """Picks the samples of a range of time out of all pictures of a video."""
 
     def __init__(self, sampling: Sampling, start: float = 0.0, end: float | None = None) -> None:
@@ -68,13 +69,11 @@ class Sampler(Generic[Picture]):
         """Seconds: pictures from it on are left out; None: to the end."""
         self.frames_in_range = 0
         """Pictures in the range so far, sampled or not."""
-        self.reached_end = False
-        """Whether the pictures ended before the range did."""
 
     def select(self, pictures: Iterable[TimedPicture[Picture]]) -> Iterator[TimedPicture[Picture]]:
         """Yield the samples. The length of each is the time for which its own picture is shown, within the range."""
         taken = -1
-        for picture in _with_lengths(pictures):
+        for picture in with_lengths(pictures):
             if picture.timestamp + ROUNDING < self.start:
                 continue
             if self.end is not None and picture.timestamp + ROUNDING >= self.end:
@@ -84,17 +83,15 @@ class Sampler(Generic[Picture]):
             if cell > taken or self.sampling.is_long(picture.length):
                 taken = cell
                 left = math.inf if self.end is None else max(self.end - picture.timestamp, 0.0)
-                yield picture._replace(length=min(picture.length, left))
-        else:
-            self.reached_end = True
+                yield replace(picture, length=min(picture.length, left))
 
 
-def _with_lengths(pictures: Iterable[TimedPicture[Picture]]) -> Iterator[TimedPicture[Picture]]:
+def with_lengths(pictures: Iterable[TimedPicture[Picture]]) -> Iterator[TimedPicture[Picture]]:
     """Yield each picture with the time until the next one as its length; the last one keeps its own."""
     before: TimedPicture[Picture] | None = None
     for picture in pictures:
         if before is not None:
-            yield before._replace(length=max(picture.timestamp - before.timestamp, 0.0))
+            yield replace(before, length=max(picture.timestamp - before.timestamp, 0.0))
         before = picture
     if before is not None:
         yield before

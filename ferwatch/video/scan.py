@@ -1,10 +1,11 @@
-"""What a file's packets tell without decoding its pictures: where its clock restarts, and sizes that change."""
+"""Reads a file's packets without decoding pictures: where its clock restarts, and where the size changes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -16,20 +17,23 @@ from ferwatch.video.clock import ClockJump, PacketClock
 from ferwatch.video.container import open_container
 
 CHANGING_FORMATS = frozenset(
-    {"matroska,webm", "mpegts", "mpeg", "flv", "ivf", "h264", "hevc", "m4v", "mpegvideo", "obu"}
+    {"matroska,webm", "mpegts", "mpeg", "flv", "ivf", "h264", "hevc", "m4v", "mpegvideo", "mjpeg", "vc1", "obu"}
 )
-"""Formats in which the size of a picture may change in mid-stream without a word in the file's header."""
+"""Formats whose header does not tell that the size changes in mid-stream, or how long the file really is."""
 SEQUENCE_HEADER_BYTES = {"vp8": slice(3, 10), "vp9": slice(0, 9), "av1": slice(0, 12), "mpeg2video": slice(0, 8)}
 """The part of a key frame that tells its size, for codecs that begin with it."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Scan:
-    """What the packets of one picture stream tell."""
+    """Properties of one picture stream, from its packets."""
 
     sizes: list[tuple[int, int]] = field(default_factory=list)
     """Width and height of the stored pictures in pixels, each once, in the order of their first key frames."""
     jumps: list[ClockJump] = field(default_factory=list)
+    end: Fraction = Fraction(0)
+    """Seconds on the continued clock at which the last packet ends, counted like the packets' own times."""
+    packets: int = 0
 
 
 def scan_stream(path: Path, index: int) -> Scan:
@@ -49,12 +53,15 @@ def scan_stream(path: Path, index: int) -> Scan:
         clock = PacketClock.for_container(container)
         for packet in container.demux(stream):
             clock.advance(packet)
+            scan.packets += packet.size > 0
             if packet.is_keyframe and packet.size and (header := size_header(codec, packet)) not in headers:
                 headers.add(header)
                 size = _decoded_size(stream.codec_context, packet)
                 if size is not None and size not in scan.sizes:
                     scan.sizes.append(size)
-            scan.jumps[:] = clock.jumps
+            scan.jumps = clock.jumps
+            if packet.pts is not None and packet.time_base is not None:
+                scan.end = max(scan.end, (packet.pts + (packet.duration or 0)) * packet.time_base)
     return scan
 
 

@@ -21,17 +21,18 @@ from ferwatch.video.container import VideoInfo, open_container, threads_for
 
 CLOCK = Fraction(1, 90_000)
 """Time base of the pictures: MPEG's clock, which holds the usual frame rates exactly and any time to 6 microseconds."""
-LONGEST = 2**30
-"""Ticks that one picture may last: 3.3 hours. FFmpeg refuses more than twice that; only damaged times ask for it."""
+MAX_PICTURE_TICKS = 2**30
+"""Longest time that one picture may be shown, in ticks of CLOCK: 3.3 hours. FFmpeg refuses more than twice that; only
+damaged times ask for it."""
 # Code points of ITU-T H.273.
 BT601_MATRIX, NO_MATRIX, LIMITED_RANGE, BT709_COLOURS = 6, 2, 1, 1
-MP4 = {"movflags": "+faststart", "movie_timescale": str(CLOCK.denominator)}
+MP4_OPTIONS = {"movflags": "+faststart", "movie_timescale": str(CLOCK.denominator)}
 DAMAGED_SOUND = "damaged pieces of the sound are left out of annotated.mp4"
-X264 = {"preset": "superfast", "crf": "23"}
+X264_OPTIONS = {"preset": "superfast", "crf": "23"}
 
 
 def to_picture(image: NDArray[np.uint8]) -> av.VideoFrame:
-    """(H, W, 3) BGR -> 4:2:0 with even sides, as H.264 wants it."""
+    """Return an image (H, W, 3) BGR as a 4:2:0 picture with even sides, as H.264 needs it."""
     below, beside = image.shape[0] % 2, image.shape[1] % 2
     if below or beside:
         image = cv2.copyMakeBorder(image, 0, below, 0, beside, cv2.BORDER_REPLICATE)  # type: ignore[assignment]
@@ -43,13 +44,17 @@ def to_picture(image: NDArray[np.uint8]) -> av.VideoFrame:
 def annotated_video(
     path: Path, info: VideoInfo, start: float = 0.0, end: float | None = None
 ) -> Iterator[AnnotatedVideo]:
-    """An H.264 MP4 in the making, which appears at `path` when the context ends well.
+    """Yield the writer of an H.264 MP4, which appears at `path` when the context ends without an error.
+
+    Args:
+        info: what the source says of itself; its sound is copied.
+        start, end: seconds of the source; its sound outside is left out.
 
     Raises OutputError where it cannot be written.
     """
     with atomic_write(path) as temp_path, open_container(info.path) as source:
         try:
-            with av.open(f"file:{temp_path}", "w", format="mp4", options=MP4) as out:
+            with av.open(f"file:{temp_path}", "w", format="mp4", options=MP4_OPTIONS) as out:
                 writer = AnnotatedVideo(out, source, info, start, end)
                 yield writer
                 writer.finish()
@@ -58,7 +63,7 @@ def annotated_video(
 
 
 class AnnotatedVideo:
-    """Takes pictures with their times, and adds the source's sound; both count from `start` and so stay in step."""
+    """Writes pictures at their times, and the source's sound; both count from `start` and so stay in step."""
 
     def __init__(
         self, out: OutputContainer, source: InputContainer, info: VideoInfo, start: float, end: float | None
@@ -85,17 +90,18 @@ class AnnotatedVideo:
         self._mux_sound(until=time)
         # Times that a damaged source repeats still need an order.
         pts = max(round(time / CLOCK) - self._left_out, self._last + 1)
-        if pts - self._last > LONGEST:
+        if pts - self._last > MAX_PICTURE_TICKS:
             self.warnings.append(f"annotated.mp4 is ahead from {timestamp:.3f} s on: no picture lasts 3.3 hours in MP4")
-            self._left_out += pts - self._last - LONGEST
-            pts = self._last + LONGEST
+            self._left_out += pts - self._last - MAX_PICTURE_TICKS
+            pts = self._last + MAX_PICTURE_TICKS
         self._last = picture.pts = pts
         if duration is not None:
-            self._last_length = min(max(round(duration / CLOCK), 1), LONGEST)
+            self._last_length = min(max(round(duration / CLOCK), 1), MAX_PICTURE_TICKS)
         picture.time_base = CLOCK
         self._mux_picture(picture)
 
     def finish(self) -> None:
+        """Write what the encoder still holds, and the rest of the sound."""
         self._mux_picture(None)
         self._mux_sound(until=float("inf"))
 
@@ -116,7 +122,7 @@ class AnnotatedVideo:
 
 
 def _picture_track(out: OutputContainer, source: VideoStream, info: VideoInfo) -> VideoStream:
-    track = out.add_stream("libx264", rate=Fraction(info.fps).limit_denominator(1001), options=dict(X264))
+    track = out.add_stream("libx264", rate=Fraction(info.fps).limit_denominator(1001), options=dict(X264_OPTIONS))
     track.width, track.height = info.width + info.width % 2, info.height + info.height % 2
     track.pix_fmt = "yuv420p"
     track.time_base = track.codec_context.time_base = CLOCK

@@ -78,12 +78,12 @@ def test_a_wrong_option_fails_before_the_analysis(
         ([np.zeros((10, 10), np.uint8)], r"\(10, 10\) uint8"),
         ([np.zeros((10, 10, 3), np.float32)], "float32"),
         ([(0.2, np.zeros((10, 10, 3), np.uint8)), (0.1, np.zeros((10, 10, 3), np.uint8))], "before the picture before"),
-        ([("soon", np.zeros((10, 10, 3), np.uint8))], "number of seconds"),
         ([None], "NoneType"),
+        ([], "no image"),
     ],
 )
 def test_what_is_no_picture_is_refused(pictures: list[object], says: str) -> None:
-    with pytest.raises(ferwatch.DataError, match=says):
+    with pytest.raises(ferwatch.FerwatchError, match=says):
         list(ferwatch.track(pictures))  # type: ignore[arg-type]
 
 
@@ -163,3 +163,17 @@ def test_images_share_a_loaded_model(monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(3):
         ferwatch.analyze_image(np.zeros((60, 80, 3), np.uint8), model="cnn", weights=None)
     assert len(loaded) == 1
+
+
+def test_faces_outside_the_region_are_left_out() -> None:
+    image = next(frames_of_demo(1))
+    (face,) = ferwatch.analyze_image(image).faces
+    x, y, width, height = face.bbox
+    around = (x + width / 2 - 5, y + height / 2 - 5, 10, 10)
+    beside = (x + width / 2 + 5, y + height / 2 + 5, 10, 10)
+    for region, faces in ((around, 1), (beside, 0)):
+        with ferwatch.Analyzer(region=region) as analyzer:
+            assert len(analyzer.image(image).faces) == faces
+            assert [len(result.faces) for result in analyzer.track([image] * 3, fps=10)] == [faces] * 3
+    with pytest.raises(ferwatch.OptionError, match="region"):
+        ferwatch.Analyzer(region=(0, 0, 0, 10))

@@ -180,7 +180,7 @@ def test_interrupted_run_keeps_its_rows(tmp_path: Path, stop: signal.Signals) ->
         _, said = process.communicate(timeout=60)
     assert process.returncode == 130
     assert said.strip() == "ferwatch: interrupted"  # click ends the line of ^C first
-    assert {f.name for f in (tmp_path / "run").iterdir()} == {"frames.partial.csv", "resume.json"}
+    assert {f.name for f in (tmp_path / "run").iterdir()} == {"frames.partial.csv", "resume.json", "segments.partial"}
     with open(partial, encoding="utf-8", newline="") as f:
         assert len({len(line) for line in csv.reader(f)}) == 1  # whole lines only
 
@@ -192,8 +192,8 @@ def test_every_model_on_every_clip(
 ) -> None:
     try:
         shipped_weights(model)
-    except WeightsError as cause:
-        pytest.skip(str(cause))
+    except WeightsError as error:
+        pytest.skip(str(error))
     done = ferwatch(clip(name), "--model", model, "--sample-fps", "2", "--no-video", "--out", "run")
     assert done.returncode == 0, done.stderr
     assert any(row["success"] == "1" for row in rows(tmp_path / "run"))

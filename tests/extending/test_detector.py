@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from conftest import DEMO
+from conftest import DEMO, needs_weights
 
+import ferwatch
 from ferwatch.faces.detection import Thresholds
-from ferwatch.faces.search import search_image
 from ferwatch.records import BoundingBox, Detection
-from ferwatch.video.source import open_source
 
 LANDMARKS = np.array([(0.3, 0.38), (0.7, 0.38), (0.5, 0.6), (0.5, 0.8), (0.1, 0.45), (0.9, 0.45)], np.float32)
 
@@ -30,9 +29,9 @@ class HaarDetector:
         ]
 
 
+@needs_weights
 def test_it_finds_the_face_of_the_demo() -> None:
-    with open_source(DEMO, end=0.1) as source:
-        image = next(iter(source)).image
-    (face,) = search_image(image, HaarDetector(), small_faces=False)
-    assert face.crop.shape == (48, 48)
-    assert 290 < face.bbox.x + face.bbox.width / 2 < 350
+    with ferwatch.Analyzer(detector=HaarDetector()) as analyzer:
+        results = list(analyzer.track(DEMO, end=0.5))
+    assert [len(result.faces) for result in results] == [1] * 5
+    assert all(290 < face.bbox.x + face.bbox.width / 2 < 350 for result in results for face in result.faces)

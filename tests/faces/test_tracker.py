@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import json
 from collections.abc import Iterator
 
 import cv2
@@ -114,33 +112,3 @@ def test_one_who_comes_back_late_and_elsewhere_is_known_and_a_stranger_is_not() 
     shown = sees(ANN, 100, 20) + nobody * 300 + sees(CID, 250, 5) + nobody * 100 + sees(ANN, 500, 5)
     found = video(10, *shown)
     assert [i for shown in ids(found) for i in shown] == [1] * 20 + [2] * 5 + [1] * 5
-
-
-def test_a_state_taken_anywhere_goes_on_the_same() -> None:
-    rng = np.random.default_rng(4)
-    shown = []
-    for i in range(120):
-        faces = [face(ANN, 100 + i, score=rng.uniform(0.5, 0.9)), face(CID, 600, score=rng.uniform(0.5, 0.7))]
-        shown.append(faces + ([face(BEN, 400, score=rng.uniform(0.55, 0.85))] if i % 50 > 20 else []))
-    found = video(25, *shown)
-
-    def rows(frames: list[FrameFaces]) -> list[tuple]:
-        return [
-            (
-                frame.index,
-                frame.timestamp,
-                [(f.face_id, f.bbox, f.score, f.landmarks.tobytes(), f.crop.tobytes()) for f in frame.faces],
-            )
-            for frame in frames
-        ]
-
-    whole = rows(list(FaceTracker().track(found)))
-    waited = 0
-    for stop in range(0, 120, 7):
-        tracker = FaceTracker()
-        before = list(itertools.islice(tracker.track(found), stop + 1))
-        state = json.loads(json.dumps(tracker.state(), allow_nan=False))
-        waited += len(state["waiting"])
-        after = list(FaceTracker.from_state(state).track(found[state["taken"] + 1 :]))
-        assert rows(before + after) == whole
-    assert waited > 0

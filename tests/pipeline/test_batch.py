@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,12 +17,14 @@ import av
 import pytest
 from conftest import DEMO, Result
 
-from ferwatch.errors import DataError, FerwatchError
+from ferwatch.errors import FerwatchError
 from ferwatch.export.combined import write_all_frames
 from ferwatch.pipeline import batch as batch_module
-from ferwatch.pipeline.batch import Job, Outcome, find_videos
-from ferwatch.pipeline.executors import local, on_ray
+from ferwatch.pipeline.batch import Job, Outcome
+from ferwatch.pipeline.executors import LocalProcesses
 from ferwatch.pipeline.options import AnalysisOptions
+from ferwatch.pipeline.ray_cluster import RayCluster
+from ferwatch.pipeline.video_files import FoundVideos, VideoFile
 from ferwatch.timeline.schema import COLUMNS
 
 QUICK = ("--no-video", "--sample-fps", "4")
@@ -72,10 +74,11 @@ def check_batch(ferwatch: Callable[..., Result], recordings: Path, *engine: str)
     assert "no video" in str(went["broken"]["cause"])
     with open(out / "all-frames.csv", encoding="utf-8", newline="") as f:
         rows = list(csv.reader(f))
-    assert rows[0] == ["video", *COLUMNS]
+    assert rows[0] == ["video", *COLUMNS, "path"]
+    assert {row[-1] for row in rows[1:]} == {'a "b", c.mp4', 'later/a "b", c.mp4'}
     for name in ('a "b", c', 'a "b", c-2'):
         own = [line.split(",") for line in (out / name / "frames.csv").read_text().splitlines()[1:]]
-        assert [row[1:] for row in rows if row[0] == name] == own
+        assert [row[1:-1] for row in rows if row[0] == name] == own
     assert len(rows) == 1 + 2 * len(own)
 
     written = {name: (out / name / "run.json").stat().st_mtime_ns for name in went if name != "broken"}
@@ -92,6 +95,21 @@ def test_batch(ferwatch: Callable[..., Result], recordings: Path) -> None:
     assert "--overwrite" in refused.stderr
 
 
+def test_a_further_export_is_added_to_a_finished_batch(
+    ferwatch: Callable[..., Result], tmp_path: Path, clip_of_a_second: bytes
+) -> None:
+    (tmp_path / "study").mkdir()
+    (tmp_path / "study/one.mp4").write_bytes(clip_of_a_second)
+    assert ferwatch("batch", "study", "--out", "out", *QUICK).returncode == 0
+    rows = (tmp_path / "out/one/frames.csv").stat().st_mtime_ns
+    done = ferwatch("batch", "study", "--out", "out", *QUICK, "--export", "srt")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "out/one/annotated.srt").exists()
+    assert (tmp_path / "out/one/frames.csv").stat().st_mtime_ns == rows, "it is not analysed again"
+    again = ferwatch("batch", "study", "--out", "out", *QUICK, "--export", "srt")
+    assert "1 of 1 videos done, 1 of them before" in again.stdout
+
+
 def test_batch_on_ray(ferwatch: Callable[..., Result], recordings: Path) -> None:
     pytest.importorskip("ray", reason="Ray is not installed: pip install 'ferwatch[ray]'")
     check_batch(ferwatch, recordings, "--engine", "ray", "--jobs", "2")
@@ -101,7 +119,7 @@ def ray_worker(driver: int) -> int | None:
     """The process of a task that the driver's Ray runs now."""
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            if not (folder / "cmdline").read_bytes().startswith(b"ray::run_job"):
+            if not (folder / "cmdline").read_bytes().startswith(b"ray::_run_on_ray"):
                 continue
             above = int(folder.name)
             while above > 1:
@@ -139,52 +157,26 @@ def test_ray_loses_nothing_when_a_worker_is_killed(ferwatch: Callable[..., Resul
 def test_without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "ray", None)
     with pytest.raises(FerwatchError, match=r"pip install 'ferwatch\[ray\]'"):
-        on_ray()
+        RayCluster()
 
 
-def one_dies(job: Job, _options: AnalysisOptions) -> Outcome:
+def one_dies(job: Job, options: AnalysisOptions) -> Outcome:
+    assert options.threads == 1
     if job.video.name == "deadly.mp4":
         os.kill(os.getpid(), signal.SIGKILL)
     return Outcome()
 
 
 def test_a_worker_that_dies_takes_only_its_video_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ferwatch.pipeline.executors.run_job", one_dies)
-    jobs = [Job(tmp_path / f"{name}.mp4", tmp_path / name) for name in ("a", "deadly", "b", "c")]
-    outcomes = {job.video.stem: outcome for job, outcome in local(2)(jobs, AnalysisOptions())}
+    monkeypatch.setattr(batch_module, "load_classifier", lambda options: SimpleNamespace(checkpoint=None))
+    monkeypatch.setattr(batch_module, "_run_task", one_dies)
+    videos = [tmp_path / f"{name}.mp4" for name in ("a", "deadly", "b", "c")]
+    with LocalProcesses(2) as executor:
+        found = FoundVideos(tuple(VideoFile(video, video.name) for video in videos), ())
+        went = batch_module.run_batch(found, tmp_path / "out", AnalysisOptions(), executor)
+    outcomes = {entry.run: entry for entry in went.entries}
     assert {name for name, outcome in outcomes.items() if outcome.cause is None} == {"a", "b", "c"}
     assert "deadly.mp4" in str(outcomes["deadly"].cause)
-
-
-def test_sources(tmp_path: Path) -> None:
-    for name in ("b.mp4", "a.MOV", "notes.txt", "deep/c.mkv", "run/annotated.mp4", "run/frames.csv"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text("deep/../b.mp4\n\ngone.mp4\n" if name == "notes.txt" else "x")
-    assert find_videos([str(tmp_path)]) == [tmp_path / n for n in ("a.MOV", "b.mp4", "deep/c.mkv")]
-    # A list may name what is not there: that one fails, by name, when its turn comes.
-    assert find_videos([str(tmp_path / "notes.txt")]) == [tmp_path / "b.mp4", tmp_path / "gone.mp4"]
-    assert find_videos([str(tmp_path / "**/*.mkv"), str(tmp_path / "b.mp4")]) == [
-        tmp_path / "deep/c.mkv",
-        tmp_path / "b.mp4",
-    ]
-    with pytest.raises(DataError, match="no videos there"):
-        find_videos([str(tmp_path / "*.avi")])
-
-
-def test_names_stay_when_videos_are_added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch_module, "load_classifier", lambda options: SimpleNamespace(checkpoint=None))
-
-    def refuse(todo: Sequence[Job], _options: AnalysisOptions) -> Generator[tuple[Job, Outcome], None, None]:
-        for job in todo:
-            yield job, Outcome(f"{job.video}: refused")
-
-    first = [tmp_path / "y/clip.mp4"]
-    names = [e.run for e in batch_module.run_batch(first, tmp_path / "out", AnalysisOptions(), refuse)]
-    more = [tmp_path / "x/clip.mp4", *first]
-    assert [e.run for e in batch_module.run_batch(more, tmp_path / "out", AnalysisOptions(), refuse)] == [
-        "clip-2",
-        *names,
-    ]
 
 
 def test_parquet_holds_the_table(tmp_path: Path) -> None:
@@ -193,12 +185,13 @@ def test_parquet_holds_the_table(tmp_path: Path) -> None:
     rows = tmp_path / "frames.csv"
     rows.write_text(
         ",".join(COLUMNS)
-        + "\n0,0.000,,0,,,,,,,,,,,,,,\n"
-        + "3,0.120,1,1,0.911,242.0,122.0,160.0,160.0,neutral,0.7000,0.05,0.05,0.05,0.05,0.05,0.05,0.7\n"
+        + "\n0,0.000,,0,,,,,,,,,,,,,,,0.120,\n"
+        + "3,0.120,1,1,0.911,242.0,122.0,160.0,160.0,neutral,0.7000,0.05,0.05,0.05,0.05,0.05,0.05,0.7,0.120,-0.1\n"
     )
-    write_all_frames(tmp_path, {"one": rows, "two": rows})
+    write_all_frames(tmp_path, {"one": (rows, "a/one.mp4"), "two": (rows, "two.mp4")})
+    assert pandas.read_csv(tmp_path / "all-frames.csv")["path"].tolist() == ["a/one.mp4"] * 2 + ["two.mp4"] * 2
     table = pandas.read_parquet(tmp_path / "all-frames.parquet")
-    assert list(table.columns) == ["video", *COLUMNS]
+    assert list(table.columns) == ["video", *COLUMNS, "path"]
     assert table["video"].tolist() == ["one", "one", "two", "two"]
     assert table["success"].tolist() == [False, True, False, True]
     assert table["face_id"].isna().tolist() == [True, False, True, False]

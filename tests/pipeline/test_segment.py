@@ -1,8 +1,8 @@
-"""The pipeline's order, with stubs for its parts; the real ones are tested on their own and by the command line."""
+"""The order of a segment's steps, with stubs for its parts; the real ones are tested on their own and as a whole."""
 
 from __future__ import annotations
 
-import time
+import threading
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from ferwatch.faces.mediapipe import THRESHOLDS
-from ferwatch.pipeline.segment import track
+from ferwatch.pipeline.segment import MAX_FRAMES_PER_PASS, analyze_frames, analyze_segment, track
 from ferwatch.records import BoundingBox, Detection, Frame, FrameFaces
 
 
@@ -54,28 +54,6 @@ def test_every_frame_comes_out_once_in_order_with_its_own_faces() -> None:
         assert all(face.probabilities[0] == result.index / 255 for face in result.faces)
 
 
-class DearClassifier:
-    """Takes longer than finding faces does, and notes how many of its passes run at once."""
-
-    def __init__(self) -> None:
-        self.going = self.most = 0
-
-    def __call__(self, crops: NDArray[np.uint8]) -> NDArray[np.float64]:
-        self.going += 1
-        self.most = max(self.most, self.going)
-        time.sleep(0.2)
-        self.going -= 1
-        return classifier(crops)
-
-
-def test_dear_passes_go_on_side_by_side_and_their_results_stay_in_order() -> None:
-    dear = DearClassifier()
-    results = list(track(frames(200), Detector(), Namer(), dear, passes_at_once=2))
-    assert [r.index for r in results] == list(range(200))
-    assert all(face.probabilities[0] == r.index / 255 for r in results for face in r.faces)
-    assert dear.most == 2
-
-
 def test_an_error_in_any_stage_reaches_the_caller() -> None:
     def breaking() -> Iterator[Frame]:
         yield from frames(5)
@@ -85,16 +63,44 @@ def test_an_error_in_any_stage_reaches_the_caller() -> None:
         list(track(breaking(), Detector(), Namer(), classifier))
 
     def failing(crops: NDArray[np.uint8]) -> NDArray[np.float64]:
-        time.sleep(0.02)
         if crops[0, 0, 0] > 100:
             raise MemoryError("no room")
         return classifier(crops)
 
     with pytest.raises(MemoryError, match="no room"):
-        list(track(frames(200), Detector(), Namer(), failing, passes_at_once=2))
+        list(track(frames(200), Detector(), Namer(), failing))
 
 
-def test_a_caller_may_stop_early() -> None:
-    results = track(frames(10_000), Detector(), Namer(), classifier)
-    assert next(results).index == 0
-    results.close()
+def test_results_come_while_the_source_goes_on() -> None:
+    """A camera never ends: what it showed has to come out with a bounded delay, also where nobody is in sight."""
+    delays = []
+    taken = 0
+
+    def camera() -> Iterator[Frame]:
+        nonlocal taken
+        for frame in frames(300):
+            taken = frame.index
+            yield Frame(frame.index, frame.timestamp, frame.image * 0)  # index 0: no face
+
+    for result in track(camera(), Detector(), Namer(), classifier):
+        delays.append(taken - result.index)
+    assert len(delays) == 300
+    assert max(delays) <= MAX_FRAMES_PER_PASS
+
+
+def test_it_starts_no_thread() -> None:
+    before = threading.active_count()
+    results = track(frames(50), Detector(), Namer(), classifier)
+    next(results)
+    assert threading.active_count() == before
+
+
+def test_segments_between_multiples_of_four_seconds_hold_the_faces_of_the_whole() -> None:
+    whole = list(analyze_frames(frames(200), Detector(), classifier))
+    groups = [[f for f in frames(200) if 4 * n <= f.timestamp < 4 * (n + 1)] for n in range(5)]
+    parts = {n: analyze_segment(groups[n], Detector(), classifier) for n in (3, 0, 4, 2, 1)}
+
+    def plain(found: list[FrameFaces]) -> list[tuple]:
+        return [(f.index, [(x.bbox, x.score, x.crop.tobytes(), x.probabilities) for x in f.faces]) for f in found]
+
+    assert plain([frame for n in range(5) for frame in parts[n]]) == plain(whole)

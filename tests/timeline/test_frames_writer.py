@@ -23,24 +23,6 @@ def test_a_partial_run_reads_whole(tmp_path: Path) -> None:
     assert not (tmp_path / "frames.csv").exists()
 
 
-def test_a_resumed_run_ends_with_the_same_bytes(tmp_path: Path) -> None:
-    whole, resumed = tmp_path / "whole.csv", tmp_path / "resumed.csv"
-    with FramesWriter(whole) as writer:
-        for frame in story_frames():
-            writer.write(frame)
-    with FramesWriter(resumed) as writer:
-        for frame in story_frames()[:50]:
-            writer.write(frame)
-        offset = writer.offset
-        writer.write(story_frames()[50])
-    with open(tmp_path / "resumed.partial.csv", "ab") as f:
-        f.write(b"153,15.3")
-    with FramesWriter(resumed, resume_at=offset) as writer:
-        for frame in story_frames()[50:]:
-            writer.write(frame)
-    assert writer.partial.read_bytes() == whole.with_name("whole.partial.csv").read_bytes()
-
-
 def test_a_full_disk_leaves_whole_frames(tmp_path: Path) -> None:
     resource = pytest.importorskip("resource", reason="limits on the size of a file are a thing of POSIX")
     import signal
@@ -54,8 +36,8 @@ def test_a_full_disk_leaves_whole_frames(tmp_path: Path) -> None:
             for frame in story_frames():
                 try:
                     writer.write(frame)
-                except OutputError as cause:
-                    refused = str(cause)
+                except OutputError as error:
+                    refused = str(error)
                     break
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)

@@ -13,12 +13,13 @@ const keys = {
   "=": () => zoom(0.5, playheadPlace()),
   "-": () => zoom(2, playheadPlace()),
   0: () => setView(span.start, span.end - span.start),
+  n: () => find("#note-text").focus(),
   Escape: unhover,
 };
 
 document.addEventListener("keydown", (event) => {
   const target = event.target;
-  if (event.ctrlKey || event.metaKey || event.altKey || target.matches("select")) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || target.matches("select, input")) return;
   if (event.key === " " && target.matches("button, summary")) return; // they answer to it themselves
   if (target.closest("#episodes") && /^(Page|Home|End)/.test(event.key)) return; // the list scrolls
   const act = keys[event.key];
@@ -43,23 +44,23 @@ function setTheme(dark) {
 onClick("#theme", () => setTheme(document.documentElement.dataset.theme !== "dark"));
 light.addEventListener("change", () => setTheme(!light.matches));
 
-findAll("#episodes tbody tr").forEach((row) => {
-  row.addEventListener("click", () => seek(Number(row.dataset.start)));
-});
-
 function bar(emotion) {
   return create("div", { "data-emotion": emotion }, create("dt", {}, emotion), create("dd"));
 }
 
-for (const [number, emotion] of emotions.entries()) {
+for (const [number, emotion] of labels.entries()) {
+  if (emotion === "uncertain" && !rows.some((row) => row.emotion === emotion)) continue;
   const button = create("button", { "aria-pressed": true, "data-emotion": emotion }, create("i", { class: "chip" }), emotion);
   button.addEventListener("click", () => {
-    if (!shown.delete(number)) shown.add(number);
-    button.setAttribute("aria-pressed", shown.has(number));
+    if (emotion === "uncertain") showsUncertain = !showsUncertain;
+    else if (!visible.delete(number)) visible.add(number);
+    button.setAttribute("aria-pressed", isVisible(emotion));
+    filterRows();
     redraw();
   });
+  find("#wanted").append(create("option", { value: emotion }, emotion));
   const standOut = (on) => () => {
-    focus = on && shown.has(number) ? number : null;
+    focus = on && visible.has(number) ? number : null;
     redraw();
   };
   button.addEventListener("pointerenter", standOut(true));
@@ -83,7 +84,7 @@ for (const face of faces) {
     face.hidden = !face.hidden;
     face.element.hidden = face.hidden;
     button.setAttribute("aria-pressed", !face.hidden);
-    for (const row of rows) if (row.face === String(face.id)) row.element.hidden = face.hidden;
+    filterRows();
     face.readout = -2;
     redraw();
   });
@@ -129,5 +130,6 @@ if (video) {
 
 new ResizeObserver(redraw).observe(lanes);
 setTheme(!light.matches);
+followLink();
 announce();
 draw();

@@ -1,6 +1,8 @@
 // Drawing on canvases. Nothing here depends on the video, the pointer or the keyboard.
 
 const BAND = 22; // height of the strip of emotions under the curves, in CSS pixels
+const VALENCE = 22; // height of the strip of valence between them
+const STANDING = 0.5; // seconds: a picture shown for longer is drawn as a level line
 const TICK_STEPS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200];
 
 /** Seconds as [h:]mm:ss with so many decimals. */
@@ -68,17 +70,17 @@ function decimalsWidth(view) {
 
 /**
  * One face's lane: its episodes as a tint behind the curves and as a labelled band below them, and a curve per emotion.
- * Close up, the raw curves show faintly under the smoothed ones. `shown` holds the numbers of the emotions whose curves are on, `focus` the one that stands out, or null.
+ * Close up, the raw curves show faintly under the smoothed ones. `visible` holds the numbers of the emotions whose curves are on, `focus` the one that stands out, or null.
  */
-function drawLane(canvas, face, view, theme, shown, focus) {
+function drawLane(canvas, face, view, theme, visible, focus) {
   const { context, width, height } = prepare(canvas);
-  const [top, bottom] = [5, height - BAND - 5];
+  const [top, bottom] = [5, height - BAND - VALENCE - 8];
   const scale = width / (view.end - view.start);
   const x = (time) => (time - view.start) * scale;
   const y = (value) => bottom - value * (bottom - top);
 
   context.fillStyle = theme.grid;
-  for (const time of ticksOf(view, width, decimalsWidth(view)).times) context.fillRect(Math.round(x(time)), 0, 1, bottom);
+  for (const time of ticksOf(view, width, decimalsWidth(view)).times) context.fillRect(Math.round(x(time)), 0, 1, height - BAND - 3);
   for (const value of [0, 0.5, 1]) context.fillRect(0, Math.round(y(value)), width, 1);
 
   for (const episode of face.episodes) {
@@ -92,7 +94,7 @@ function drawLane(canvas, face, view, theme, shown, focus) {
   const to = Math.min(lowerBound(face.times, view.end) + 1, face.times.length);
   const dense = to - from > width; // more samples than pixels
   context.lineJoin = context.lineCap = "round";
-  for (const emotion of [...shown].sort((a, b) => (a === focus) - (b === focus))) {
+  for (const emotion of [...visible].sort((a, b) => (a === focus) - (b === focus))) {
     const color = theme.colors[theme.emotions[emotion]];
     const strength = focus === null || emotion === focus ? 1 : 0.18;
     context.strokeStyle = context.fillStyle = color;
@@ -107,6 +109,21 @@ function drawLane(canvas, face, view, theme, shown, focus) {
     if (dense) context.fill(outline(face, values, emotion, from, to, x, y, context.lineWidth));
     else context.stroke(line(face, values, emotion, from, to, x, y));
   }
+  context.globalAlpha = 1;
+  drawValence(context, face, from, to, x, height - BAND - 4 - VALENCE / 2, width, theme);
+}
+
+/** Valence as a thin line around a level of its own: above it pleasant, below it unpleasant. */
+function drawValence(context, face, from, to, x, middle, width, theme) {
+  const y = (value) => middle - value * (VALENCE / 2);
+  context.fillStyle = theme.line;
+  context.fillRect(0, Math.round(middle), width, 1);
+  context.strokeStyle = context.fillStyle = theme.ink;
+  context.lineWidth = 1.25;
+  context.globalAlpha = 0.75;
+  const values = face.valence.map((value) => value * 10000);
+  if (to - from > width) context.fill(outline(face, values, 0, from, to, x, y, context.lineWidth));
+  else context.stroke(line(face, values, 0, from, to, x, y));
   context.globalAlpha = 1;
 }
 
@@ -184,6 +201,7 @@ function line(face, values, emotion, from, to, x, y) {
     const [px, py] = [x(face.times[i]), y(values[i * count + emotion] / 10000)];
     if (i === from || face.samples[i] !== face.samples[i - 1] + 1) path.moveTo(px, py);
     path.lineTo(px, py); // a lone sample becomes a dot
+    if (shown[face.samples[i]] > STANDING) path.lineTo(x(face.times[i] + shown[face.samples[i]]), py);
   }
   return path;
 }

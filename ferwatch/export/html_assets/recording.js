@@ -21,6 +21,7 @@ function decode(text, Type) {
 const emotions = run.emotions;
 const frames = decode(run.frames, Uint32Array); // of every sampled frame, its number in the video
 const times = Float64Array.from(decode(run.times, Int32Array), (ms) => ms / 1000); // and its time in seconds
+const shown = run.shown ? Float64Array.from(decode(run.shown, Uint32Array), (ms) => ms / 1000) : new Float64Array(times.length); // seconds for which its picture stands; 0: it does not
 const span = { start: run.start, end: run.end };
 const faces = run.faces.map((face) => {
   const samples = decode(face.samples, Uint32Array); // which of the sampled frames show this face
@@ -30,13 +31,24 @@ const faces = run.faces.map((face) => {
     times: Float64Array.from(samples, (s) => times[s]),
     values: decode(face.values, Uint16Array), // probabilities in 1/10000, emotion by emotion, as in frames.csv
     smoothed: face.smoothed ? decode(face.smoothed, Uint16Array) : null, // the same after smoothing, if there was any
+    valence: null, // of every row, -1 to 1
     hidden: false,
     readout: -2,
   };
 });
 
-/** The sampled frame nearest to a time. */
+for (const face of faces) {
+  const values = face.smoothed ?? face.values;
+  face.valence = Float64Array.from(face.times, (_, row) => {
+    const at = row * emotions.length;
+    return (values[at + run.positive] - Math.max(...run.negative.map((e) => values[at + e]))) / 10000;
+  });
+}
+
+/** The sampled frame whose picture is shown at a time; where that is not known, the nearest one. */
 function nearestSample(time) {
+  const before = lowerBound(times, time + 1e-9) - 1;
+  if (before >= 0 && time < times[before] + shown[before]) return before;
   const after = clamp(lowerBound(times, time), 1, times.length - 1);
   return time - times[after - 1] <= times[after] - time ? after - 1 : after;
 }

@@ -5,13 +5,15 @@ const lanes = find("#lanes");
 const ruler = find("#ruler");
 const tooltip = find("#tooltip");
 const view = { ...span };
-const shown = new Set(emotions.keys());
+const visible = new Set(emotions.keys()); // the emotions that the legend shows
+const labels = [...emotions, "uncertain"];
+let showsUncertain = true;
 let focus = null; // the emotion under the pointer in the legend
 let now = span.start;
 let seekTo = null; // what the video is asked for next, while it still seeks
 
 /** Times in frames.csv are rounded to a millisecond; one more makes sure that the frame itself is shown, not the one before it. */
-const videoTime = (time) => time + 0.001;
+const videoTime = (time) => Math.max(0, time - run.videoStart) + 0.001;
 
 function seek(time) {
   now = clamp(time, span.start, span.end);
@@ -22,6 +24,7 @@ function seek(time) {
   if (now < view.start || now > view.end) centreView(now);
   showTime();
   announce();
+  linkHere();
 }
 
 function showPicture() {
@@ -36,8 +39,14 @@ function stepSample(direction) {
   seek(times[clamp(off * direction > 0.0005 ? here : here + direction, 0, times.length - 1)]);
 }
 
+/** Whether the legend shows episodes of this name. */
+const isVisible = (emotion) => (emotion === "uncertain" ? showsUncertain : visible.has(emotions.indexOf(emotion)));
+
+/** Goes to the next or previous start of an episode: of the emotion chosen beside the buttons, or of any that the legend shows. */
 function stepEpisode(direction) {
-  const starts = faces.filter((f) => !f.hidden).flatMap((f) => f.episodes.map((e) => e.start)).sort((a, b) => a - b);
+  const wanted = find("#wanted").value;
+  const fits = (episode) => (wanted ? episode.emotion === wanted : isVisible(episode.emotion));
+  const starts = faces.filter((f) => !f.hidden).flatMap((f) => f.episodes.filter(fits).map((e) => e.start)).sort((a, b) => a - b);
   const next = direction > 0 ? starts.find((s) => s > now + 0.0005) : starts.findLast((s) => s < now - 0.0005);
   if (next !== undefined) seek(next);
 }
@@ -50,7 +59,7 @@ function togglePlay() {
 
 function follow() {
   if (video.paused) return;
-  if (!video.seeking && seekTo === null) now = clamp(video.currentTime, span.start, span.end);
+  if (!video.seeking && seekTo === null) now = clamp(video.currentTime + run.videoStart, span.start, span.end);
   if (now > view.end || now < view.start) moveView(now - view.start);
   showTime();
   requestAnimationFrame(follow);
@@ -62,7 +71,7 @@ function showTime() {
   const place = share(now);
   lanes.style.setProperty("--playhead", `${place * 100}%`);
   lanes.classList.toggle("playhead-outside", place < 0 || place > 1);
-  find("#now").textContent = clockTime(now, 3);
+  find("#now").textContent = find("#note-time").textContent = clockTime(now, 3);
   find("#overview").style.setProperty("--playhead", `${((now - span.start) / (span.end - span.start)) * 100}%`);
   const sample = nearestSample(now);
   for (const face of faces) if (!face.hidden) showReadout(face, rowOf(face, sample));
@@ -95,9 +104,9 @@ function announce() {
   ruler.setAttribute("aria-valuetext", [clockTime(now, 1), ...said].join(", "));
 }
 
-const rows = findAll("#episodes tbody tr").map((element) => {
+const rows = findAll("#episodes tbody tr[data-start]").map((element) => {
   const [start, end] = [Number(element.dataset.start), Number(element.dataset.end)];
-  return { element, start, end, face: element.dataset.face, current: false };
+  return { element, start, end, face: Number(element.dataset.face), emotion: element.dataset.of, current: false };
 });
 
 function markEpisodes() {
@@ -110,7 +119,7 @@ function markEpisodes() {
     row.element.classList.toggle("current", current);
   }
   const list = find("#episodes .scroll");
-  if (!first || list.matches(":hover, :focus-within")) return;
+  if (!first || first.hidden || list.matches(":hover, :focus-within")) return;
   const head = find("thead", list).offsetHeight;
   if (first.offsetTop < list.scrollTop + head || first.offsetTop + first.offsetHeight > list.scrollTop + list.clientHeight) {
     list.scrollTop = first.offsetTop - head - 4;

@@ -39,17 +39,17 @@ function draw() {
     emotions,
     colors: run.colors,
     inks: run.inks,
-    ...{ font: read("--font"), muted: read("--muted"), line: read("--line"), grid: read("--grid") },
+    ...{ font: read("--font"), ink: read("--ink"), muted: read("--muted"), line: read("--line"), grid: read("--grid") },
     ...(dark ? { tint: 0.2, uncertain: 0.3, raw: 0.4 } : { tint: 0.13, uncertain: 0.7, raw: 0.4 }),
   };
   drawRuler(find("canvas", ruler), view, theme);
-  for (const face of faces) if (!face.hidden) drawLane(face.canvas, face, view, theme, shown, focus);
+  for (const face of faces) if (!face.hidden) drawLane(face.canvas, face, view, theme, visible, focus);
   const whole = view.end - view.start >= span.end - span.start - 1e-9;
   const overview = find("#overview");
   overview.hidden = whole;
   if (!whole) {
-    const visible = faces.filter((f) => !f.hidden);
-    drawOverview(find("canvas", overview), visible, span, theme);
+    const shownFaces = faces.filter((f) => !f.hidden);
+    drawOverview(find("canvas", overview), shownFaces, span, theme);
     overview.style.setProperty("--from", `${((view.start - span.start) / (span.end - span.start)) * 100}%`);
     overview.style.setProperty("--width", `${((view.end - view.start) / (span.end - span.start)) * 100}%`);
   }

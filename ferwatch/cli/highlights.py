@@ -1,0 +1,44 @@
+"""Highlights on the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ferwatch.cli.options import FILE
+from ferwatch.records import EMOTIONS
+
+
+@click.command()
+@click.argument("run", type=FILE, metavar="RUN")
+@click.option("--emotion", type=click.Choice(EMOTIONS), help="Only this emotion.  [default: all but neutral]")
+@click.option(
+    "--top", type=click.IntRange(min=1), default=10, show_default=True, metavar="N", help="Moments of a kind."
+)
+@click.option("--clips", is_flag=True, help="Cut a clip of each, and one reel of all.")
+@click.option("--out", type=FILE, metavar="DIR", help="Where to write.  [default: RUN/highlights]")
+def highlights(run: Path, emotion: str | None, top: int, clips: bool, out: Path | None) -> None:
+    """Lists the strongest, longest and most sudden moments of RUN, a run folder, and writes them to highlights.csv.
+    Clips of a run made with --blur-faces show blurred faces.
+
+    \b
+    ferwatch highlights interview-ferwatch --emotion happy --top 5 --clips
+    """
+    from ferwatch.study.highlights import as_text, find_highlights
+    from ferwatch.study.runs import read_run
+    from ferwatch.study.tables import write_table
+    from ferwatch.utils.files import make_folder
+
+    found = read_run(run)
+    moments = find_highlights(found, emotion, top)
+    out = out or run / "highlights"
+    make_folder(out)
+    header = ("kind", "rank", "face_id", "emotion", "start", "end", "peak_time", "value")
+    files = [write_table(out / "highlights.csv", [moment.as_row() for moment in moments], header)]
+    click.echo(as_text(moments) or f"{run}: there is no episode of {emotion or 'any emotion but neutral'}")
+    if clips:
+        from ferwatch.study.clips import write_clips
+
+        files += write_clips(found, moments, out)
+    click.echo(f"\nin {out}: {', '.join(file.name for file in files)}")

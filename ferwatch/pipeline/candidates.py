@@ -1,0 +1,106 @@
+"""The faces of a video's segments, in order: found here in one pass, or by workers that take a segment each."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
+from itertools import groupby
+from math import floor
+from pathlib import Path
+
+from ferwatch.errors import FerwatchError
+from ferwatch.faces.mediapipe import MediaPipeDetector
+from ferwatch.faces.stream import FULL_SEARCH_SECONDS
+from ferwatch.pipeline.executors import MIN_PARALLEL_SECONDS, Executor, WorkerLost
+from ferwatch.pipeline.options import AnalysisOptions
+from ferwatch.pipeline.resume import SegmentFolder
+from ferwatch.pipeline.segment import Classify, SegmentTask, analyze_segment, run_segment
+from ferwatch.records import Frame, FrameFaces
+from ferwatch.video.container import VideoInfo
+from ferwatch.video.file_source import FileSource
+from ferwatch.video.index import VideoSegment, plan_segments, read_index
+
+MAX_WORKER_LOSSES = 3
+"""How often a segment is started again whose worker died."""
+
+
+def plan(video: Path, info: VideoInfo, options: AnalysisOptions) -> list[VideoSegment]:
+    """Return the segments in which workers can analyse a video, none where it has to be decoded in one pass.
+
+    Short videos, networks on a GPU and OpenCV's decoder work in one pass too.
+    """
+    if options.decoder != "ffmpeg" or options.device not in ("auto", "cpu"):
+        return []
+    length = info.duration or 0.0
+    if min(length, length if options.end is None else options.end) - options.start < MIN_PARALLEL_SECONDS:
+        return []
+    index = read_index(video, info)
+    if index is None:
+        return []
+    segments = plan_segments(index, options.sampling, options.start, options.end, FULL_SEARCH_SECONDS)
+    return segments if len(segments) > 1 else []
+
+
+def in_segments(
+    video: Path,
+    info: VideoInfo,
+    segments: list[VideoSegment],
+    folder: SegmentFolder,
+    options: AnalysisOptions,
+    executor: Executor,
+) -> Generator[tuple[VideoSegment, list[FrameFaces]], None, None]:
+    """Yield each segment with its frames, in order, while workers analyse those that are not finished yet.
+
+    Raises IndexMismatch where the video has to be decoded in one pass, and FerwatchError where workers die again and
+    again.
+    """
+    finished = set(folder.numbers())
+    tasks = [SegmentTask(video, info, s, folder.path, options) for s in segments if s.number not in finished]
+    with closing(executor.run(run_segment, tasks, retries=MAX_WORKER_LOSSES)) as results:
+        for segment in segments:
+            while segment.number not in finished:
+                task, result = next(results)
+                if isinstance(result, WorkerLost):
+                    raise FerwatchError(f"{video}: {result.reason}, {1 + MAX_WORKER_LOSSES} times at the same place")
+                finished.add(task.segment.number)
+            yield segment, folder.load(segment.number)
+
+
+def in_one_pass(
+    reader: FileSource, folder: SegmentFolder, options: AnalysisOptions, classify: Classify
+) -> Iterator[list[FrameFaces]]:
+    """Yield the frames of each segment, in order, analysed in this thread; those that are finished are only loaded."""
+    latest = -1
+    for number in folder.numbers():
+        segment = folder.load(number)
+        latest = segment[-1].index
+        yield segment
+    reader.skip_before = latest + 1
+    with MediaPipeDetector(options.face_model) as detector:
+        for number, group in groupby(reader, _period):
+            segment = analyze_segment(group, detector, classify, options.max_faces)
+            folder.save(number, segment)
+            yield segment
+
+
+class FaceLimit:
+    """Passes frames on, and has a warning once more faces were found in one than are analysed."""
+
+    def __init__(self, max_faces: int) -> None:
+        self._max_faces = max_faces
+        self.warnings: tuple[str, ...] = ()
+
+    def check(self, frames: Iterable[FrameFaces]) -> Iterator[FrameFaces]:
+        """Yield the same frames."""
+        for frame in frames:
+            if frame.left_out and not self.warnings:
+                found = len(frame.faces) + frame.left_out
+                self.warnings = (
+                    f"{found} faces were found at {frame.timestamp:.1f} s, of which {self._max_faces} are analysed; "
+                    "--max-faces raises the limit",
+                )
+            yield frame
+
+
+def _period(frame: Frame) -> int:
+    return floor(frame.timestamp / FULL_SEARCH_SECONDS)

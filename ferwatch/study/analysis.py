@@ -1,0 +1,60 @@
+"""The runs of a study's recordings: found where they are, made where they are missing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ferwatch.study.plan import Plan
+from ferwatch.study.runs import FinishedRun, is_run, read_run
+
+if TYPE_CHECKING:
+    from ferwatch.pipeline.options import AnalysisOptions
+
+Report = Callable[[int, int, str | None], None]
+"""Called with the videos done, all videos, and why the last one failed, if it did."""
+
+
+def find_runs(
+    plan: Plan, out: Path, options: AnalysisOptions | None, jobs: int | None, overwrite: bool, report: Report
+) -> tuple[dict[Path, FinishedRun], list[str]]:
+    """Returns the run of every path in the plan, and what failed, a line each.
+
+    A path that is a run folder is read. A video is analysed into `out`/runs as `ferwatch batch` does it: what is there
+    with the same options is kept. options: None for the usual ones.
+    Raises OutputError where `out`/runs holds runs with other options and `overwrite` is not set.
+    """
+    paths = list(dict.fromkeys(recording.path for recording in plan.recordings))
+    runs = {path: read_run(path) for path in paths if path.is_dir()}
+    videos = [path for path in paths if path not in runs]
+    failures: list[str] = []
+    if videos:
+        from ferwatch.pipeline.batch import run_batch
+        from ferwatch.pipeline.executors import LocalProcesses, cores
+        from ferwatch.pipeline.options import AnalysisOptions
+        from ferwatch.pipeline.video_files import FoundVideos, VideoFile, relative_name
+
+        chosen = options or AnalysisOptions()
+        chosen = replace(chosen, exports=tuple(dict.fromkeys((*chosen.exports, "html"))))  # study.html leads there
+        absolute = [Path(os.path.abspath(path)) for path in videos]  # noqa: PTH100  (Path.absolute keeps "..")
+        base = Path(os.path.commonpath([path.parent for path in absolute]))
+        found = FoundVideos(tuple(VideoFile(path, relative_name(path, base)) for path in absolute), ())
+        with LocalProcesses(jobs or cores()) as executor:
+            result = run_batch(
+                found,
+                out / "runs",
+                chosen,
+                executor,
+                overwrite=overwrite,
+                report=lambda entry, finished: report(finished, len(videos), entry.cause),
+            )
+        for path, entry in zip(videos, result.entries, strict=True):
+            folder = out / "runs" / entry.run
+            if entry.cause is None and is_run(folder):
+                runs[path] = read_run(folder)
+            else:
+                failures.append(f"{path.name}: {entry.cause or 'it was not analysed'}")
+    return runs, failures

@@ -1,0 +1,120 @@
+"""A whole study: a plan in, a folder of tables, figures, a page and a methods text out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ferwatch.errors import DataError, FerwatchError
+from ferwatch.study.analysis import Report, find_runs
+from ferwatch.study.contrasts import contrast_table
+from ferwatch.study.events import event_rows
+from ferwatch.study.figures import write_figures
+from ferwatch.study.methods import methods_text
+from ferwatch.study.page import write_page
+from ferwatch.study.participants import Row, participant_table
+from ferwatch.study.plan import Plan, read_plan
+from ferwatch.study.recordings import StudyRecording, read_recording
+from ferwatch.study.tables import check_names, episode_rows, recording_rows, rows_writer, write_table
+from ferwatch.utils.files import atomic_write, make_folder
+
+if TYPE_CHECKING:
+    from ferwatch.pipeline.options import AnalysisOptions
+
+EVENT_HEADER = ("recording", "participant", "event", "time", "bin_start", "bin_end", "curve", "rows", "mean", "change")
+
+
+@dataclass(frozen=True)
+class Study:
+    """What a study leaves behind."""
+
+    folder: Path
+    files: tuple[Path, ...]
+    recordings: tuple[StudyRecording, ...]
+    notes: tuple[str, ...]
+    """What was left out, chosen, or could not be computed."""
+    failures: tuple[str, ...]
+    """Recordings that are missing from the study, and why."""
+
+
+def run_study(
+    plan_file: Path,
+    out: Path,
+    *,
+    events_file: Path | None = None,
+    options: AnalysisOptions | None = None,
+    jobs: int | None = None,
+    overwrite: bool = False,
+    report: Report = lambda done, total, cause: None,
+) -> Study:
+    """Analyses what is missing of a plan's recordings, and writes the study's tables, figures, page and methods text.
+
+    Args:
+        plan_file: see `read_plan`; events_file as well.
+        options: how videos are analysed; None for the usual way.
+        jobs: videos at a time; None: one a core.
+        overwrite: replace runs that an earlier study made with other options.
+        report: see `find_runs`.
+    Raises DataError where the plan or a run cannot be read or no recording is left, and OutputError where the folder
+    cannot be written.
+    """
+    plan = read_plan(plan_file, events_file)
+    check_names(plan.conditions)
+    make_folder(out)
+    runs, failures = find_runs(plan, out, options, jobs, overwrite, report)
+    recordings: list[StudyRecording] = []
+    around: list[Row] = []
+    with rows_writer(out, plan.conditions) as writer:
+        last_use = {planned.path: number for number, planned in enumerate(plan.recordings)}
+        for number, planned in enumerate(plan.recordings):
+            # Let go after its last use, so that a study need not fit in memory.
+            run = runs.pop(planned.path, None) if last_use[planned.path] == number else runs.get(planned.path)
+            if run is None:
+                continue
+            try:
+                recording, table = read_recording(planned, run, out)
+            except DataError as error:
+                failures.append(str(error))
+                continue
+            writer.write(recording, table)
+            own = [event for event in plan.events if event.recording == planned.name]
+            around += event_rows(recording, table, own, plan.conditions)
+            recordings.append(recording)
+        if not recordings:
+            raise FerwatchError(f"{plan_file}: no recording can be used: {'; '.join(failures)}")
+    return _write(plan, tuple(recordings), around, failures, out)
+
+
+def _write(
+    plan: Plan, recordings: tuple[StudyRecording, ...], around: list[Row], failures: Sequence[str], out: Path
+) -> Study:
+    contrasts, notes = contrast_table(recordings, plan.conditions)
+    notes = [*(note for r in recordings for note in r.notes), *notes, *_untested(contrasts)]
+    notes += [f"left out: {failure}" for failure in failures]
+    files = [out / "rows.csv", *(p for p in (out / "rows.parquet",) if p.exists())]
+    files.append(write_table(out / "recordings.csv", recording_rows(recordings, plan.conditions)))
+    files.append(write_table(out / "episodes.csv", episode_rows(recordings, plan.conditions), ("recording", "emotion")))
+    files.append(write_table(out / "participants.csv", participant_table(recordings, plan.conditions)))
+    if plan.events:
+        files.append(write_table(out / "events.csv", around, EVENT_HEADER))
+    files.append(write_table(out / "contrasts.csv", contrasts, ("condition", "level_a", "level_b", "measure", "p")))
+    figures = write_figures(recordings, plan.conditions, around, out)
+    files += [place for figure in figures for place in (figure, figure.with_suffix(".svg"))]
+    files.append(out / "methods.md")
+    with atomic_write(files[-1]) as temp_path:
+        text = methods_text(recordings, plan.conditions, contrasts, len(plan.events), notes)
+        temp_path.write_text(text, encoding="utf-8", errors="replace")
+    files.append(write_page(out / "study.html", recordings, plan.conditions, figures, notes))
+    return Study(out, tuple(files), recordings, tuple(notes), tuple(failures))
+
+
+def _untested(contrasts: Sequence[Row]) -> list[str]:
+    """One note per pair of levels and reason why there is no test."""
+    counts: dict[str, int] = {}
+    for row in contrasts:
+        if row["note"]:
+            text = f"{row['condition']}, {row['level_a']} and {row['level_b']}: {row['note']}"
+            counts[text] = counts.get(text, 0) + 1
+    return [f"{text} ({count} comparisons)" for text, count in counts.items()]

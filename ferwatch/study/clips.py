@@ -1,0 +1,120 @@
+"""Short clips of a run's highlights, and one reel of them all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from ferwatch.errors import DataError, OutputError
+from ferwatch.records import Episode
+from ferwatch.study.highlights import Highlight
+from ferwatch.study.runs import FinishedRun
+from ferwatch.utils.files import atomic_write, make_folder
+
+MARGIN_SECONDS = 1.0
+"""Shown before the start and after the end of an episode."""
+
+MAX_SECONDS = 15.0
+"""A longer clip is cut to this, around its peak."""
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One clip to be cut. Times in seconds of the video that it is cut from."""
+
+    path: Path
+    start: float
+    end: float
+
+
+def write_clips(run: FinishedRun, highlights: Sequence[Highlight], out: Path) -> list[Path]:
+    """Cuts a clip of every episode among the highlights into `out`, and joins them to reel.mp4; returns the files.
+
+    Clips of a run that was made with --blur-faces are cut from its annotated.mp4, in which faces are blurred, and from
+    nothing else. Raises DataError where there is no video to cut from, VideoError and OutputError.
+    """
+    video, offset = _video_of(run)
+    make_folder(out)
+    episodes = sorted({h.episode for h in highlights}, key=lambda e: (e.start, e.face_id))
+    clips = [_clip_of(episode, number, offset, out) for number, episode in enumerate(episodes, start=1)]
+    if not clips:
+        return []
+    _cut(video, clips)
+    reel = out / "reel.mp4"
+    _join([clip.path for clip in clips], reel)
+    return [*(clip.path for clip in clips), reel]
+
+
+def _video_of(run: FinishedRun) -> tuple[Path, float]:
+    """The video to cut from, and the time of the source at which it begins."""
+    annotated = run.folder / "annotated.mp4"
+    if run.blurred:
+        if not annotated.is_file():
+            raise DataError(f"{run.folder} was made with --blur-faces and --no-video: there is no blurred video to cut")
+        return annotated, float(run.facts.get("sampling", {}).get("start") or 0.0)
+    file = Path(str(run.facts.get("video", {}).get("file", "")))
+    beside = run.folder / str(run.facts.get("timeline", {}).get("media", ""))
+    for source in (file, beside):
+        if source.is_file() and source.resolve() != annotated.resolve():
+            return source, 0.0
+    if annotated.is_file():
+        return annotated, float(run.facts.get("sampling", {}).get("start") or 0.0)
+    raise DataError(f"{run.folder}: neither {file} nor annotated.mp4 is there to cut clips from")
+
+
+def _clip_of(episode: Episode, number: int, offset: float, out: Path) -> Clip:
+    start, end = episode.start - MARGIN_SECONDS, episode.end + MARGIN_SECONDS
+    if end - start > MAX_SECONDS:
+        start = min(max(start, episode.peak_time - MAX_SECONDS / 2), end - MAX_SECONDS)
+        end = start + MAX_SECONDS
+    seconds = f"{max(start, 0.0):.1f}".replace(".", "-")
+    name = f"{number:02d}-{episode.emotion}-face{episode.face_id}-{seconds}s.mp4"
+    return Clip(out / name, max(start - offset, 0.0), end - offset)
+
+
+def _cut(video: Path, clips: Sequence[Clip]) -> None:
+    """Writes all clips in one pass over the video; they may overlap."""
+    from ferwatch.video.source import open_source
+    from ferwatch.video.writer import annotated_video, to_picture
+
+    first, last = min(clip.start for clip in clips), max(clip.end for clip in clips)
+    with open_source(video, start=first, end=last) as source, ExitStack() as writing:
+        writers = [
+            (clip, writing.enter_context(annotated_video(clip.path, source.info, clip.start, clip.end)))
+            for clip in clips
+        ]
+        for frame in source:
+            for clip, writer in writers:
+                if clip.start <= frame.timestamp < clip.end:
+                    # A picture for each: the encoder writes its time into it.
+                    writer.write(to_picture(frame.image), frame.timestamp, frame.duration)
+
+
+def _join(clips: Sequence[Path], reel: Path) -> None:
+    """Puts the encoded pictures and sound of clips of one video one after the other, without encoding them again."""
+    import av
+
+    with atomic_write(reel) as temp_path:
+        try:
+            with av.open(f"file:{temp_path}", "w", format="mp4", options={"movflags": "+faststart"}) as out:
+                with av.open(f"file:{os.fspath(clips[0])}") as first:
+                    tracks = {stream.type: out.add_stream_from_template(stream) for stream in first.streams}
+                offset = Fraction(0)
+                for clip in clips:
+                    with av.open(f"file:{os.fspath(clip)}") as source:
+                        length = Fraction(source.duration or 0, av.time_base)
+                        for packet in source.demux():
+                            if packet.dts is None or packet.pts is None or packet.stream.type not in tracks:
+                                continue
+                            shift = round(offset / packet.time_base)
+                            packet.pts += shift
+                            packet.dts += shift
+                            packet.stream = tracks[packet.stream.type]
+                            out.mux(packet)
+                    offset += length
+        except av.FFmpegError as error:
+            raise OutputError(f"cannot write {reel}: {error.strerror}") from error

@@ -1,0 +1,189 @@
+"""methods.md: a paragraph for the paper, with everything that a reader needs to repeat the study, and BibTeX."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ferwatch.errors import FerwatchError
+from ferwatch.study.events import AFTER_SECONDS, BEFORE_SECONDS, BIN_SECONDS
+from ferwatch.study.participants import Row
+from ferwatch.study.recordings import StudyRecording
+from ferwatch.study.statistics import MIN_PARTICIPANTS, RESAMPLES
+from ferwatch.utils.version import __version__
+
+BIBTEX = """\
+@software{ferwatch,
+  author = {{The ferwatch founders}},
+  title = {ferwatch: emotion timelines from video},
+  version = {VERSION},
+  url = {https://github.com/ferwatch/ferwatch}
+}
+@inproceedings{goodfellow2013,
+  author = {Goodfellow, Ian J. and others},
+  title = {Challenges in representation learning: A report on three machine learning contests},
+  booktitle = {Neural Information Processing (ICONIP)},
+  year = {2013},
+  doi = {10.1007/978-3-642-42051-1_16}
+}
+@inproceedings{barsoum2016,
+  author = {Barsoum, Emad and Zhang, Cha and Canton Ferrer, Cristian and Zhang, Zhengyou},
+  title = {Training deep networks for facial expression recognition with crowd-sourced label distribution},
+  booktitle = {ACM International Conference on Multimodal Interaction},
+  year = {2016},
+  doi = {10.1145/2993148.2993165}
+}
+@article{bazarevsky2019,
+  author = {Bazarevsky, Valentin and others},
+  title = {BlazeFace: Sub-millisecond neural face detection on mobile GPUs},
+  journal = {arXiv:1907.05047},
+  year = {2019}
+}
+@article{hedges1981,
+  author = {Hedges, Larry V.},
+  title = {Distribution theory for Glass's estimator of effect size and related estimators},
+  journal = {Journal of Educational Statistics},
+  volume = {6},
+  pages = {107--128},
+  year = {1981},
+  doi = {10.3102/10769986006002107}
+}
+@book{efron1993,
+  author = {Efron, Bradley and Tibshirani, Robert J.},
+  title = {An introduction to the bootstrap},
+  publisher = {Chapman \\& Hall},
+  year = {1993}
+}
+@article{benjamini1995,
+  author = {Benjamini, Yoav and Hochberg, Yosef},
+  title = {Controlling the false discovery rate: A practical and powerful approach to multiple testing},
+  journal = {Journal of the Royal Statistical Society B},
+  volume = {57},
+  pages = {289--300},
+  year = {1995},
+  doi = {10.1111/j.2517-6161.1995.tb02031.x}
+}
+"""
+
+
+def methods_text(
+    recordings: Sequence[StudyRecording],
+    conditions: Sequence[str],
+    contrasts: Sequence[Row],
+    events: int,
+    notes: Sequence[str],
+) -> str:
+    """Returns methods.md: the paragraph, what to know about this study, and the references."""
+    participants = len({r.plan.participant for r in recordings})
+    frames, rows = sum(r.totals.frames for r in recordings), sum(r.totals.rows for r in recordings)
+    sentences = [
+        f"Facial expressions in {_count(len(recordings), 'recording')} of {_count(participants, 'participant')} were "
+        f"analysed with ferwatch {_versions(recordings)} [@ferwatch].",
+        f"In {_sampling(recordings)} faces were detected (MediaPipe BlazeFace [@bazarevsky2019]), aligned by eyes and "
+        f"mouth, and classified into anger, disgust, fear, happiness, sadness, surprise and neutral by "
+        f"{_models(recordings)}.",
+        *_accuracy(recordings),
+        f"The participant's face was found in {rows / frames:.1%} of {frames:,} sampled frames. " if frames else "",
+        f"Episodes are the best segmentation of the probabilities over time {_smoothing(recordings)}; a participant's "
+        "share of an expression is its share of the time in episodes.",
+    ]
+    if contrasts:
+        designs = sorted({str(row["design"]) for row in contrasts}, reverse=True)
+        tests = {"paired": "paired t-tests over participants", "independent": "Welch's t-tests between groups"}
+        sentences.append(
+            f"Levels of {_listed(conditions)} were compared by {_listed([tests[d] for d in designs])}, with Hedges' g "
+            f"[@hedges1981] (for pairs: of the differences), 95% bootstrap-t intervals over participants "
+            f"({RESAMPLES:,} draws) [@efron1993], and p values adjusted for the false discovery rate within each "
+            f"condition and measure [@benjamini1995]; with fewer than {MIN_PARTICIPANTS} people there is no test."
+        )
+    if events:
+        sentences.append(
+            f"Around {_count(events, 'event')}, probabilities were averaged in bins of {BIN_SECONDS:g} s up to "
+            f"{AFTER_SECONDS:g} s after the event and compared with the mean of the {BEFORE_SECONDS:g} s before it."
+        )
+    facts = [f"- {note}" for note in notes] or ["- Nothing was left out."]
+    return "\n".join(
+        [
+            "# Methods",
+            "",
+            " ".join(sentence.strip() for sentence in sentences if sentence),
+            "",
+            "An expression is not a feeling: these are judgements of what faces show. Report the agreement with coders "
+            "of your own material beside them (`ferwatch agree`).",
+            "",
+            "## Model weights",
+            "",
+            *(f"- {name}: SHA-256 `{checksum}`" for name, checksum in _weights(recordings)),
+            "",
+            "## Notes on this study",
+            "",
+            *facts,
+            "",
+            "## References",
+            "",
+            "```bibtex",
+            BIBTEX.replace("VERSION", __version__).rstrip(),
+            "```",
+            "",
+        ]
+    )
+
+
+def _accuracy(recordings: Sequence[StudyRecording]) -> list[str]:
+    """A sentence on how right each shipped model is on FER2013's PublicTest; none for weights of one's own."""
+    from ferwatch.models.pretrained import read_metadata, shipped_weights
+
+    sentences = []
+    for name in sorted({name for name, _ in _weights(recordings)}):
+        try:
+            figures = read_metadata(shipped_weights(name))["about"]["public_test"]
+            said = f"accuracy {figures['accuracy']:.1%}, macro-F1 {figures['macro_f1']:.2f}"
+        except (FerwatchError, KeyError, TypeError, ValueError):
+            continue
+        sentences.append(
+            f"The shipped weights of `{name}`, trained on FER2013 [@goodfellow2013] with the votes of FER+ "
+            f"[@barsoum2016], give calibrated probabilities and reach {said} on FER2013's PublicTest."
+        )
+    return sentences
+
+
+def _weights(recordings: Sequence[StudyRecording]) -> list[tuple[str, str]]:
+    models = [_part(r, "model") for r in recordings]
+    return sorted({(str(m.get("name", "unknown")), str(m.get("weights_sha256", "unknown"))) for m in models})
+
+
+def _models(recordings: Sequence[StudyRecording]) -> str:
+    return _listed([f"the network `{name}`" for name in sorted({name for name, _ in _weights(recordings)})])
+
+
+def _versions(recordings: Sequence[StudyRecording]) -> str:
+    return _listed(sorted({str(r.facts.get("ferwatch", "unknown")) for r in recordings}))
+
+
+def _sampling(recordings: Sequence[StudyRecording]) -> str:
+    said = set()
+    for recording in recordings:
+        sampling = _part(recording, "sampling")
+        every, fps = sampling.get("every"), sampling.get("fps")
+        said.add(
+            f"every {every}th frame" if every and every > 1 else "every frame" if every else f"{fps:g} frames a second"
+        )
+    return _listed(sorted(said))
+
+
+def _smoothing(recordings: Sequence[StudyRecording]) -> str:
+    values = sorted({float(_part(r, "timeline").get("smoothing", 0)) for r in recordings})
+    return f"(smoothing {_listed([f'{value:g} s' for value in values])})"
+
+
+def _part(recording: StudyRecording, name: str) -> dict[str, Any]:
+    part = recording.facts.get(name)
+    return part if isinstance(part, dict) else {}
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _listed(words: Sequence[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

@@ -1,0 +1,184 @@
+"""What a study takes from a recording: the rows and episodes of its participant, and what they add up to."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ferwatch.errors import DataError
+from ferwatch.records import Episode
+from ferwatch.study.plan import PlannedRecording
+from ferwatch.study.runs import FinishedRun
+from ferwatch.timeline.model import LABELS
+from ferwatch.timeline.table import FrameTable
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Sums over one or several recordings, from which every measure of a participant follows; they add up."""
+
+    recordings: int
+    frames: int
+    """Sampled frames."""
+    rows: int
+    """Sampled frames that show the participant's face."""
+    seconds: float
+    """Time for which the face was in sight."""
+    labelled_rows: Array
+    """(8,) rows whose raw label is each of LABELS; 0 for "uncertain", which is no raw label."""
+    probability: Array
+    """(8,) sum over rows of each probability; NaN for "uncertain"."""
+    valence: float
+    """Sum over rows of the valence."""
+    episodes: Array
+    """(8,) number of episodes of each label."""
+    episode_seconds: Array
+    """(8,) seconds in episodes of each label."""
+    confidence: Array
+    """(8,) sum over episodes of mean confidence times seconds."""
+    first_onset: Array
+    """(8,) seconds from the start of the recording to the first episode of each label, the earliest of several
+    recordings; infinite where there is none."""
+
+    def __add__(self, other: Totals) -> Totals:
+        return Totals(
+            self.recordings + other.recordings,
+            self.frames + other.frames,
+            self.rows + other.rows,
+            self.seconds + other.seconds,
+            self.labelled_rows + other.labelled_rows,
+            self.probability + other.probability,
+            self.valence + other.valence,
+            self.episodes + other.episodes,
+            self.episode_seconds + other.episode_seconds,
+            self.confidence + other.confidence,
+            np.minimum(self.first_onset, other.first_onset),
+        )
+
+
+@dataclass(frozen=True)
+class StudyRecording:
+    """One line of the plan with what was found."""
+
+    plan: PlannedRecording
+    run: str
+    """The run folder, relative to the study's, with forward slashes."""
+    page: str | None
+    """The run's page, relative to the study's folder; None where the run has none."""
+    face_id: int | None
+    """The participant's face; None where no face was found."""
+    start: float
+    """Seconds: the first sampled moment, or the plan's `start`."""
+    end: float
+    """Seconds: the last sampled moment, or the plan's `end`."""
+    episodes: tuple[Episode, ...]
+    """Of the participant, cut at the plan's `start` and `end`."""
+    totals: Totals
+    facts: dict[str, object]
+    """run.json."""
+    notes: tuple[str, ...] = ()
+
+
+def read_recording(plan: PlannedRecording, run: FinishedRun, out: Path) -> tuple[StudyRecording, FrameTable]:
+    """Reads what one line of the plan is about: the recording, and its table with one row per sampled frame.
+
+    Rows of other faces are left out; a sampled frame without the participant's face has a row without a face.
+    Raises DataError where the plan names a face that the run does not have, or a time without any sampled frame.
+    """
+    table = run.table
+    face_id = run.main_face() if plan.face is None else plan.face
+    faces = table.face_ids
+    if plan.face is not None and plan.face not in faces:
+        listed = ", ".join(map(str, faces)) or "none"
+        raise DataError(f"{plan.name}: the plan names face {plan.face}, and the faces of {run.folder} are: {listed}")
+    end = np.inf if plan.end is None else plan.end
+    own = _rows_of_face(table.select((table.timestamp >= plan.start) & (table.timestamp < end)), face_id or -1)
+    if not len(own):
+        raise DataError(f"{plan.name}: no frame was sampled from {plan.start:g} s to {end:g} s")
+    episodes = tuple(
+        replace(e, start=max(e.start, plan.start), end=min(e.end, end))
+        for e in run.episodes
+        if e.face_id == face_id and e.start < end and e.end > plan.start
+    )
+    notes = []
+    others = len(set(faces) - {face_id})
+    if others and plan.face is None:
+        notes.append(
+            f"{plan.name}: face {face_id}, which has the most time of {len(faces)}, is taken for the participant"
+        )
+    if not own.success.any():
+        notes.append(f"{plan.name}: the participant's face was never found")
+    page = run.folder / "timeline.html"
+    recording = StudyRecording(
+        plan=plan,
+        run=_relative(run.folder, out),
+        page=_relative(page, out) if page.is_file() else None,
+        face_id=face_id,
+        start=plan.start or float(own.timestamp[0]),
+        end=float(own.timestamp[-1]) if plan.end is None else min(plan.end, float(own.timestamp[-1])),
+        episodes=episodes,
+        totals=_totals(own, episodes, plan.start),
+        facts=run.facts,
+        notes=tuple(notes),
+    )
+    return recording, own
+
+
+def _totals(table: FrameTable, episodes: Sequence[Episode], start: float) -> Totals:
+    seen = table.select(table.success)
+    labelled = np.bincount(seen.probabilities.argmax(axis=1) if len(seen) else [], minlength=len(LABELS))
+    position = {label: i for i, label in enumerate(LABELS)}
+    numbers, seconds, confidence = np.zeros(len(LABELS)), np.zeros(len(LABELS)), np.zeros(len(LABELS))
+    first = np.full(len(LABELS), np.inf)
+    for episode in episodes:
+        i = position[episode.emotion]
+        duration = episode.end - episode.start
+        numbers[i] += 1
+        seconds[i] += duration
+        confidence[i] += duration * episode.mean_confidence
+        first[i] = min(first[i], episode.start - start)
+    until_next = table.until_next()
+    usual = np.median(until_next[:-1]) if len(table) > 1 else table.shown()[-1]
+    until_next[-1] = usual  # nothing is sampled after the last one
+    return Totals(
+        recordings=1,
+        frames=len(table),
+        rows=len(seen),
+        seconds=float(until_next[table.success].sum()),
+        labelled_rows=labelled.astype(np.float64),
+        probability=np.append(seen.probabilities.sum(axis=0), np.nan),
+        valence=float(seen.valence.sum()),
+        episodes=numbers,
+        episode_seconds=seconds,
+        confidence=confidence,
+        first_onset=first,
+    )
+
+
+def _rows_of_face(table: FrameTable, face_id: int) -> FrameTable:
+    """One row per sampled frame: the face's, or one without a face where it is not in the frame."""
+    _, first = np.unique(table.frame, return_index=True)
+    place = np.searchsorted(table.frame[first], table.frame)
+    chosen = first.copy()
+    own = np.flatnonzero(table.face_id == face_id)
+    chosen[place[own]] = own
+    rows = table.select(chosen)
+    absent = rows.face_id != face_id
+    return replace(
+        rows,
+        face_id=np.where(absent, 0, rows.face_id),
+        score=np.where(absent, np.nan, rows.score),
+        bbox=np.where(absent[:, None], np.nan, rows.bbox),
+        probabilities=np.where(absent[:, None], np.nan, rows.probabilities),
+    )
+
+
+def _relative(path: Path, folder: Path) -> str:
+    return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()

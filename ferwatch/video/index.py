@@ -1,0 +1,229 @@
+"""The index of a video: the times and key frames of its pictures, read from the packets without decoding.
+
+With it a video is cut into segments that can be decoded independently. A segment has to give exactly the pictures that
+the index promises; where the packets do not promise them (missing or repeated times, clocks that restart, damage), or
+the decoder does not keep the promise (open GOPs, damage), the video is decoded in one pass instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import groupby, pairwise
+from math import floor
+from pathlib import Path
+from typing import NamedTuple
+
+import av
+from av.video.frame import VideoFrame
+
+from ferwatch.records import Frame
+from ferwatch.video.clock import PacketClock, PictureClock, container_start, shown_until
+from ferwatch.video.container import VideoInfo, choose_stream, open_container
+from ferwatch.video.picture import PictureConverter, PixelAspect, upright_size
+from ferwatch.video.sampling import Sampler, Sampling, TimedPicture
+
+MAX_EXTRA_DECODING = 0.1
+"""Fraction of a video's pictures that may be decoded twice, because a segment does not begin with a key frame."""
+
+
+class IndexMismatch(Exception):
+    """A segment does not hold the pictures that the index promises."""
+
+
+class IndexedPicture(NamedTuple):
+    """A picture as its packet describes it. Times are in units of `time_base`."""
+
+    pts: int
+    duration: int | None
+    time_base: Fraction
+    seek_time: int
+    """Where to seek so that decoding begins with this packet, if it is a key frame."""
+    is_keyframe: bool
+
+
+class Sample(NamedTuple):
+    """A frame that is analysed."""
+
+    number: int
+    """Position in presentation order, from 0."""
+    timestamp: float
+    """Seconds."""
+    length: float
+    """Seconds for which its picture is shown."""
+
+
+@dataclass(frozen=True)
+class VideoSegment:
+    """A stretch of video that can be decoded by itself."""
+
+    number: int
+    """Its place in time, in units of the period between two cuts."""
+    seek_time: int
+    """Where to seek so that decoding begins with the key frame before it, in units of the stream's time base."""
+    pts: tuple[int, ...]
+    """Presentation times of all its pictures, from the first sample to the last."""
+    samples: tuple[Sample, ...]
+    pictures: int
+    """Pictures of the range until the next segment, sampled or not."""
+
+
+def read_index(path: Path, info: VideoInfo) -> list[TimedPicture[IndexedPicture]] | None:
+    """Return all pictures of a video in presentation order, or None where its packets do not promise each of them.
+
+    Raises VideoError where the file cannot be opened.
+    """
+    if info.timestamp_source != "container":
+        return None
+    with open_container(path) as container:
+        stream, _ = choose_stream(container, path, info.stream)
+        if container.format.name == "avi":  # its packets carry no presentation times
+            return None
+        # FFmpeg seeks MP4 and Matroska by the key frames that they list, other formats by decoding times.
+        seeks_presentation_time = any(name in container.format.name for name in ("mp4", "matroska"))
+        packet_clock = PacketClock.for_container(container)
+        pictures: list[IndexedPicture] = []
+        packets = 0
+        try:
+            for packet in container.demux(stream):
+                if not packet.size:
+                    continue
+                packet_clock.advance(packet)
+                seek_time = packet.pts if seeks_presentation_time else packet.dts
+                if packet.pts is None or packet.time_base is None or seek_time is None or packet.is_corrupt:
+                    return None
+                if not packets and not packet.is_keyframe:
+                    return None
+                packets += 1
+                if not packet.is_discard:
+                    pictures.append(
+                        IndexedPicture(packet.pts, packet.duration, packet.time_base, seek_time, packet.is_keyframe)
+                    )
+        except (av.FFmpegError, IndexError):
+            return None
+        pictures.sort()
+        if not pictures or packet_clock.jumps or any(a.pts == b.pts for a, b in pairwise(pictures)):
+            return None
+        clock = PictureClock(container_start(container), info.fps, timed=True)
+        timed = [TimedPicture(n, clock.time(n, p), clock.length(p), p) for n, p in enumerate(pictures)]
+        last = timed[-1]
+        length = max(last.length, shown_until(path, container, stream, info) - last.timestamp)
+        timed[-1] = replace(last, length=length)
+        declared, end = info.frames_declared, last.timestamp + length
+        is_cut_off = packets < declared if declared else info.duration is not None and end + 1 < info.duration
+        return None if clock.held or is_cut_off else timed
+
+
+def plan_segments(
+    pictures: Sequence[TimedPicture[IndexedPicture]],
+    sampling: Sampling,
+    start: float,
+    end: float | None,
+    period: float,
+) -> list[VideoSegment]:
+    """Return the segments of a range, in order. Together they hold each sample once.
+
+    A video is cut at multiples of the period, where not more than MAX_EXTRA_DECODING of it is decoded twice. Cuts that
+    cost least come first: with key frames that are far apart, segments are longer.
+
+    Args:
+        pictures: from read_index.
+        start, end: seconds; None: to the end.
+        period: seconds.
+    """
+    sampler = Sampler(sampling, start, end)
+    samples = [Sample(s.number, s.timestamp, s.length) for s in sampler.select(pictures)]
+    if not samples:
+        return []
+    keyframes = [0] * len(pictures)
+    for number, picture in enumerate(pictures):
+        keyframes[number] = number if picture.picture.is_keyframe or not number else keyframes[number - 1]
+    periods = [list(group) for _, group in groupby(samples, lambda sample: floor(sample.timestamp / period))]
+    extra = [max(0, before[-1].number + 1 - keyframes[after[0].number]) for before, after in pairwise(periods)]
+    budget = MAX_EXTRA_DECODING * sampler.frames_in_range
+    cuts = set()
+    for place in sorted(range(len(extra)), key=lambda place: (extra[place], place)):
+        budget -= extra[place]
+        if budget < 0:
+            break
+        cuts.add(place)
+    groups: list[list[Sample]] = [list(periods[0])]
+    for place, following in enumerate(periods[1:]):
+        if place in cuts:
+            groups.append([])
+        groups[-1] += following
+    range_end = samples[0].number + sampler.frames_in_range
+    ends = [group[0].number for group in groups[1:]] + [range_end]
+    return [
+        VideoSegment(
+            number=floor(group[0].timestamp / period),
+            seek_time=pictures[keyframes[group[0].number]].picture.seek_time,
+            pts=tuple(p.picture.pts for p in pictures[group[0].number : group[-1].number + 1]),
+            samples=tuple(group),
+            pictures=end_number - group[0].number,
+        )
+        for group, end_number in zip(groups, ends, strict=True)
+    ]
+
+
+class SegmentReader:
+    """Decodes segments of a video, one at a time, in one thread.
+
+    Raises VideoError where the file cannot be opened.
+    """
+
+    def __init__(self, path: Path, info: VideoInfo) -> None:
+        self._info = info
+        self._container = open_container(path)
+        self._stream, _ = choose_stream(self._container, path, info.stream)
+        self._stream.codec_context.thread_count = 1
+        self._aspect = PixelAspect(self._stream)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._container.close()
+
+    def read(self, segment: VideoSegment) -> Iterator[Frame]:
+        """Yield the sampled frames of a segment.
+
+        Raises IndexMismatch as soon as a picture is not the one that the index promises.
+        """
+        samples = iter(segment.samples)
+        sample = next(samples)
+        first = sample.number
+        converter: PictureConverter | None = None
+        for offset, picture in enumerate(self._promised(segment)):
+            if converter is None:
+                converter = PictureConverter(self._stream.codec_context.field_order, self._info.gray_bits)
+            aspect = self._aspect.current()
+            if upright_size(picture, aspect) != (self._info.width, self._info.height):
+                raise IndexMismatch("the size of the picture changes")
+            if first + offset == sample.number:
+                yield Frame(sample.number, sample.timestamp, converter.image(picture, aspect), sample.length)
+                sample = next(samples, sample)
+
+    def _promised(self, segment: VideoSegment) -> Iterator[VideoFrame]:
+        """Yield the pictures of a segment; raises IndexMismatch where they are not those of the index."""
+        promised = iter(segment.pts)
+        expected = next(promised)
+        try:
+            for picture in self._pictures(segment.seek_time):
+                if picture.pts is None or picture.is_corrupt or picture.pts > expected:
+                    raise IndexMismatch(f"the picture at {picture.pts} is not the one at {expected}")
+                if picture.pts < expected:
+                    if expected != segment.pts[0]:
+                        raise IndexMismatch(f"the picture at {picture.pts} comes after one of a later time")
+                    continue
+                yield picture
+                if (following := next(promised, None)) is None:
+                    return
+                expected = following
+        except (av.FFmpegError, IndexError) as error:
+            raise IndexMismatch(f"damage: {error}") from error
+        raise IndexMismatch(f"the picture at {expected} is missing")
+
+    def _pictures(self, seek_time: int) -> Iterator[VideoFrame]:
+        self._container.seek(seek_time, stream=self._stream)
+        for packet in self._container.demux(self._stream):
+            yield from self._stream.decode(packet)

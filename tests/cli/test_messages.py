@@ -1,0 +1,104 @@
+"""Messages that help: each names the remedy."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from conftest import DEMO, needs_weights
+
+from ferwatch.cli.main import cli
+from ferwatch.cli.progress import ProgressBars
+from ferwatch.errors import DataError
+from ferwatch.evaluation.fer2013 import load
+from ferwatch.records import EMOTIONS
+
+
+def invoke(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(cli, [str(argument) for argument in arguments])
+
+
+def message(result: Result) -> str:
+    return " ".join((str(result.exception) + result.output).split())
+
+
+def test_several_videos_name_batch() -> None:
+    """../shared/faults/cli_hints"""
+    result = invoke("a.mp4", "b.mp4")
+    assert result.exit_code == 2
+    assert "ferwatch batch a.mp4 b.mp4 --out DIR" in message(result)
+
+
+@needs_weights
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("FOLDER",), "ferwatch batch FOLDER --out DIR"),
+        (("https://www.youtube.com/watch?v=x",), "https://www.youtube.com/watch?v=x is an address: ferwatch fetches"),
+        (("batch", "https://example.org/list", "--out", "out"), "is an address: ferwatch fetches nothing"),
+        ((DEMO, "--out", "/proc/run"), "name another with --out"),
+        ((DEMO, "--start", "2", "--end", "1"), "the end, 1 s, does not lie after the start, 2 s"),
+    ],
+)
+def test_remedies(
+    arguments: tuple[str | Path, ...], says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "FOLDER").mkdir()
+    result = invoke(*arguments)
+    assert result.exit_code == 1
+    assert says in message(result)
+    assert [path.name for path in tmp_path.iterdir()] == ["FOLDER"]
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_bars_reach_their_totals_and_tell_the_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    clock = [1000.0]
+    monkeypatch.setattr("tqdm.std.time", lambda: clock[0])
+    with ProgressBars(hidden=False) as bars:
+        for stage in ("analysing", "annotating"):
+            # Half a second for each frame, and a tenth of the work took 10 s: 90 s are left.
+            for done in range(201):
+                clock[0] += 0.5
+                bars.update(stage, done, 200)
+                if done == 20:
+                    assert bars._bar is not None
+                    bars._bar.refresh()
+                    assert "20 of 200 frames, 01:30 left" in terminal.getvalue().split("\r")[-1]
+        assert "annotating: 100%" in terminal.getvalue()
+
+
+def fer_folder(root: Path, names: list[str], split: str) -> Path:
+    import cv2
+    import numpy as np
+
+    for number, name in enumerate(names):
+        (root / split / name).mkdir(parents=True)
+        cv2.imwrite(str(root / split / name / "face.png"), np.full((48, 48), 30 * number, np.uint8))
+        (root / split / name / ".DS_Store").write_bytes(b"x")
+    return root
+
+
+def test_class_folders_under_other_names(tmp_path: Path) -> None:
+    """../shared/faults/fer_folders"""
+    names = ["anger", "Disgust", "fear", "happy", "sad", "surprised", "neutral"]
+    faces = load(fer_folder(tmp_path / "kaggle", names, "test"), "public_test")
+    assert [EMOTIONS[label] for label in faces.labels] == list(EMOTIONS)
+    with pytest.raises(DataError, match="the folders found are: test"):
+        load(tmp_path / "kaggle", "train")
+    with pytest.raises(DataError, match="boredom is no class of FER2013"):
+        load(fer_folder(tmp_path / "odd", ["boredom"], "train"), "train")
+
+
+def test_a_byte_order_mark_is_no_part_of_a_column(tmp_path: Path) -> None:
+    pixels = " ".join(["7"] * 48 * 48)
+    (tmp_path / "fer.csv").write_text(f"emotion,pixels,Usage\n3,{pixels},PublicTest\n", encoding="utf-8-sig")
+    assert load(tmp_path / "fer.csv", "public_test").labels.tolist() == [3]

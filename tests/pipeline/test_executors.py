@@ -1,0 +1,84 @@
+"""Executors: every task once, whatever becomes of the workers."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from ferwatch.errors import VideoError
+from ferwatch.pipeline.executors import InProcess, LocalProcesses, WorkerLost
+
+
+def square(number: int) -> int:
+    return number * number
+
+
+@pytest.mark.parametrize("executor", [InProcess(), LocalProcesses(1), LocalProcesses(3)])
+def test_each_task_has_its_result(executor: InProcess | LocalProcesses) -> None:
+    assert dict(executor.run(square, range(7))) == {n: n * n for n in range(7)}
+    assert dict(executor.run(square, [8, 9])) == {8: 64, 9: 81}, "the same workers go on"
+    if isinstance(executor, LocalProcesses):
+        executor.close()
+
+
+def fail_at_three(number: int) -> int:
+    if number == 3:
+        raise VideoError("the third one is no video")
+    return number
+
+
+def test_an_error_in_a_task_is_raised_here() -> None:
+    with LocalProcesses(2) as executor, pytest.raises(VideoError, match="the third one is no video"):
+        list(executor.run(fail_at_three, range(100)))
+
+
+def die_once(marker: Path) -> str:
+    if not marker.exists():
+        marker.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return marker.name
+
+
+def die(_number: int) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_the_task_of_a_worker_that_died_is_started_again(tmp_path: Path) -> None:
+    tasks = [tmp_path / name for name in ("a", "b", "c")]
+    with LocalProcesses(2) as executor:
+        assert dict(executor.run(die_once, tasks, retries=1)) == {task: task.name for task in tasks}
+
+
+def test_a_task_that_kills_its_workers_ends() -> None:
+    with LocalProcesses(2) as executor:
+        ((task, result),) = executor.run(die, [5], retries=2)
+    assert task == 5
+    assert isinstance(result, WorkerLost)
+
+
+def sleep_long(marker: Path) -> None:
+    marker.write_text(str(os.getpid()))
+    time.sleep(60)
+
+
+def test_closing_stops_the_tasks_at_work_and_nothing_else(tmp_path: Path) -> None:
+    with LocalProcesses(2) as others:
+        assert dict(others.run(square, [2])) == {2: 4}
+        with LocalProcesses(2) as executor, pytest.raises(VideoError):
+            list(executor.run(sleep_or_fail, [tmp_path / "pid", tmp_path / "fail"]))
+        pid = int((tmp_path / "pid").read_text())
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+        assert dict(others.run(square, [3])) == {3: 9}
+
+
+def sleep_or_fail(path: Path) -> None:
+    if path.name == "fail":
+        while not path.with_name("pid").exists() or not path.with_name("pid").read_text():
+            time.sleep(0.05)
+        raise VideoError("no video")
+    sleep_long(path)

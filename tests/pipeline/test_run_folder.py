@@ -1,0 +1,105 @@
+"""One owner for a run folder, and a run that is known by the content of its video."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import DEMO, ROOT, needs_weights
+
+import ferwatch
+from ferwatch.errors import OutputError, VideoError
+from ferwatch.pipeline.lock import FolderLock
+
+pytestmark = needs_weights
+QUICK = {"end": 1.0, "annotate": False}
+
+
+def interrupted(video: Path, out: Path) -> None:
+    """Leaves a run that was stopped after some rows."""
+
+    def stop(_stage: str, done: int, _total: int) -> None:
+        if done >= 10:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        ferwatch.analyze(video, out, progress=stop, **QUICK)
+
+
+def test_a_second_run_is_refused_as_long_as_the_first_works(tmp_path: Path) -> None:
+    """../shared/faults/two_runs_one_folder"""
+
+    def meanwhile(_stage: str, _done: int, _total: int) -> None:
+        for options in ({}, {"overwrite": True}, {"resume": True}):
+            with pytest.raises(OutputError, match=r"at work in .*, on demo\.mp4"):
+                ferwatch.analyze(DEMO, tmp_path / "run", **QUICK, **options)
+
+    ferwatch.analyze(DEMO, tmp_path / "run", progress=meanwhile, **QUICK)
+    assert {f.name for f in (tmp_path / "run").iterdir()} == {
+        *("frames.csv", "episodes.csv", "timeline.png", "run.json")
+    }
+
+
+def test_a_dead_process_leaves_no_lock_in_the_way(tmp_path: Path) -> None:
+    program = f"""
+import os, signal
+from pathlib import Path
+from ferwatch.pipeline.lock import FolderLock
+FolderLock(Path({str(tmp_path / "run")!r}), "old.mp4").__enter__()
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    subprocess.run([sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False)
+    assert list((tmp_path / "run").iterdir()), "it had the lock"
+    with FolderLock(tmp_path / "run", "new.mp4"):
+        pass
+    assert list((tmp_path / "run").iterdir()) == []
+
+
+def test_a_run_of_another_video_is_not_overwritten_without_a_word(tmp_path: Path) -> None:
+    other = tmp_path / "clash.mp4"
+    other.write_bytes(DEMO.read_bytes() + b"\0")
+    ferwatch.analyze(other, tmp_path / "run", **QUICK)
+    with pytest.raises(OutputError, match=r"holds a run of another video, clash\.mp4, not of demo\.mp4"):
+        ferwatch.analyze(DEMO, tmp_path / "run", **QUICK)
+    run = ferwatch.analyze(DEMO, tmp_path / "run", overwrite=True, **QUICK)
+    assert any("clash.mp4, which was replaced" in warning for warning in run.warnings)
+    assert json.loads((tmp_path / "run/run.json").read_text())["video"]["file"] == "demo.mp4"
+    assert not any("replaced" in w for w in ferwatch.analyze(DEMO, tmp_path / "run", overwrite=True, **QUICK).warnings)
+
+
+def test_an_interrupted_run_of_another_video_is_called_that(tmp_path: Path) -> None:
+    other = tmp_path / "long.mp4"
+    other.write_bytes(DEMO.read_bytes() + b"\0")
+    interrupted(other, tmp_path / "run")
+    with pytest.raises(OutputError, match=r"holds an interrupted run of another video, long\.mp4"):
+        ferwatch.analyze(DEMO, tmp_path / "run", **QUICK)
+    with pytest.raises(OutputError, match=r"its video was long\.mp4 \([\d,]+ bytes, checksum \w+\), now it is demo"):
+        ferwatch.analyze(DEMO, tmp_path / "run", resume=True, **QUICK)
+
+
+def test_a_moved_video_resumes(tmp_path: Path) -> None:
+    """../shared/faults/resume_moved: another place, another name, another date."""
+    video = tmp_path / "mv.mp4"
+    shutil.copyfile(DEMO, video)
+    interrupted(video, tmp_path / "run")
+    (tmp_path / "elsewhere").mkdir()
+    moved = video.rename(tmp_path / "elsewhere/renamed.mp4")
+    os.utime(moved, (1, 1))
+    ferwatch.analyze(moved, tmp_path / "run", resume=True, **QUICK)
+    ferwatch.analyze(DEMO, tmp_path / "whole", **QUICK)
+    assert (tmp_path / "run/frames.csv").read_bytes() == (tmp_path / "whole/frames.csv").read_bytes()
+
+
+@pytest.mark.parametrize("annotate", [True, False])
+def test_a_start_beyond_the_end_leaves_nothing_behind(tmp_path: Path, annotate: bool) -> None:
+    """../shared/faults/start_after_end"""
+    with pytest.raises(VideoError, match=r"demo\.mp4 ends at 0:\d\d\.\d+: there is nothing to analyse from 10:00"):
+        ferwatch.analyze(DEMO, tmp_path / "run", start=600, annotate=annotate)
+    with pytest.raises(VideoError, match="there is nothing to analyse"):
+        list(ferwatch.track(DEMO, start=600))
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,193 @@
+"""A run has the same bytes for any number of workers, whatever the video is like, and whatever becomes of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from conftest import DEMO, ROOT
+
+from ferwatch.models.classifier import Classifier
+from ferwatch.pipeline import candidates
+from ferwatch.pipeline.analyze import write_run
+from ferwatch.pipeline.executors import InProcess, LocalProcesses
+from ferwatch.pipeline.options import AnalysisOptions
+from ferwatch.pipeline.run_folder import RunFolder
+from ferwatch.pipeline.segment import load_classifier
+from ferwatch.video.reader import VideoReader
+from ferwatch.video.sampling import Sampling
+
+OPTIONS = AnalysisOptions(sampling=Sampling(fps=4), annotate=False, exports=("json",))
+COMPARED = ("frames.csv", "episodes.csv", "timeline.json")
+
+OPEN_GOP = "open-gop=1"
+CLIPS = {
+    "plain.mp4": {},
+    "b-frames.mp4": {"bf": "3"},
+    "open-gop.mkv": {"bf": "3", "x264-params": OPEN_GOP},
+    "open-gop.ts": {"bf": "3", "x264-params": OPEN_GOP},
+    "variable.mp4": {"bf": "2"},
+    "edit-list.mp4": {"bf": "2"},
+    "late-sound.mp4": {},
+    "damaged.mp4": {},
+    "damaged.ts": {},
+    "few-key-frames.mp4": {"g": "1000"},
+}
+
+
+@pytest.fixture(scope="module")
+def pictures() -> list[np.ndarray]:
+    """The demo, small: 13 s at 25 pictures a second."""
+    with av.open(str(DEMO)) as source:
+        found = [p.to_ndarray(width=320, height=180, format="bgr24") for p in source.decode(video=0)]
+    return found[:325]
+
+
+def clip_of(path: Path, pictures: list[np.ndarray]) -> Path:
+    """The pictures as a clip that is what its name says."""
+    name = path.stem
+    with av.open(str(path), "w") as out:
+        options = {"g": "25", "sc_threshold": "0", "preset": "veryfast", **CLIPS[path.name]}
+        track = out.add_stream("libx264", rate=25, options=options)
+        track.width, track.height, track.pix_fmt = 320, 180, "yuv420p"
+        track.codec_context.time_base = Fraction(1, 12_800)
+        packets = []
+        for number, image in enumerate(pictures):
+            frame = av.VideoFrame.from_ndarray(image, format="bgr24")
+            time = number / 25 + (0.012 * (number % 3) if name == "variable" else 0)
+            frame.pts, frame.time_base = round(12_800 * time), Fraction(1, 12_800)
+            packets += track.encode(frame)
+        packets += track.encode(None)
+        if name == "late-sound":
+            sound = out.add_stream("aac", rate=44_100, layout="mono")
+            for number in range(300):
+                part = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+                part.sample_rate, part.pts = 44_100, 44_100 + 1024 * number
+                packets += sound.encode(part)
+            packets += sound.encode(None)
+        for packet in sorted(packets, key=lambda p: p.dts * p.time_base):
+            if name == "edit-list":  # negative times: players leave out what lies before 0
+                packet.pts -= round(Fraction(1, 2) / packet.time_base)
+                packet.dts -= round(Fraction(1, 2) / packet.time_base)
+            out.mux(packet)
+    if name == "damaged":
+        data = bytearray(path.read_bytes())
+        place = len(data) // 2
+        data[place : place + 3000] = np.random.default_rng(1).integers(0, 256, 3000, np.uint8).tobytes()
+        path.write_bytes(data)
+    return path
+
+
+@pytest.fixture(scope="module")
+def classifier() -> Classifier:
+    return load_classifier(OPTIONS)
+
+
+@pytest.fixture(scope="module")
+def executors() -> Iterator[list[LocalProcesses]]:
+    with LocalProcesses(2) as two, LocalProcesses(3) as three:
+        yield [two, three]
+
+
+@pytest.mark.parametrize("name", CLIPS)
+def test_the_bytes_are_the_same_for_any_number_of_workers(
+    name: str,
+    tmp_path: Path,
+    pictures: list[np.ndarray],
+    classifier: Classifier,
+    executors: list[LocalProcesses],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(candidates, "MIN_PARALLEL_SECONDS", 0.0)
+    path = clip_of(tmp_path / name, pictures)
+    with VideoReader(path) as reader:
+        segments = candidates.plan(path, reader.info, OPTIONS)
+    if path.stem not in ("damaged", "few-key-frames"):
+        assert len(segments) >= 3, "it is not analysed in segments"
+    one = write_run(path, tmp_path / "one", OPTIONS, classifier, executor=InProcess())
+    for executor in executors:
+        out = tmp_path / str(executor.workers)
+        run = write_run(path, out, OPTIONS, classifier, executor=executor)
+        for file in COMPARED:
+            assert (out / file).read_bytes() == (one.folder / file).read_bytes(), file
+        facts, expected = (json.loads((folder / "run.json").read_text()) for folder in (out, one.folder))
+        assert facts["video"] == expected["video"]
+        assert run.warnings == one.warnings
+        assert {f.name for f in out.iterdir()} == {f.name for f in one.folder.iterdir()}
+
+
+def test_a_run_that_was_interrupted_goes_on_with_another_number_of_workers(
+    tmp_path: Path,
+    pictures: list[np.ndarray],
+    classifier: Classifier,
+    executors: list[LocalProcesses],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(candidates, "MIN_PARALLEL_SECONDS", 0.0)
+    path = clip_of(tmp_path / "plain.mp4", pictures)
+    whole = write_run(path, tmp_path / "whole", OPTIONS, classifier, executor=executors[0])
+
+    def stop(_stage: str, done: int, _total: int) -> None:
+        if done > 100:
+            raise KeyboardInterrupt
+
+    for first, second in ((2, 1), (1, 2), (2, 2), (1, 1)):
+        out = tmp_path / f"{first}-{second}"
+        by_count = {1: InProcess(), 2: executors[0]}
+        with pytest.raises(KeyboardInterrupt):
+            write_run(path, out, OPTIONS, classifier, executor=by_count[first], progress=stop)
+        finished = RunFolder(out).segments.numbers()
+        assert finished, "nothing of it was kept"
+        write_run(path, out, OPTIONS, classifier, executor=by_count[second], resume=True)
+        for file in COMPARED:
+            assert (out / file).read_bytes() == (whole.folder / file).read_bytes(), (first, second, file)
+        assert {f.name for f in out.iterdir()} == {f.name for f in whole.folder.iterdir()}
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process has started, and those that they have started."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            status = (folder / "status").read_text()
+        except OSError:  # it has just ended
+            continue
+        if f"\nPPid:\t{pid}\n" in status:
+            found += [int(folder.name), *children(int(folder.name))]
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="processes are looked up in Linux's /proc")
+def test_killed_workers_and_a_killed_run_lose_nothing(tmp_path: Path, pictures: list[np.ndarray]) -> None:
+    path = clip_of(tmp_path / "plain.mp4", pictures + pictures[::-1])
+    command = [sys.executable, "-m", "ferwatch", str(path), "--sample-fps", "10", "--no-video", "--quiet"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run([*command, "--threads", "1", "--out", str(tmp_path / "whole")], env=environment, check=True)
+    out = tmp_path / "out"
+    with subprocess.Popen([*command, "--threads", "2", "--out", str(out)], env=environment) as run:
+        while run.poll() is None and not any(out.glob("segments.partial/*.npz")):
+            time.sleep(0.02)
+        workers = [pid for pid in children(run.pid) if len(list(Path(f"/proc/{pid}/task").iterdir())) > 1]
+        assert workers, "it has no workers"
+        os.kill(workers[-1], signal.SIGKILL)
+        while run.poll() is None and len(list(out.glob("segments.partial/*.npz"))) < 3:
+            time.sleep(0.02)
+        run.kill()
+    if not (out / "run.json").exists():
+        subprocess.run([*command, "--threads", "2", "--out", str(out), "--resume"], env=environment, check=True)
+    for file in ("frames.csv", "episodes.csv"):
+        assert (out / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
+    deadline = time.monotonic() + 30
+    while any(Path(f"/proc/{pid}").exists() for pid in workers) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()], "workers outlive the run"

@@ -1,0 +1,103 @@
+"""`ferwatch highlights`: the moments that are listed, and the clips that are cut of them."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from command_line import Ferwatch, in_process
+from made_runs import make_run
+
+FPS, SECONDS = 10, 12
+EPISODES = [
+    (1, "neutral", 0.0, 3.0),
+    (1, "happy", 3.0, 5.0),
+    (1, "neutral", 5.0, 7.0),
+    (1, "sad", 7.0, 10.5),
+    (1, "neutral", 10.5, 12.0),
+]
+
+
+@pytest.fixture
+def ferwatch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ferwatch:
+    monkeypatch.chdir(tmp_path)
+    return in_process
+
+
+def write_video(path: Path, base: int) -> None:
+    """Pictures of one gray level: `base` and one more for every tenth of a second; with a tone."""
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("libx264", rate=FPS, options={"crf": "5", "bf": "0"})
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        sound = out.add_stream("aac", rate=16_000, layout="mono")
+        for i in range(FPS * SECONDS):
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), base + i, np.uint8), format="rgb24")
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode())
+        for start in range(0, 16_000 * SECONDS, 1024):
+            wave = np.sin(np.arange(start, start + 1024) / 10).astype(np.float32)[None] * 0.2
+            tone = av.AudioFrame.from_ndarray(wave, format="fltp", layout="mono")
+            tone.sample_rate, tone.pts = 16_000, start
+            out.mux(sound.encode(tone))
+        out.mux(sound.encode())
+
+
+def levels(path: Path) -> list[int]:
+    with av.open(str(path)) as source:
+        return [round(float(f.to_ndarray(format="rgb24").mean())) for f in source.decode(video=0)]
+
+
+def test_moments_are_listed_by_kind(ferwatch: Ferwatch, tmp_path: Path) -> None:
+    make_run(tmp_path / "talk-ferwatch", "talk.mp4", EPISODES)
+    done = ferwatch("highlights", "talk-ferwatch")
+    assert done.returncode == 0, done.stderr
+    with open("talk-ferwatch/highlights/highlights.csv", newline="") as file:
+        lines = list(csv.DictReader(file))
+    longest = [(line["emotion"], float(line["value"])) for line in lines if line["kind"] == "longest"]
+    assert longest == [("sad", 3.5), ("happy", 2.0)]
+    sudden = [float(line["value"]) for line in lines if line["kind"] == "most sudden"]
+    assert sudden == pytest.approx([0.79, 0.79])  # from 0.03 to 0.82
+    only = ferwatch("highlights", "talk-ferwatch", "--emotion", "happy", "--top", "1")
+    assert "sad" not in only.stdout
+    assert ferwatch("highlights", "talk-ferwatch", "--emotion", "fear").stdout.startswith("talk-ferwatch: there is no")
+
+
+def test_clips_show_the_moments_and_the_reel_shows_all(ferwatch: Ferwatch, tmp_path: Path) -> None:
+    write_video(tmp_path / "talk.mp4", 20)
+    make_run(tmp_path / "talk-ferwatch", "talk.mp4", EPISODES)
+    done = ferwatch("highlights", "talk-ferwatch", "--clips")
+    assert done.returncode == 0, done.stderr
+    out = tmp_path / "talk-ferwatch" / "highlights"
+    clips = sorted(out.glob("0*.mp4"))
+    assert [clip.name for clip in clips] == ["01-happy-face1-2-0s.mp4", "02-sad-face1-6-0s.mp4"]
+    shown = [levels(clip) for clip in clips]
+    # A second before the start and after the end: 2 to 6 s, and 6 to 11.5 s, at ten pictures a second.
+    for values, first, count in zip(shown, (20 + 20, 20 + 60), (40, 55), strict=True):
+        assert len(values) == count
+        assert abs(values[0] - first) <= 2
+        assert abs(values[-1] - (first + count - 1)) <= 2
+    reel = levels(out / "reel.mp4")
+    assert len(reel) == 95
+    assert np.abs(np.array(reel) - np.array(shown[0] + shown[1])).max() <= 1
+    with av.open(str(out / "reel.mp4")) as source:
+        assert source.streams.audio
+        assert source.duration / av.time_base == pytest.approx(9.5, abs=0.2)
+
+
+def test_clips_of_a_blurred_run_come_from_the_blurred_video_alone(ferwatch: Ferwatch, tmp_path: Path) -> None:
+    write_video(tmp_path / "talk.mp4", 20)
+    run = make_run(tmp_path / "talk-ferwatch", "talk.mp4", EPISODES)
+    facts = json.loads((run / "run.json").read_text())
+    facts["settings"]["blur_faces"] = True
+    (run / "run.json").write_text(json.dumps(facts))
+    done = ferwatch("highlights", run, "--clips")
+    assert done.returncode == 1
+    assert "there is no blurred video" in done.stderr
+    assert not list((run / "highlights").glob("*.mp4"))
+    write_video(run / "annotated.mp4", 100)
+    assert ferwatch("highlights", run, "--clips").returncode == 0
+    assert min(levels(run / "highlights" / "reel.mp4")) >= 100

@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+from itertools import accumulate
+from pathlib import Path
+
+import pytest
+from clips import make_clip, number_of
+from conftest import SHARED
+
+from ferwatch.errors import VideoError
+from ferwatch.records import Frame
+from ferwatch.video.reader import VideoReader
+from ferwatch.video.sampling import Sampling
+
+FAULTS = SHARED / "faults"
+THIRTY = [i / 30 for i in range(60)]
+
+
+def fault(name: str) -> Path:
+    if not (FAULTS / name).exists():
+        pytest.skip("the shared faults are not on this machine")
+    return FAULTS / name
+
+
+def read(path: Path, sampling: Sampling | None = None, **options: float) -> tuple[list[Frame], VideoReader]:
+    with VideoReader(path, sampling, **options) as reader:
+        return list(reader), reader
+
+
+def test_a_stream_without_times_is_counted_at_a_rate_that_a_warning_calls_a_guess(tmp_path):
+    frames, reader = read(make_clip(tmp_path / "raw.mjpeg", THIRTY, codec="mjpeg", pix_fmt="yuvj420p"))
+    assert reader.info.timestamp_source == "index/fps"
+    assert [frame.timestamp for frame in frames] == pytest.approx([i / 25 for i in range(60)])
+    assert reader.warnings == ["it holds no times: 25 frames a second is a guess; give the true rate with --fps"]
+
+
+def test_the_rate_of_a_stream_without_times_can_be_given(tmp_path):
+    frames, reader = read(make_clip(tmp_path / "raw.mjpeg", THIRTY, codec="mjpeg", pix_fmt="yuvj420p"), fps=30)
+    assert [frame.timestamp for frame in frames] == pytest.approx(THIRTY)
+    assert {round(frame.duration, 6) for frame in frames} == {round(1 / 30, 6)}
+    assert reader.info.duration == pytest.approx(2.0)
+    assert reader.warnings == []
+
+
+def test_the_rate_in_a_raw_streams_header_is_no_guess(tmp_path):
+    frames, reader = read(make_clip(tmp_path / "raw.m2v", THIRTY, codec="mpeg2video", rate=30))
+    assert [frame.timestamp for frame in frames] == pytest.approx(THIRTY)
+    assert reader.warnings == []
+
+
+def test_a_rate_for_a_file_with_times_is_refused(tmp_path):
+    with pytest.raises(VideoError, match=r"has times of its own.*leave out --fps"):
+        VideoReader(make_clip(tmp_path / "c.mp4", THIRTY[:5]), fps=30)
+
+
+def test_raw_video_of_a_camera():
+    frames, _ = read(fault("raw_h264/pi.h264"), fps=30)
+    assert (len(frames), frames[-1].timestamp) == (72, pytest.approx(71 / 30))
+    assert any("guess" in warning for warning in read(fault("raw_h264/pi.h264"))[1].warnings)
+
+
+@pytest.mark.parametrize("second", [3, 900], ids=["back", "ahead"])
+def test_a_clock_that_restarts_is_continued(tmp_path, second):
+    one = make_clip(tmp_path / "a.ts", [5 + t for t in THIRTY[:20]])
+    two = make_clip(tmp_path / "b.ts", [second + t for t in THIRTY[:20]], first=20)
+    both = tmp_path / "both.ts"
+    both.write_bytes(one.read_bytes() + two.read_bytes())
+    frames, reader = read(both)
+    assert [number_of(frame.image) for frame in frames] == list(range(40))
+    assert [frame.timestamp for frame in frames] == pytest.approx([i / 30 for i in range(40)], abs=0.002)
+    assert reader.warnings == ["its clock starts again at 0.667 s; time goes on from there, as players do it"]
+    assert reader.info.duration == pytest.approx(1.333, abs=0.04)
+
+
+def test_a_joined_recording_is_whole():
+    frames, reader = read(fault("joined_ts/joined.ts"))
+    assert len(frames) == 100
+    assert frames[-1].timestamp + frames[-1].duration == pytest.approx(4.0, abs=0.002)
+    assert not any("damage" in warning or "backwards" in warning for warning in reader.warnings)
+
+
+def test_a_time_that_differs_by_rounding_alone_does_not_run_backwards():
+    assert read(fault("ts_false_warning/clip.m2t"))[1].warnings == []
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "mov"])
+def test_every_frame_lasts_until_the_next_and_the_last_one_as_long_as_the_container_says(tmp_path, suffix):
+    lengths = [0.04, 0.04, 4.0, 0.1, 1.25, 3.5]
+    path = make_clip(tmp_path / f"c.{suffix}", [0.0, *accumulate(lengths[:-1])], last=lengths[-1])
+    frames, _ = read(path)
+    assert [frame.duration for frame in frames] == pytest.approx(lengths, abs=0.002)
+
+
+def test_a_webm_whose_header_names_less_time_than_it_holds_ends_with_its_last_picture(tmp_path):
+    path = make_clip(tmp_path / "c.webm", [0.0, 0.5, 1.0], codec="libvpx", last=2.0)
+    data = bytearray(path.read_bytes())
+    at = data.index(b"\x44\x89\x88") + 3  # the header's Duration, a double of milliseconds
+    data[at : at + 8] = bytes.fromhex("4069000000000000")  # 200 ms
+    path.write_bytes(data)
+    frames, reader = read(path)
+    assert reader.info.duration == pytest.approx(3.0, abs=0.002)
+    assert frames[-1].timestamp + frames[-1].duration == pytest.approx(3.0, abs=0.002)
+
+
+def test_a_picture_that_stands_is_one_sample_of_its_duration(tmp_path):
+    """Also where another picture came so shortly before it that both lie in the same interval of the grid."""
+    path = make_clip(tmp_path / "c.mp4", [0.0, 0.04, 8.04, 8.08], last=0.04)
+    frames, _ = read(path, Sampling(fps=10))
+    assert [(frame.index, round(frame.duration, 3)) for frame in frames] == [(0, 0.04), (1, 8.0), (2, 0.04)]
+
+
+def test_a_range_ends_the_duration_of_its_last_picture(tmp_path):
+    frames, _ = read(make_clip(tmp_path / "c.mp4", [0.0, 1.0, 5.0], last=1.0), end=3.0)
+    assert [frame.duration for frame in frames] == pytest.approx([1.0, 2.0], abs=0.002)
+
+
+def test_an_avis_empty_frames_repeat_the_picture_and_are_no_damage(tmp_path):
+    path = make_clip(tmp_path / "c.avi", [0.0, 0.04, 8.0, 8.04], codec="mpeg4", rate=25)
+    frames, reader = read(path)
+    assert [frame.duration for frame in frames] == pytest.approx([0.04, 7.96, 0.04, 0.04], abs=0.002)
+    assert reader.warnings == []
+
+
+def test_an_avi_that_is_cut_off_is_damaged(tmp_path):
+    path = make_clip(tmp_path / "c.avi", [i / 25 for i in range(100)], codec="mpeg4", rate=25, grain=True)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    frames, reader = read(path)
+    assert reader.warnings == [f"damaged: {len(frames)} of 100 declared frames decode"]
+
+
+@pytest.mark.parametrize(
+    ("name", "seconds"), [("avi_repeated_frames/dup.avi", 12.0), ("long_lasting_frames/stimuli.mp4", 16.0)]
+)
+def test_pictures_that_stand_in_files_of_other_programs(name, seconds):
+    frames, reader = read(fault(name))
+    assert frames[-1].timestamp + frames[-1].duration == pytest.approx(seconds, abs=0.01)
+    assert max(frame.duration for frame in read(fault(name), Sampling(fps=10))[0]) >= 4
+    assert reader.warnings == []
