@@ -69,6 +69,13 @@ device_option = click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True
 )
 
+labels_option = click.option(
+    "--labels",
+    type=click.Choice(["crowd", "fer2013"]),
+    help="crowd: what people see; fer2013: the data set's label.  [default: crowd, where the weights have it]",
+)
+network_option = click.option("--network", metavar="file.py:Class", help="A network of your own, with its --weights.")
+
 ANALYSIS_OPTIONS = (
     click.option(
         "--model", default="cnn", show_default=True, help="cnn, small-vit or vit-b-16; see 'ferwatch models'."
@@ -112,6 +119,8 @@ ANALYSIS_OPTIONS = (
     click.option("--no-charts", is_flag=True, help="Draw no charts in annotated.mp4."),
     click.option("--blur-faces", is_flag=True, help="Make faces unrecognisable in annotated.mp4."),
     click.option("--weights", type=FILE, metavar="FILE", help="Other weights of this model."),
+    network_option,
+    labels_option,
     click.option("--face-model", type=FILE, metavar="FILE", help="Another MediaPipe face model."),
     device_option,
 )

@@ -16,8 +16,7 @@ import numpy as np
 from ferwatch.errors import VideoError
 from ferwatch.export.registry import write_timeline
 from ferwatch.faces.tracker import FaceTracker
-from ferwatch.models.checkpoint import Checkpoint
-from ferwatch.models.classifier import Classifier
+from ferwatch.models.classifier import Classifier, labels_notice
 from ferwatch.pipeline.candidates import FaceLimit, in_one_pass, in_segments, plan
 from ferwatch.pipeline.executors import Executor, InProcess, LocalProcesses
 from ferwatch.pipeline.lock import FolderLock
@@ -127,10 +126,12 @@ def write_run(
             state.save(folder.resume)
         assert state.finished is not None
         warnings += state.finished.warnings
+        if (notice := labels_notice(classifier, options.labels)) is not None:
+            warnings.insert(0, notice)
         folder.complete_rows()
         folder.segments.clear()
         return _write_outputs(
-            video, folder, reader.info, state.finished.frames_decoded, options, classifier.checkpoint, settings,
+            video, folder, reader.info, state.finished.frames_decoded, options, classifier, settings,
             watch, warnings, progress, command,
         )  # fmt: skip
 
@@ -141,7 +142,7 @@ def _write_outputs(
     info: VideoInfo,
     frames_decoded: int,
     options: AnalysisOptions,
-    checkpoint: Checkpoint,
+    classifier: Classifier,
     settings: dict[str, Any],
     watch: Stopwatch,
     warnings: list[str],
@@ -173,7 +174,8 @@ def _write_outputs(
         info=info,
         options=options,
         frames_decoded=frames_decoded,
-        checkpoint=checkpoint,
+        checkpoint=classifier.checkpoint,
+        labels=classifier.labels,
         settings={**settings, **settings_of_outputs(options)},
         timeline=timeline,
         seconds=watch.seconds,

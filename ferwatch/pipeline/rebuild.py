@@ -10,6 +10,7 @@ from typing import Any
 
 from ferwatch.errors import DataError, OutputError
 from ferwatch.export.registry import EXPORTS, write_timeline
+from ferwatch.pipeline.lock import FolderLock
 from ferwatch.pipeline.run_folder import RunFolder
 from ferwatch.timeline.baseline import Baseline, baseline_of_recording, baseline_of_stretch, read_baseline
 from ferwatch.timeline.build import MIN_EPISODE_SECONDS, build_timeline
@@ -18,7 +19,7 @@ from ferwatch.timeline.model import Timeline
 from ferwatch.timeline.schema import COLUMNS, rows_of_table
 from ferwatch.timeline.smoothing import SMOOTHING_SECONDS
 from ferwatch.timeline.table import FrameTable, read_frames_csv
-from ferwatch.utils.files import atomic_write, make_folder
+from ferwatch.utils.files import atomic_write
 from ferwatch.utils.timecode import format_time, parse_time
 
 MEASURED_ROWS = "frames.measured.csv"
@@ -85,17 +86,20 @@ def rebuild(
         names={int(face): name for face, name in faces["names"].items()},
         **_about(facts),
     )
-    make_folder(out or folder.path)
-    in_place = out is None and bool(facts)
+    in_place = out is None and bool(facts) and rows == folder.rows
     if in_place:
         exports = [name for name, export in EXPORTS.items() if name in exports or (folder.path / export.file).exists()]
-        _replace_rows(rows, measured, table, corrected, reset)
-    files = write_timeline(out or folder.path, timeline, exports)
+    target = out or folder.path
+    with FolderLock(target, "ferwatch timeline"):
+        if in_place:
+            _replace_rows(rows, measured, table, corrected, reset)
+        files = write_timeline(target, timeline, exports)
+        if in_place:
+            files.append(folder.write_facts(_updated(facts, timeline, exports, faces)))
     notes = []
     if timeline.baseline and (without := set(corrected.face_ids) - set(timeline.baseline.shifts)):
         notes.append(f"not corrected, because the baseline does not show them: faces {sorted(without)}")
     if in_place:
-        files.append(folder.write_facts(_updated(facts, timeline, exports, faces)))
         if facts_of((corrections,)) != facts_of(()) or reset:
             notes += _notes(folder.path)
     elif facts_of((corrections,)) != facts_of(()):

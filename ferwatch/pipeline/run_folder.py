@@ -46,7 +46,8 @@ class RunFolder:
         try:
             if self.path.exists() and not self.path.is_dir():
                 raise OutputError(f"{self.path} is a file; name another folder with --out")
-            existing = [self.path / name for name in RUN_FILES if (self.path / name).exists()]
+            names = dict.fromkeys((*RUN_FILES, *run_files()))  # formats may have been registered since
+            existing = [self.path / name for name in names if (self.path / name).exists()]
         except OSError as error:
             raise OutputError(f"cannot use the folder {self.path}: {error.strerror}; name another with --out") from None
         other = self._other_video(video) if existing else None
@@ -119,6 +120,7 @@ def run_facts(
     options: AnalysisOptions,
     frames_decoded: int,
     checkpoint: Checkpoint,
+    labels: str,
     settings: Mapping[str, Any],
     timeline: Timeline,
     seconds: Mapping[str, float],
@@ -136,8 +138,9 @@ def run_facts(
         "model": {
             "name": checkpoint.model,
             "weights_sha256": checkpoint.checksum,
-            "temperature": checkpoint.temperature,
+            "temperature": checkpoint.calibration(labels).temperature,
         },
+        "labels": labels,
         "video": {
             "file": info.path.name,
             "width": info.width,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +48,8 @@ def read_sides(path: Path, *, face: int | None = None, tiers: Sequence[str] = ()
     """
     if is_run(path):
         return [_side_of_run(read_run(path), face)]
+    if (path / "recordings.csv").is_file():
+        return _sides_of_study(path, face)
     if path.is_dir():
         folders = sorted(p.parent for p in path.rglob("run.json") if is_run(p.parent))
         if not folders:
@@ -100,6 +103,17 @@ def _pair(reference: Side, other: Side, rename: Mapping[str, str], uncoded: str 
         ]
     named = other.run or reference.run
     return Pair(named.name if named else other.aliases[0], reference, other, *bands)
+
+
+def _sides_of_study(path: Path, face: int | None) -> list[Side]:
+    """The runs of a study, wherever they lie, each with the participant's face."""
+    try:
+        with open(path / "recordings.csv", encoding="utf-8", newline="") as file:
+            lines = [(line["run"], line["face_id"]) for line in csv.DictReader(file)]
+    except (OSError, KeyError, csv.Error) as error:
+        raise DataError(f"{path / 'recordings.csv'} is no list of a study's recordings: {error}") from error
+    # Several lines of a plan may be about one run and face.
+    return [_side_of_run(read_run(path / run), face or int(own)) for run, own in dict.fromkeys(lines) if own]
 
 
 def _side_of_run(run: FinishedRun, face: int | None) -> Side:

@@ -36,7 +36,7 @@ class FinishedRun:
     def blurred(self) -> bool:
         """Whether the run hides who is seen."""
         settings = self.facts.get("settings")
-        return bool(isinstance(settings, dict) and settings.get("blur_faces"))
+        return bool(isinstance(settings, dict) and settings.get("blurred faces"))
 
     @cached_property
     def episodes(self) -> tuple[Episode, ...]:

@@ -41,7 +41,7 @@ def make_run(folder: Path, video: str, episodes: Sequence[tuple[int, str, float,
             out.writerow((face, emotion, *times, f"{STRENGTH:.4f}", f"{(start + stop) / 2:.3f}", f"{STRENGTH:.4f}"))
     facts = {
         "ferwatch": "0.1.0",
-        "settings": {"blur_faces": False},
+        "settings": {"blurred faces": False},
         "model": {"name": "cnn", "weights_sha256": "0" * 64, "temperature": 1.0},
         "video": {"file": video, "fps": 30.0, "duration": last, "width": 160, "height": 96},
         "sampling": {"fps": FPS, "every": None, "start": 0.0, "end": None},

@@ -112,3 +112,13 @@ def test_what_has_to_be_chosen_is_said(ferwatch: Ferwatch, tmp_path: Path) -> No
     assert "c.tsv belongs to none of the recordings (a.mp4, face 1, b.mp4, face 1)" in done.stderr
     for arguments in (("--as", "smile"), ("--face", "7")):
         assert ferwatch("agree", "runs/a", "--codes", tiers, "--tier", "Anna", *arguments).returncode in (1, 2)
+
+
+def test_a_study_names_its_runs_and_faces(ferwatch: Ferwatch, tmp_path: Path) -> None:
+    make_run(tmp_path / "runs" / "a", "a.mp4", EPISODES)
+    (tmp_path / "plan.csv").write_text("video,participant,face\nruns/a,Anna,2\n")
+    assert ferwatch("study", "plan.csv", "--out", "study").returncode == 0
+    codes = write_tsv(tmp_path / "a.tsv", [(0, 1, "sad")])
+    done = ferwatch("agree", "study", "--codes", codes)
+    assert done.returncode == 0, done.stderr
+    assert "a.mp4, face 2 (columns)" in done.stdout

@@ -92,7 +92,7 @@ def test_clips_of_a_blurred_run_come_from_the_blurred_video_alone(ferwatch: Ferw
     write_video(tmp_path / "talk.mp4", 20)
     run = make_run(tmp_path / "talk-ferwatch", "talk.mp4", EPISODES)
     facts = json.loads((run / "run.json").read_text())
-    facts["settings"]["blur_faces"] = True
+    facts["settings"]["blurred faces"] = True
     (run / "run.json").write_text(json.dumps(facts))
     done = ferwatch("highlights", run, "--clips")
     assert done.returncode == 1
