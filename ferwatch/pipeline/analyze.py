@@ -253,10 +253,8 @@ def _write_rows(
 ) -> Finished:
     """Write the partial table; segments that the folder holds from an interrupted run are not analysed again."""
     workers = executor.workers if executor is not None else options.threads or 1
-    is_resumed = bool(folder.segments.numbers())
-    segments: list[VideoSegment] = []
-    if not state.in_one_pass and (workers > 1 or is_resumed):
-        segments = plan(video, reader.info, options)
+    in_parts = not state.in_one_pass and (workers > 1 or bool(folder.segments.numbers()))
+    segments = plan(video, reader.info, options) if in_parts else []
     replace(state, in_one_pass=not segments).save(folder.resume)
     if segments:
         try:

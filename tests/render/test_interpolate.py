@@ -62,8 +62,11 @@ def test_an_empty_recording_shows_nothing():
 
 def test_labels_are_those_of_the_episodes():
     labels = EpisodeLabels(
-        [Episode(1, "happy", 1.0, 2.0, 0.9, 1.5, 0.9), Episode(1, "sad", 2.0, 3.0, 0.9, 2.5, 0.9)]
-        + [Episode(2, "uncertain", 0.0, 1.5, 0.4, 1.0, 0.4)]
+        [
+            Episode(1, "happy", 1.0, 2.0, 0.9, 1.5, 0.9),
+            Episode(1, "sad", 2.0, 3.0, 0.9, 2.5, 0.9),
+            Episode(2, "uncertain", 0.0, 1.5, 0.4, 1.0, 0.4),
+        ]
     )
     assert [labels.at(t) for t in (0.5, 1.2, 2.0, 3.0)] == [
         {2: "uncertain"},
