@@ -21,7 +21,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from common import cores
 from numpy.typing import NDArray
 from torch import nn
 
@@ -31,7 +30,7 @@ from ferwatch.faces.mediapipe import MediaPipeDetector
 from ferwatch.faces.tracker import FaceTracker
 from ferwatch.models.checkpoint import Checkpoint
 from ferwatch.models.classifier import Classifier
-from ferwatch.models.registry import find
+from ferwatch.models.registry import get_model
 from ferwatch.pipeline.segment import track
 from ferwatch.records import EMOTIONS, FrameResult
 from ferwatch.training.curves import Epoch
@@ -116,7 +115,7 @@ class Bench:
 def accuracy(
     network: nn.Module, model: str, faces: Faces, flip: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] = lambda x: x
 ) -> float:
-    answers = predict(network, find(model).input, flip(faces.images)).argmax(dim=1).numpy()
+    answers = predict(network, get_model(model).input, flip(faces.images))["fer2013"].argmax(dim=1).numpy()
     return float((answers == faces.labels).mean())
 
 
@@ -139,7 +138,7 @@ def head(bench: Bench) -> None:
     recipe = replace(THE_REPORTS, model="report-vit")
     bench.run("head drawn with 1 / sqrt(128)", recipe)
     torch.manual_seed(0)
-    network = find("report-vit").build()
+    network = get_model("report-vit").build()
     network.mlp_head.data = torch.randn(128, 7) * 128**0.5
     bench.run("head drawn with sqrt(128), as in the report", recipe, network=network)
 
@@ -197,19 +196,19 @@ def targets(bench: Bench) -> None:
     fear, sad = EMOTIONS.index("fear"), EMOTIONS.index("sad")
     for label, share in (("labels", 0.0), ("labels and votes by halves", 0.5), ("votes", 1.0)):
         network = bench.run(label, replace(SMALL_CNN, vote_targets=share))
-        classifier = Classifier(Checkpoint("cnn", network, find("cnn").input))
+        classifier = Classifier(Checkpoint("cnn", network, get_model("cnn").input))
         result = evaluate(classifier, bench.test, None)
-        assert result.crowd is not None
+        crowd = result.heads["fer2013"].crowd
+        assert crowd is not None
         taken = np.array(result.whole.confusion) / np.sum(result.whole.confusion, axis=1, keepdims=True)
         print(
-            f"  macro-F1 {result.whole.macro_f1:.3f}; agrees with the crowd on {result.crowd.agreement:.1%}; "
+            f"  macro-F1 {result.whole.macro_f1:.3f}; agrees with the crowd on {crowd.agreement:.1%}; "
             f"fear found {taken[fear, fear]:.0%}, taken for sad {taken[fear, sad]:.0%}; "
             f"sad found {taken[sad, sad]:.0%}, taken for fear {taken[sad, fear]:.0%}"
         )
         for clip in bench.clips:
             shown = Counter(face.emotion for frame in answers(clip, classifier) for face in frame.faces)
             print(f"  {clip.name}: {', '.join(f'{n / shown.total():.0%} {e}' for e, n in shown.most_common())}")
-        torch.set_num_threads(cores())  # the classifier asked for one
 
 
 def answers(clip: Path, classifier: Classifier) -> list[FrameResult]:

@@ -24,10 +24,12 @@ from numpy.typing import NDArray
 
 from ferwatch.errors import WeightsError
 from ferwatch.models import torchvision_compat as torchvision_on_cpu  # noqa: F401  (before torchvision)
-from ferwatch.models.checkpoint import Checkpoint, load, shipped_weights
+from ferwatch.models.checkpoint import Checkpoint, load_checkpoint
 from ferwatch.models.classifier import BATCH, Classifier
-from ferwatch.models.preprocess import prepare
-from ferwatch.models.registry import find
+from ferwatch.models.heads import head_logits
+from ferwatch.models.preprocess import preprocess
+from ferwatch.models.pretrained import shipped_weights
+from ferwatch.models.registry import get_model
 
 from torchvision.models import vit_b_16  # isort: skip
 
@@ -37,9 +39,9 @@ REFERENCE_BATCH = 8
 def checkpoint(model: str) -> tuple[Checkpoint, bool]:
     """The shipped one, or one with fresh weights; and whether it is the shipped one."""
     try:
-        return load(shipped_weights(model), model), True
+        return load_checkpoint(shipped_weights(model), model), True
     except WeightsError:
-        return Checkpoint(model, find(model).build().eval(), find(model).input), False
+        return Checkpoint(model, get_model(model).build().eval(), get_model(model).input), False
 
 
 def reference(threads: int) -> Callable[[], int]:
@@ -77,16 +79,16 @@ def speed(one_pass: Callable[[], int], seconds: float) -> float:
 
 @torch.inference_mode()
 def plain(checkpoint: Checkpoint, crops: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """(N, 7) probabilities of the network as it was trained, in float32."""
+    """(N, 7) probabilities of the fer2013 head of the network as it was trained, in float32."""
     answers = []
     for start in range(0, len(crops), BATCH):
         faces = torch.from_numpy(crops[start : start + BATCH])
-        answers.append(checkpoint.network(prepare(faces, checkpoint.input)).double())
-    return (torch.cat(answers) / checkpoint.temperature).softmax(dim=1).numpy()
+        answers.append(head_logits(checkpoint.network, preprocess(faces, checkpoint.input))["fer2013"].double())
+    return checkpoint.calibration("fer2013").probabilities(torch.cat(answers).numpy())
 
 
 def agreement(classifier: Classifier, crops: NDArray[np.uint8]) -> dict[str, float]:
-    was, now = plain(classifier.checkpoint, crops), classifier(crops)
+    was, now = plain(classifier.checkpoint, crops), classifier.by_head(crops)["fer2013"]
     apart = np.abs(was - now).max(axis=1)
     return {
         "same_label": round(float((was.argmax(axis=1) == now.argmax(axis=1)).mean()), 5),

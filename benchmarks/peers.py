@@ -60,13 +60,13 @@ from ferwatch.pipeline.analyze import write_run
 from ferwatch.pipeline.executors import LocalProcesses, cores
 from ferwatch.pipeline.options import AnalysisOptions
 from ferwatch.models.classifier import Classifier
-from ferwatch.models.checkpoint import load
+from ferwatch.models.checkpoint import load_checkpoint
 from ferwatch.models.pretrained import shipped_weights
 from ferwatch.utils.threads import use_single_threaded_libraries
 from ferwatch.video.sampling import Sampling
 
 use_single_threaded_libraries()
-classifier = Classifier(load(Path(sys.argv[2]) if len(sys.argv) > 2 else shipped_weights("cnn"), "cnn"))
+classifier = Classifier(load_checkpoint(Path(sys.argv[2]) if len(sys.argv) > 2 else shipped_weights("cnn"), "cnn"))
 options = AnalysisOptions(sampling=Sampling(), weights=Path(sys.argv[2]) if len(sys.argv) > 2 else None)
 with tempfile.TemporaryDirectory() as folder, LocalProcesses(cores()) as executor:
     for name in ("first", "run"):

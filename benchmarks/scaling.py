@@ -53,15 +53,16 @@ def tiled(clip: Path, out: Path, copies: int, width: int, height: int) -> Path:
 
 def one_case(clip: Path, out: Path, model: str, weights: Path | None, video: bool) -> dict[str, Any]:
     """Runs in its own process; the peak includes the libraries, as a user sees it."""
-    from ferwatch.models.checkpoint import load, shipped_weights
+    from ferwatch.models.checkpoint import load_checkpoint
     from ferwatch.models.classifier import Classifier
+    from ferwatch.models.pretrained import shipped_weights
     from ferwatch.pipeline.analyze import write_run
     from ferwatch.pipeline.options import AnalysisOptions
     from ferwatch.utils.threads import use_single_threaded_libraries
 
     use_single_threaded_libraries()
 
-    classifier = Classifier(load(weights or shipped_weights(model), model))
+    classifier = Classifier(load_checkpoint(weights or shipped_weights(model), model))
     write_run(clip, out.with_name("first"), AnalysisOptions(annotate=video, end=1), classifier)
     with Clock() as clock:
         run = write_run(clip, out, AnalysisOptions(annotate=video), classifier)

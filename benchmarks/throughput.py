@@ -30,8 +30,9 @@ from ferwatch.faces.align import align
 from ferwatch.faces.mediapipe import MediaPipeDetector
 from ferwatch.faces.stream import FaceStream
 from ferwatch.faces.tracker import FaceTracker
-from ferwatch.models.checkpoint import load, shipped_weights
+from ferwatch.models.checkpoint import load_checkpoint
 from ferwatch.models.classifier import Classifier
+from ferwatch.models.pretrained import shipped_weights
 from ferwatch.pipeline.analyze import write_run
 from ferwatch.pipeline.executors import LocalProcesses
 from ferwatch.pipeline.options import AnalysisOptions
@@ -130,7 +131,7 @@ def main() -> None:
     classifiers = {}
     for model in args.model or MODELS:
         try:
-            classifiers[model] = Classifier(load(args.weights or shipped_weights(model), model))
+            classifiers[model] = Classifier(load_checkpoint(args.weights or shipped_weights(model), model))
         except WeightsError as error:
             print(f"left out: {error}")
     if not classifiers:

@@ -23,11 +23,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ferwatch.evaluation.evaluate import views
+from ferwatch.evaluation.evaluate import tta_views
 from ferwatch.evaluation.fer2013 import load as load_faces
 from ferwatch.faces.mediapipe import MediaPipeDetector
 from ferwatch.faces.tracker import FaceTracker
-from ferwatch.models.checkpoint import load
+from ferwatch.models.checkpoint import load_checkpoint
 from ferwatch.models.classifier import Classifier
 from ferwatch.models.pretrained import shipped_weights
 from ferwatch.pipeline.segment import track
@@ -56,7 +56,7 @@ def main() -> None:
     args = parser.parse_args()
 
     width, height = (int(n) for n in args.size.split("x"))
-    classifier = Classifier(load(args.weights or shipped_weights(args.model), args.model))
+    classifier = Classifier(load_checkpoint(args.weights or shipped_weights(args.model), args.model))
     classify: Classify = averaged(classifier) if args.tta else classifier
     faces = load_faces(args.data, "public_test")
     rows = np.random.default_rng(0).permutation(len(faces))[: args.images]
@@ -100,7 +100,7 @@ def main() -> None:
 
 def averaged(classifier: Classifier) -> Classify:
     """The classifier's mean answer to ten views of each face."""
-    return lambda crops: np.mean([classifier(view) for view in views(crops)], axis=0)
+    return lambda crops: np.mean([classifier(view) for view in tta_views(crops)], axis=0)
 
 
 def read_backgrounds(paths: list[Path]) -> Iterator[NDArray[np.uint8]]:

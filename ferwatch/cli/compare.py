@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from ferwatch.cli.options import FILE, Time
+from ferwatch.cli.options import FILE, Time, labels_option
 
 if TYPE_CHECKING:
     from ferwatch.compare.comparison import Change
@@ -45,6 +45,7 @@ class Interval(click.ParamType):
 @click.option("--model", default="cnn", show_default=True, help="A classifier; see 'ferwatch models'.")
 @click.option("--all-models", is_flag=True, help="All classifiers that have weights, side by side.")
 @click.option("--weights", type=FILE, metavar="FILE", help="Other weights of this model.")
+@labels_option
 @click.option("--face-model", type=FILE, metavar="FILE", help="Another MediaPipe face model.")
 @click.option(
     "--out", type=FILE, metavar="DIR", default=Path(), help="Output folder.  [default: the working directory]"
@@ -57,6 +58,7 @@ def compare(
     model: str,
     all_models: bool,
     weights: Path | None,
+    labels: Literal["crowd", "fer2013"] | None,
     face_model: Path | None,
     out: Path,
 ) -> None:
@@ -83,12 +85,12 @@ def compare(
     if every is not None:
         if len(inputs) != 1 or stills[0] or times or all_models:
             raise click.UsageError("--pairs takes one video and one model, and no --at")
-        _list_changes(inputs[0], every, face, model, weights, face_model)
+        _list_changes(inputs[0], every, face, model, weights, labels, face_model)
         return
     if len(inputs) > 2 or (all(stills) and times) or (not all(stills) and (len(inputs) != 1 or len(times) != 2)):
         raise click.UsageError("give a video with two times (--at T1 --at T2), two images, or one image")
 
-    classifiers = _classifiers(model, all_models, weights)
+    classifiers = _classifiers(model, all_models, weights, labels)
     with MediaPipeDetector(face_model) as detector:
         if all(stills):
             snapshots = [image_snapshot(path, detector) for path in inputs]
@@ -107,15 +109,16 @@ def compare(
     click.echo(f"\nin {out.resolve()}: {', '.join(file.name for file in files)}")
 
 
-def _classifiers(model: str, all_models: bool, weights: Path | None) -> dict[str, Classifier]:
+def _classifiers(
+    model: str, all_models: bool, weights: Path | None, labels: Literal["crowd", "fer2013"] | None
+) -> dict[str, Classifier]:
     from ferwatch.errors import WeightsError
-    from ferwatch.models.checkpoint import load
-    from ferwatch.models.classifier import Classifier
+    from ferwatch.models.classifier import load_classifier
     from ferwatch.models.pretrained import shipped_weights
     from ferwatch.models.registry import MODELS
 
     if not all_models:
-        return {model: Classifier(load(weights or shipped_weights(model), model))}
+        return {model: _with_notice(load_classifier(model, weights=weights, labels=labels, device="cpu"), labels)}
     classifiers = {}
     for name in MODELS:
         try:
@@ -123,20 +126,35 @@ def _classifiers(model: str, all_models: bool, weights: Path | None) -> dict[str
         except WeightsError as error:
             click.echo(f"ferwatch: left out: {error}", err=True)
         else:
-            classifiers[name] = Classifier(load(path, name))
+            classifiers[name] = _with_notice(load_classifier(name, weights=path, labels=labels, device="cpu"), labels)
     if not classifiers:
         raise WeightsError("no model has shipped weights; name one with --model and --weights")
     return classifiers
 
 
+def _with_notice(classifier: Classifier, labels: str | None) -> Classifier:
+    """The classifier, after a warning on stderr where it cannot say what people see."""
+    from ferwatch.models.classifier import labels_notice
+
+    if (notice := labels_notice(classifier, labels)) is not None:
+        click.echo(f"ferwatch: warning: {notice}", err=True)
+    return classifier
+
+
 def _list_changes(
-    video: Path, every: float, face: int | None, model: str, weights: Path | None, face_model: Path | None
+    video: Path,
+    every: float,
+    face: int | None,
+    model: str,
+    weights: Path | None,
+    labels: Literal["crowd", "fer2013"] | None,
+    face_model: Path | None,
 ) -> None:
     from ferwatch.compare.comparison import largest_changes
     from ferwatch.pipeline.analyzer import track
     from ferwatch.utils.timecode import format_time
 
-    found = largest_changes(track(video, model=model, weights=weights, face_model=face_model), every)
+    found = largest_changes(track(video, model=model, weights=weights, labels=labels, face_model=face_model), every)
     if face is not None:
         found = [change for change in found if change.face_id == face]
     if not found:

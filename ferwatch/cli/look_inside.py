@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ferwatch.cli.options import FILE, Time
+from ferwatch.cli.options import FILE, Time, labels_option, network_option
 
 
 @click.command("look-inside")
@@ -14,6 +14,8 @@ from ferwatch.cli.options import FILE, Time
 @click.option("--at", "time", type=Time(), metavar="T", help="A time in the video: seconds or [HH:]MM:SS[.mmm].")
 @click.option("--model", default="cnn", show_default=True, help="A classifier; see 'ferwatch models'.")
 @click.option("--weights", type=FILE, metavar="FILE", help="Other weights of this model.")
+@network_option
+@labels_option
 @click.option("--face", "face_id", type=click.IntRange(min=1), metavar="N", help="A face_id; in images from the left.")
 @click.option("--face-model", type=FILE, metavar="FILE", help="Another MediaPipe face model.")
 @click.option("--html", is_flag=True, help="Also write index.html: all pictures and explanations on one page.")
@@ -23,6 +25,8 @@ def look_inside(
     time: float | None,
     model: str,
     weights: Path | None,
+    network: str | None,
+    labels: str | None,
     face_id: int | None,
     face_model: Path | None,
     html: bool,
@@ -39,8 +43,7 @@ def look_inside(
     from ferwatch.errors import FerwatchError
     from ferwatch.explain.report import look_inside as look
     from ferwatch.faces.mediapipe import MediaPipeDetector
-    from ferwatch.models.checkpoint import load
-    from ferwatch.models.pretrained import shipped_weights
+    from ferwatch.models.classifier import labels_notice, load_classifier
     from ferwatch.pipeline.snapshot import image_snapshot, is_image, video_snapshots
     from ferwatch.records import EMOTIONS
     from ferwatch.utils.threads import use_single_threaded_libraries
@@ -51,7 +54,10 @@ def look_inside(
         raise click.UsageError(f"{source} is an image: leave out --at")
     if not still and time is None:
         raise click.UsageError(f"{source} is a video: give the time to look at with --at T")
-    checkpoint = load(weights or shipped_weights(model), model)
+    classifier = load_classifier(model, weights=weights, network=network, labels=labels, device="cpu")
+    if (notice := labels_notice(classifier, labels)) is not None:
+        click.echo(f"ferwatch: warning: {notice}", err=True)
+    checkpoint = classifier.checkpoint
     with MediaPipeDetector(face_model) as detector:
         if time is None:
             snapshot = image_snapshot(source, detector)
@@ -63,8 +69,8 @@ def look_inside(
     if face_id is None and len(snapshot.faces) > 1:
         click.echo(f"{len(snapshot.faces)} faces were found; this is face {face.face_id}. Choose another with --face")
 
-    folder = out or Path(f"{source.stem}-{model}-inside")
-    result = look(snapshot.image, face, checkpoint, folder, html=html)
+    folder = out or Path(f"{source.stem}-{checkpoint.model}-inside")
+    result = look(snapshot.image, face, checkpoint, folder, labels=labels, html=html)
     top = int(result.probabilities.argmax())
     click.echo(
         f"{snapshot.name}, face {face.face_id}: {EMOTIONS[top]} {result.probabilities[top]:.1%}; "

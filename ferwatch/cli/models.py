@@ -19,7 +19,7 @@ def models() -> None:
     row = "{:<11} {:>11} {:>9} {:>9} {:>12}  {:<8} {}"
     click.echo(row.format("", "parameters", "accuracy", "macro-F1", "calibration", "input", ""))
     for name, model in MODELS.items():
-        side = f"{model.input.side}x{model.input.side}"
+        side = f"{model.input.size}x{model.input.size}"
         try:
             about = read_metadata(shipped_weights(name))["about"]
         except WeightsError:

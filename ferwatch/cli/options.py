@@ -69,6 +69,13 @@ device_option = click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True
 )
 
+labels_option = click.option(
+    "--labels",
+    type=click.Choice(["crowd", "fer2013"]),
+    help="crowd: what people see; fer2013: the data set's label.  [default: crowd, where the weights have it]",
+)
+network_option = click.option("--network", metavar="file.py:Class", help="A network of your own, with its --weights.")
+
 ANALYSIS_OPTIONS = (
     click.option(
         "--model", default="cnn", show_default=True, help="cnn, small-vit or vit-b-16; see 'ferwatch models'."
@@ -103,8 +110,17 @@ ANALYSIS_OPTIONS = (
     smoothing_option,
     min_episode_option,
     region_option,
+    click.option(
+        "--max-faces",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Most faces that are analysed in one frame.  [default: 50]",
+    ),
+    click.option("--no-charts", is_flag=True, help="Draw no charts in annotated.mp4."),
     click.option("--blur-faces", is_flag=True, help="Make faces unrecognisable in annotated.mp4."),
     click.option("--weights", type=FILE, metavar="FILE", help="Other weights of this model."),
+    network_option,
+    labels_option,
     click.option("--face-model", type=FILE, metavar="FILE", help="Another MediaPipe face model."),
     device_option,
 )
@@ -126,9 +142,9 @@ def options_from(values: dict[str, Any]) -> AnalysisOptions:
 
     values = dict(values)
     sampling = _sampling(*(values.pop(name) for name in ("sample_fps", "every", "interval", "all_frames")))
-    annotate = not values.pop("no_video")
+    annotate, charts = not values.pop("no_video"), not values.pop("no_charts")
     given = {name: value for name, value in values.items() if value is not None}
-    return AnalysisOptions(sampling=sampling, annotate=annotate, **given)
+    return AnalysisOptions(sampling=sampling, annotate=annotate, charts=charts, **given)
 
 
 def _sampling(sample_fps: float | None, every: int | None, interval: float | None, all_frames: bool) -> Sampling:

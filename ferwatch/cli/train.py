@@ -10,23 +10,27 @@ FILE = click.Path(path_type=Path)
 
 
 @click.command()
-@click.option("--model", required=True, help="cnn, small-vit, vit-b-16, report-cnn or report-vit.")
+@click.option("--model", help="cnn, small-vit, vit-b-16, report-cnn or report-vit.")
+@click.option("--network", metavar="file.py:Class", help="A network of your own, in place of --model.")
 @click.option("--data", required=True, type=FILE, help="fer2013.csv, or a folder with train/ and public_test/ in it.")
 @click.option("--ferplus", type=FILE, help="fer2013new.csv, for recipes that learn from its votes.")
 @click.option("--recipe", "recipe_file", type=FILE, help="Settings in TOML.  [default: those of the shipped weights]")
 @click.option("--out", type=FILE, help="Where all goes; a training it holds goes on.  [default: MODEL-training]")
 @click.option("--pretrained", metavar="imagenet|FILE", help="Start vit-b-16 from ImageNet, or from such a state dict.")
 @click.option("--unfreeze", type=click.Choice(["head", "last", "all"]), help="With --pretrained.  [default: last]")
+@click.option("--start-from", type=FILE, help="Weights that an earlier stage of the recipe gave, to go on from.")
 @click.option("--teacher", "--distill", "teachers", multiple=True, type=FILE, help="Weights to learn from; repeatable.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 def train(
-    model: str,
+    model: str | None,
+    network: str | None,
     data: Path,
     ferplus: Path | None,
     recipe_file: Path | None,
     out: Path | None,
     pretrained: str | None,
     unfreeze: str | None,
+    start_from: Path | None,
     teachers: tuple[Path, ...],
     device: str,
 ) -> None:
@@ -39,6 +43,7 @@ def train(
     ferwatch train --model report-cnn --data fer2013.csv
     ferwatch train --model cnn --data fer2013.csv --ferplus fer2013new.csv --out my-cnn
     ferwatch train --model vit-b-16 --data fer2013.csv --pretrained imagenet --unfreeze head
+    ferwatch train --network mine.py:Net --recipe mine.toml --data fer2013.csv
     torchrun --nproc_per_node=2 -m ferwatch train --model vit-b-16 --data fer2013.csv --ferplus fer2013new.csv
     """
     import sys
@@ -47,11 +52,12 @@ def train(
     from tqdm import tqdm
 
     from ferwatch.errors import DataError
-    from ferwatch.evaluation.fer2013 import load, not_among
-    from ferwatch.models.registry import find
+    from ferwatch.evaluation.fer2013 import load, without_copies_mask
+    from ferwatch.models.checkpoint import load_checkpoint
+    from ferwatch.models.registry import get_model, register_network
     from ferwatch.training import distributed as processes
     from ferwatch.training.curves import Epoch
-    from ferwatch.training.finalize import finish
+    from ferwatch.training.finalize import finalize
     from ferwatch.training.recipe import read_recipe, shipped_recipe
     from ferwatch.training.stages import train_stages
 
@@ -59,7 +65,14 @@ def train(
         raise click.UsageError("--unfreeze goes with --pretrained")
     if pretrained and model != "vit-b-16":
         raise click.UsageError("--pretrained is for vit-b-16")
-    find(model)
+    if (model is None) == (network is None):
+        raise click.UsageError("give either --model or --network")
+    if network is not None:
+        model = register_network(network)
+        if recipe_file is None:
+            raise click.UsageError("--network needs a --recipe of its own")
+    assert model is not None
+    get_model(model)
     recipe_file = recipe_file or shipped_recipe(f"{model}-pretrained" if pretrained else model)
     recipe = read_recipe(recipe_file)
     if recipe.model != model:
@@ -69,11 +82,11 @@ def train(
     out = out or Path(f"{model}-training")
 
     train_faces, public_test = load(data, "train", ferplus), load(data, "public_test", ferplus)
-    network = None
+    start_network = None
     if pretrained:
         from ferwatch.training.imagenet import pretrained_vit
 
-        network = pretrained_vit(pretrained, unfreeze or "last")
+        start_network = pretrained_vit(pretrained, unfreeze or "last")
 
     with (
         processes.joined(device) as device,
@@ -86,9 +99,11 @@ def train(
             bar.update(step - bar.n)
 
         def on_epoch(epoch: Epoch) -> None:
+            known = epoch.public_test_crowd == epoch.public_test_crowd  # not nan
+            crowd = f", crowd {epoch.public_test_crowd:.2%}" if known else ""
             bar.write(
                 f"epoch {epoch.epoch}: loss {epoch.train_loss:.3f}, accuracy {epoch.train_accuracy:.1%}, "
-                f"on PublicTest {epoch.public_test_accuracy:.2%}; {epoch.seconds:.0f} s",
+                f"on PublicTest {epoch.public_test_accuracy:.2%}{crowd}; {epoch.seconds:.0f} s",
                 file=sys.stdout,
             )
             sys.stdout.flush()
@@ -100,7 +115,8 @@ def train(
             public_test,
             out,
             teachers=teachers,
-            network=network,
+            network=start_network,
+            start=None if start_from is None else load_checkpoint(start_from, model),
             device=device,
             on_step=on_step,
             on_epoch=on_epoch,
@@ -108,15 +124,17 @@ def train(
         if processes.rank() > 0:
             return
     click.echo("measuring what was trained")
-    written = finish(
+    written = finalize(
         trained.network,
         recipe,
         trained.curve,
+        train_faces,
         public_test,
-        not_among(public_test, train_faces),
+        without_copies_mask(public_test, train_faces),
         out,
         command=" ".join(["ferwatch train", *_named(click.get_current_context())]),
         stages=trained.stages,
+        source=Path(network).name if network else "",  # without the folders of this machine
     )
     click.echo(f"in {out}: {', '.join(file.name for file in written)}")
 

@@ -9,25 +9,37 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ferwatch.evaluation.fer2013 import VOTE_OF_EMOTION, Faces
-from ferwatch.evaluation.metrics import Scores, jensen_shannon, score
+from ferwatch.evaluation.fer2013 import Faces
+from ferwatch.evaluation.metrics import CrowdScores, Scores, score, score_crowd
 from ferwatch.models.classifier import Classifier
 from ferwatch.records import EMOTIONS
 
 STEP = 256
 """Faces between two reports of progress."""
 
+HEAD_TITLES = {"fer2013": "fer2013 head", "crowd": "crowd head", "video": "both, as in a video"}
+
 
 @dataclass(frozen=True)
-class Crowd:
-    """How a model agrees with the ten people who labelled each image for FER+."""
+class Answers:
+    """The probabilities of one head, or of both together, on one split, and what they are worth."""
 
-    n: int
-    """Images on which one of the seven emotions has more votes than any other choice."""
-    agreement: float
-    """Share of them where the model's answer is the crowd's."""
-    divergence: float
-    """Mean Jensen-Shannon divergence, in bits, between the model's probabilities and the votes for the seven."""
+    probabilities: NDArray[np.float64]  # (N, 7)
+    labels: Scores
+    """Against FER2013's labels."""
+    crowd: CrowdScores | None
+    """Against FER+'s votes, where there are any."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the figures without the tables, for --json."""
+        figures: dict[str, Any] = {
+            "accuracy": self.labels.accuracy,
+            "macro_f1": self.labels.macro_f1,
+            "ece": self.labels.ece,
+        }
+        if self.crowd is not None:
+            figures |= {f"crowd_{name}": value for name, value in asdict(self.crowd).items()}
+        return figures
 
 
 @dataclass(frozen=True)
@@ -35,22 +47,48 @@ class Evaluation:
     """One model on one split."""
 
     model: str
-    probabilities: NDArray[np.float64]  # (N, 7)
+    asked: str
+    """Head that the first figures measure: "fer2013" or "crowd"."""
     labels: NDArray[np.int64]  # (N,)
     whole: Scores
+    """The answers that were asked for, against FER2013's labels."""
     deduplicated: Scores | None
     """Figures without the images of which the training set holds an exact copy."""
-    crowd: Crowd | None
+    heads: dict[str, Answers]
+    """Each head by itself, and "video": what a video uses, where that is a blend of both."""
+
+    @property
+    def probabilities(self) -> NDArray[np.float64]:
+        """(N, 7): the answers that were asked for."""
+        return self.answers.probabilities
+
+    @property
+    def answers(self) -> Answers:
+        """The answers that were asked for."""
+        return self.heads["video" if self.asked == "crowd" else "fer2013"]
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for --json."""
-        crowd = {"ferplus": asdict(self.crowd)} if self.crowd else {}
-        return {
+        figures: dict[str, Any] = {
             "model": self.model,
+            "labels": self.asked,
             **asdict(self.whole),
             "deduplicated": self.deduplicated and asdict(self.deduplicated),
-            **crowd,
         }
+        crowd, video = self.heads.get("crowd"), self.heads.get("video")
+        if crowd is not None and crowd.crowd is not None:
+            figures |= {
+                "crowd_agreement": crowd.crowd.agreement,
+                "crowd_macro_recall": crowd.crowd.macro_recall,
+                "crowd_jsd_bits": crowd.crowd.jsd_bits,
+                "crowd_ece": crowd.crowd.ece,
+            }
+        if video is not None and video.crowd is not None:
+            figures["video_agreement"] = video.crowd.agreement
+        if self.answers.crowd is not None:
+            asked = self.answers.crowd
+            figures["ferplus"] = {"n": asked.n, "agreement": asked.agreement, "divergence": asked.jsd_bits}
+        return figures | {"heads": {name: answers.as_dict() for name, answers in self.heads.items()}}
 
 
 def evaluate(
@@ -61,28 +99,43 @@ def evaluate(
     tta: bool = False,
     on_faces: Callable[[int], object] | None = None,
 ) -> Evaluation:
-    """Scores a classifier on faces of which `unseen` (N,) marks those without a copy in the training set.
+    """Scores a classifier, and each of its heads, on one split.
 
-    `tta` averages ten views of each face; `on_faces` is called with how many more faces are done.
+    Args:
+        unseen: (N,) marks the faces without a copy in the training set.
+        tta: average ten views of each face.
+        on_faces: called with how many more faces are done.
     """
-    rows = []
+    checkpoint = classifier.checkpoint
+    rows: dict[str, list[NDArray[np.float64]]] = {}
     for start in range(0, len(faces), STEP):
         crops = faces.images[start : start + STEP]
-        rows.append(np.mean([classifier(view) for view in views(crops)], axis=0) if tta else classifier(crops))
+        views = [classifier.by_head(view) for view in (tta_views(crops) if tta else [crops])]
+        for name in views[0]:
+            rows.setdefault(name, []).append(np.mean([answers[name] for answers in views], axis=0))
         if on_faces is not None:
             on_faces(len(crops))
-    probabilities = np.concatenate(rows)
+    heads = {name: np.concatenate(parts) for name, parts in rows.items()}
+    answers = {
+        name: Answers(
+            probabilities,
+            score(probabilities, faces.labels),
+            None if faces.votes is None else score_crowd(probabilities, faces.votes),
+        )
+        for name, probabilities in heads.items()
+    }
+    asked = answers["video" if classifier.labels == "crowd" else "fer2013"]
     return Evaluation(
-        model=classifier.checkpoint.model,
-        probabilities=probabilities,
+        model=checkpoint.model,
+        asked=classifier.labels,
         labels=faces.labels,
-        whole=score(probabilities, faces.labels),
-        deduplicated=None if unseen is None else score(probabilities[unseen], faces.labels[unseen]),
-        crowd=None if faces.votes is None else compare_with_crowd(probabilities, faces.votes),
+        whole=asked.labels,
+        deduplicated=None if unseen is None else score(asked.probabilities[unseen], faces.labels[unseen]),
+        heads=answers,
     )
 
 
-def views(crops: NDArray[np.uint8], shift: int = 2) -> list[NDArray[np.uint8]]:
+def tta_views(crops: NDArray[np.uint8], shift: int = 2) -> list[NDArray[np.uint8]]:
     """Ten views of each face (N, 48, 48): as it is and moved by `shift` pixels in four directions, and their mirror
     images. What moves in repeats the border."""
     side = crops.shape[1]
@@ -92,27 +145,6 @@ def views(crops: NDArray[np.uint8], shift: int = 2) -> list[NDArray[np.uint8]]:
         for x, y in ((0, 0), (-shift, 0), (shift, 0), (0, -shift), (0, shift))
     ]
     return [np.ascontiguousarray(image) for view in moved for image in (view, view[:, :, ::-1])]
-
-
-def compare_with_crowd(probabilities: NDArray[np.float64], votes: NDArray[np.float32]) -> Crowd:
-    """(N, 7) probabilities against (N, 9) votes."""
-    majority, has_majority = crowd_majority(votes)
-    seven = votes[:, VOTE_OF_EMOTION]
-    voted = seven.sum(axis=1) > 0
-    shares = seven[voted] / seven[voted].sum(axis=1, keepdims=True)
-    return Crowd(
-        n=int(has_majority.sum()),
-        agreement=float((probabilities.argmax(axis=1) == majority)[has_majority].mean()),
-        divergence=float(jensen_shannon(probabilities[voted], shares).mean()),
-    )
-
-
-def crowd_majority(votes: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """The emotion (N,) with the most votes, and (N,) whether it has more than every other choice."""
-    seven = votes[:, VOTE_OF_EMOTION]
-    majority = seven.argmax(axis=1)
-    most = seven.max(axis=1)
-    return majority, (most > 0) & ((votes >= most[:, None]).sum(axis=1) == 1)
 
 
 def class_table(scores: Scores) -> str:
@@ -147,8 +179,14 @@ def side_by_side(evaluations: list[Evaluation], names: list[str]) -> str:
     line("calibration error", [f"{e.whole.ece:.4f}" for e in evaluations])
     for emotion in EMOTIONS:
         line(emotion, [f"{hits / max(n, 1):.1%}" for hits, n in (e.whole.per_class[emotion] for e in evaluations)])
-    crowds = [e.crowd for e in evaluations if e.crowd is not None]
-    if crowds:
-        line("agrees with FER+", [f"{crowd.agreement:.1%}" for crowd in crowds])
-        line("divergence from FER+", [f"{crowd.divergence:.3f} bit" for crowd in crowds])
+    for head, title in HEAD_TITLES.items():
+        having = [e.heads.get(head) for e in evaluations]
+        crowds = [None if answers is None else answers.crowd for answers in having]
+        if any(crowds):
+            lines.append(title)
+            line("  FER2013's label", [f"{a.labels.accuracy:.2%}" if a else "" for a in having])
+            line("  agrees with people", [f"{c.agreement:.2%}" if c else "" for c in crowds])
+            line("  macro recall", [f"{c.macro_recall:.3f}" if c else "" for c in crowds])
+            line("  divergence, bits", [f"{c.jsd_bits:.3f}" if c else "" for c in crowds])
+            line("  calibration error", [f"{c.ece:.4f}" if c else "" for c in crowds])
     return "\n".join(lines)

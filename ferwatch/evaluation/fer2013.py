@@ -90,8 +90,8 @@ def _load_csv(path: Path, split: str) -> Faces:
                     continue
                 labels.append(_label(line["emotion"], f"{path}, line {lines.line_num}"))
                 images.append(_pixels(line["pixels"], f"{path}, line {lines.line_num}"))
-    except (OSError, UnicodeDecodeError, csv.Error) as cause:
-        raise DataError(f"{path} cannot be read: {cause}") from None
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} cannot be read: {error}") from None
     return Faces(np.array(images, np.uint8).reshape(-1, FACE_SIZE, FACE_SIZE), np.array(labels, np.int64))
 
 
@@ -104,8 +104,8 @@ def _label(text: str | None, place: str) -> int:
 def _pixels(text: str | None, place: str) -> NDArray[np.int64]:
     try:
         pixels = np.array((text or "").split(), dtype=np.int64)
-    except (ValueError, OverflowError) as cause:
-        raise DataError(f"{place}: the pixels are no numbers ({cause})") from None
+    except (ValueError, OverflowError) as error:
+        raise DataError(f"{place}: the pixels are no numbers ({error})") from None
     if pixels.size != FACE_SIZE**2:
         raise DataError(f"{place}: {pixels.size} pixels instead of {FACE_SIZE**2}")
     if pixels.min() < 0 or pixels.max() > 255:
@@ -172,10 +172,10 @@ def load_votes(path: Path, split: str, rows: int) -> NDArray[np.float32]:
                     votes.append([float(line[name]) for name in VOTES])
                     if not all(0 <= count < math.inf for count in votes[-1]):
                         raise ValueError("a count of votes cannot be that")
-                except (TypeError, ValueError) as cause:
-                    raise DataError(f"{path}, line {lines.line_num}: {cause}") from None
-    except (OSError, UnicodeDecodeError, csv.Error) as cause:
-        raise DataError(f"{path} cannot be read: {cause}") from None
+                except (TypeError, ValueError) as error:
+                    raise DataError(f"{path}, line {lines.line_num}: {error}") from None
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} cannot be read: {error}") from None
     if len(votes) != rows:
         raise DataError(f"{path} has {len(votes)} lines of {SPLITS[split]}; the data has {rows}")
     return np.array(votes, np.float32)
@@ -191,7 +191,30 @@ def clean(faces: Faces) -> Faces:
     return faces.where(np.array(sorted(agreed), np.int64))
 
 
-def not_among(faces: Faces, others: Faces) -> NDArray[np.bool_]:
+def without_copies_mask(faces: Faces, others: Faces) -> NDArray[np.bool_]:
     """(N,) True for the faces of which `others` holds no exact copy."""
     known = {image.tobytes() for image in others.images}
     return np.array([image.tobytes() not in known for image in faces.images], bool)
+
+
+def crowd_majority(votes: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """The emotion (N,) with the most votes, and (N,) whether it has more than every other choice."""
+    seven = votes[:, VOTE_OF_EMOTION]
+    majority = seven.argmax(axis=1)
+    most = seven.max(axis=1)
+    return majority, (most > 0) & ((votes >= most[:, None]).sum(axis=1) == 1)
+
+
+def class_shares(faces: Faces, head: str) -> NDArray[np.float64]:
+    """(7,) shares of the emotions in what a head learns from these faces: their labels, or FER+'s votes.
+
+    Raises DataError for the crowd head where the faces have no votes.
+    """
+    if head == "fer2013":
+        counts = np.bincount(faces.labels, minlength=len(EMOTIONS)).astype(np.float64)
+    elif faces.votes is None:
+        raise DataError("the crowd head's prior correction goes by FER+'s votes: give fer2013new.csv with --ferplus")
+    else:
+        counts = faces.votes[:, VOTE_OF_EMOTION].sum(axis=0, dtype=np.float64)
+    counts = np.maximum(counts, 1)
+    return counts / counts.sum()

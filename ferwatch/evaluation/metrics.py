@@ -1,21 +1,25 @@
-"""What a classifier's answers are worth: accuracy, macro-F1, calibration error, and the temperature that mends it."""
+"""Metrics of a classifier's answers: accuracy, macro-F1, calibration error, agreement with people; and the
+temperature that makes probabilities mean what they say."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.spatial.distance import jensenshannon
-from scipy.special import log_softmax, softmax
+from scipy.special import log_softmax
 
+from ferwatch.evaluation.fer2013 import VOTE_OF_EMOTION, crowd_majority
+from ferwatch.models.calibration import Calibration
 from ferwatch.records import EMOTIONS
 
 
 @dataclass(frozen=True)
 class Scores:
-    """The figures of one model on one split."""
+    """The figures of one model on one split, against one label an image."""
 
     n: int
     correct: int
@@ -29,6 +33,29 @@ class Scores:
     """emotion: [correct, n]."""
     confusion: list[list[int]]
     """Rows: the label; columns: the answer."""
+
+    @property
+    def macro_recall(self) -> float:
+        """The mean over the emotions that occur of the share of their images that are answered right."""
+        return float(np.mean([correct / n for correct, n in self.per_class.values() if n > 0]))
+
+
+@dataclass(frozen=True)
+class CrowdScores:
+    """Agreement of a model's answers with the ten people who labelled each image for FER+."""
+
+    n: int
+    """Images on which one of the seven emotions has more votes than any other choice."""
+    agreement: float
+    """Share of them where the model's answer is the crowd's."""
+    macro_recall: float
+    """The mean of that share over the emotions of the crowd, each of equal weight."""
+    jsd_bits: float
+    """Mean Jensen-Shannon divergence, in bits, between the model's probabilities and the votes for the seven."""
+    ece: float
+    """Calibration error of the probabilities against the crowd's majority, over 15 bins."""
+    confusion: list[list[int]]
+    """Rows: the crowd's majority; columns: the answer."""
 
 
 def score(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> Scores:
@@ -48,6 +75,23 @@ def score(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> Scor
         ece=calibration_error(probabilities, labels),
         per_class={e: [int(hits[i]), int(confusion[i].sum())] for i, e in enumerate(EMOTIONS)},
         confusion=confusion.tolist(),
+    )
+
+
+def score_crowd(probabilities: NDArray[np.float64], votes: NDArray[np.float32]) -> CrowdScores:
+    """(N, 7) probabilities and (N, 9) votes -> their figures."""
+    majority, has_majority = crowd_majority(votes)
+    scores = score(probabilities[has_majority], majority[has_majority])
+    seven = votes[:, VOTE_OF_EMOTION]
+    voted = seven.sum(axis=1) > 0
+    shares = seven[voted] / seven[voted].sum(axis=1, keepdims=True)
+    return CrowdScores(
+        n=scores.n,
+        agreement=scores.accuracy,
+        macro_recall=scores.macro_recall,
+        jsd_bits=float(jensen_shannon(probabilities[voted], shares).mean()),
+        ece=scores.ece,
+        confusion=scores.confusion,
     )
 
 
@@ -81,19 +125,33 @@ def jensen_shannon(p: NDArray[np.float64], q: NDArray[np.float64]) -> NDArray[np
     return np.asarray(jensenshannon(p, q, base=2, axis=-1) ** 2)
 
 
-def fit_temperature(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
-    """The T for which softmax(logits / T) has the least cross-entropy (Guo et al. 2017)."""
+def fit_temperature(logits: NDArray[np.float64], labels: NDArray[np.int64], offsets: Sequence[float] = ()) -> float:
+    """The T for which softmax((logits + offsets) / T) has the least cross-entropy (Guo et al. 2017)."""
+    shifted = logits + np.array(offsets) if len(offsets) else logits
 
     def loss(log_t: float) -> float:
-        return float(-log_softmax(logits / np.exp(log_t), axis=1)[np.arange(len(labels)), labels].mean())
+        return float(-log_softmax(shifted / np.exp(log_t), axis=1)[np.arange(len(labels)), labels].mean())
 
     return float(np.exp(minimize_scalar(loss, bounds=(-2, 2), method="bounded").x))
 
 
-def cross_fit_probabilities(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(N, 7) probabilities of which each half is calibrated by a temperature fitted on the other half."""
+def cross_fit_probabilities(
+    logits: NDArray[np.float64],
+    labels: NDArray[np.int64],
+    offsets: Sequence[float] = (),
+    labelled: NDArray[np.bool_] | None = None,
+) -> NDArray[np.float64]:
+    """(N, 7) probabilities of which each half is calibrated by a temperature fitted on the other half.
+
+    Args:
+        offsets: added to the logits before that; see Calibration.
+        labelled: (N,) the rows whose label may be used in fitting; None: all.
+    """
     even = np.arange(len(labels)) % 2 == 0
+    usable = np.ones(len(labels), bool) if labelled is None else labelled
     probabilities = np.empty_like(logits)
     for half in (even, ~even):
-        probabilities[half] = softmax(logits[half] / fit_temperature(logits[~half], labels[~half]), axis=1)
+        other = ~half & usable
+        calibration = Calibration(fit_temperature(logits[other], labels[other], offsets), tuple(offsets))
+        probabilities[half] = calibration.probabilities(logits[half])
     return probabilities

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from ferwatch.evaluation.metrics import Scores, reliability
+from ferwatch.evaluation.metrics import reliability
 from ferwatch.records import EMOTIONS
 from ferwatch.utils.files import atomic_write
 
@@ -28,9 +28,14 @@ def _picture(path: Path, columns: int, width: float, height: float) -> Iterator[
         figure.savefig(temp_path, dpi=110)
 
 
-def draw_confusion(scores: Scores, title: str, path: Path) -> None:
-    """Shares of each label's images; the counts are written into the fields."""
-    counts = np.array(scores.confusion)
+def draw_confusion(confusion: list[list[int]], title: str, path: Path, rows: str = "label") -> None:
+    """Shares of each label's images; the counts are written into the fields.
+
+    Args:
+        confusion: (7, 7) counts; rows: the label, columns: the answer.
+        rows: what the rows are, for the axis.
+    """
+    counts = np.array(confusion)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     with _picture(path, 1, 6.4, 5.6) as (axes,):
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
@@ -39,7 +44,7 @@ def draw_confusion(scores: Scores, title: str, path: Path) -> None:
         for row, column in np.ndindex(counts.shape):
             color = "white" if shares[row, column] > 0.5 else "black"
             axes.text(column, row, f"{counts[row, column]}", ha="center", va="center", color=color)
-        axes.set(xlabel="answer", ylabel="label", title=title)
+        axes.set(xlabel="answer", ylabel=rows, title=title)
 
 
 def draw_reliability(probabilities: NDArray[np.float64], labels: NDArray[np.int64], title: str, path: Path) -> None:

@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from ferwatch.explain.occlusion import PATCH_PIXELS, STRIDE_PIXELS, Occlusion
 from ferwatch.explain.trace import Trace
-from ferwatch.models.preprocess import Input
+from ferwatch.models.checkpoint import Checkpoint
+from ferwatch.models.registry import InputSpec
 from ferwatch.records import EMOTIONS, Face
 from ferwatch.render.figures import (
     BOTTOM,
@@ -34,13 +35,15 @@ from ferwatch.render.figures import (
 
 
 def input_picture(
-    image: NDArray[np.uint8], face: Face, trace: Trace, to: Input, probabilities: Array, model: str
+    image: NDArray[np.uint8], face: Face, trace: Trace, to: InputSpec, probabilities: Array, model: str
 ) -> Picture:
     """Return a slide with the frame, the aligned crop, the network's input and its answer."""
     contrast = (
-        "shifted to mean 0 and standard deviation 1" if to.contrast == "standard" else "scaled from 0 to 255 to 0 to 1"
+        "shifted to mean 0 and standard deviation 1"
+        if to.normalization == "standard"
+        else "scaled from 0 to 255 to 0 to 1"
     )
-    size = f"{to.side}x{to.side}"
+    size = f"{to.size}x{to.size}"
     figure = slide(
         f"From the frame to the answer of {model}",
         "The eyes and the mouth are moved to where FER2013 has them, in 48x48 gray pixels. The network's input is "
@@ -71,13 +74,19 @@ def input_picture(
     )
 
 
-def answer_picture(trace: Trace, features: Array, temperature: float, probabilities: Array) -> Picture:
-    """Return a slide with the last feature vector, the seven logits and the seven probabilities."""
+def answer_picture(trace: Trace, features: Array, checkpoint: Checkpoint, probabilities: Array) -> Picture:
+    """Return a slide with the last feature vector, the seven logits of the head in use and the seven probabilities."""
+    temperature = checkpoint.calibration(trace.head).temperature
+    blended = trace.head == "crowd" and checkpoint.crowd_weight < 1
+    both_heads = (
+        f" The answer comes from two heads: {checkpoint.crowd_weight:.0%} from the crowd head, shown here, and the "
+        "rest from the fer2013 head, which reads the same features."
+    )
     figure = slide(
         "The last step: from a vector to seven probabilities",
-        f"The face is now {len(features)} numbers. One matrix turns them into seven outputs (logits). The answer is "
-        f"the softmax of the logits divided by the temperature {temperature:.3g}; only differences between logits "
-        "matter.",
+        f"The face is now {len(features)} numbers. One matrix turns them into seven outputs (logits). The "
+        f"{'head' if blended else 'network'}'s answer is the softmax of the logits divided by the temperature "
+        f"{temperature:.3g}; only differences between logits matter.",
     )
     high = limit(features)
     cmap, low = (SIGNED, -high) if features.min() < 0 else (VALUES, 0.0)
@@ -104,7 +113,7 @@ def answer_picture(trace: Trace, features: Array, temperature: float, probabilit
         "The last step: from a vector to seven probabilities",
         "The backbone ends in a vector of features; the head is one matrix (and a bias, in most of the networks). The "
         "softmax makes the outputs positive and lets them sum to 1. The temperature, fitted on PublicTest, calibrates "
-        "them: of the answers given with 70%, about 70% are right.",
+        "them: of the answers given with 70%, about 70% are right." + (both_heads if blended else ""),
         render(figure),
     )
 

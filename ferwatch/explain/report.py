@@ -19,7 +19,7 @@ from ferwatch.explain.trace import Trace, format_table, record_forward, write_ta
 from ferwatch.explain.vit_figures import transformer_pictures
 from ferwatch.models.checkpoint import Checkpoint
 from ferwatch.models.classifier import Classifier
-from ferwatch.models.preprocess import prepare
+from ferwatch.models.preprocess import preprocess
 from ferwatch.records import Face
 from ferwatch.utils.files import atomic_write, make_folder
 
@@ -40,6 +40,7 @@ def look_inside(
     checkpoint: Checkpoint,
     out: Path,
     *,
+    labels: str | None = None,
     html: bool = False,
 ) -> InsideResult:
     """Write the forward pass of one face into a folder: numbered PNGs, layers.csv and layers.txt.
@@ -48,16 +49,18 @@ def look_inside(
         image: (height, width, 3) BGR, the frame that the face was found in.
         face: the face, with its (48, 48) aligned crop.
         out: folder to write into; it is made where it is missing.
+        labels: "crowd", "fer2013", or None for crowd where the checkpoint has that head.
         html: also write index.html, one self-contained page with all pictures and the layer table.
 
     Raises OutputError where the folder cannot be written.
     """
-    classifier = Classifier(checkpoint)
+    classifier = Classifier(checkpoint, labels=labels)
     network: Any = checkpoint.network
     probabilities = classifier(face.crop[None])[0]
-    trace = record_forward(network, prepare(torch.from_numpy(face.crop[None]), checkpoint.input))
+    x = preprocess(torch.from_numpy(face.crop[None]), checkpoint.input)
+    trace = record_forward(network, x, classifier.labels)
     with torch.inference_mode():
-        features = network.features(trace.input)[0].double().numpy()
+        features = network.forward_features(trace.input)[0].double().numpy()
 
     analysis = analyze_attention(network, trace)
     pictures = [input_picture(image, face, trace, checkpoint.input, probabilities, checkpoint.model)]
@@ -66,7 +69,7 @@ def look_inside(
     elif layer_maps(trace):
         pictures += [overview_picture(face.crop, trace, probabilities), *kernel_pictures(trace)]
         pictures += feature_pictures(face.crop, trace)
-    pictures.append(answer_picture(trace, features, checkpoint.temperature, probabilities))
+    pictures.append(answer_picture(trace, features, checkpoint, probabilities))
     pictures.append(occlusion_picture(face.crop, occlude(classifier, face.crop), probabilities))
 
     make_folder(out)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from ferwatch.models.heads import head_logits
 from ferwatch.utils.files import atomic_write
 
 OPERATIONS = {
@@ -61,12 +62,14 @@ class Trace:
     """The recorded forward pass of one face."""
 
     input: Tensor
-    """(1, channels, side, side) preprocessed face."""
+    """(1, channels, size, size) preprocessed face."""
     steps: list[Step]
     logits: Tensor
     """(1, 7) outputs of the network."""
     unused: dict[str, int]
     """Sizes of the parameters, by name, that the forward pass never uses."""
+    head: str = "fer2013"
+    """The head that gave the logits."""
 
     @property
     def parameters(self) -> int:
@@ -170,15 +173,15 @@ def _multiply_adds(name: str, args: tuple[Any, ...], output: Tensor) -> int:
 
 
 @torch.inference_mode()
-def record_forward(network: nn.Module, x: Tensor) -> Trace:
-    """Run a network on one preprocessed face, (1, channels, side, side), and return every step of the pass.
+def record_forward(network: nn.Module, x: Tensor, head: str = "fer2013") -> Trace:
+    """Run a network on one preprocessed face, (1, channels, size, size), and return every step of the pass.
 
-    The network has to be in evaluation mode.
+    The network has to be in evaluation mode. `head` names the head whose logits are kept.
     """
     recorder = _Recorder(network)
     with recorder.inside(network):
-        logits = network(x)
-    return Trace(x, recorder.steps, logits, recorder.untouched)
+        logits = head_logits(network, x)[head]
+    return Trace(x, recorder.steps, logits, recorder.untouched, head)
 
 
 def attention_layers(trace: Trace) -> list[Tensor]:

@@ -18,9 +18,10 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from ferwatch.errors import WeightsError
+from ferwatch.models.calibration import Calibration
+from ferwatch.models.heads import head_names
 from ferwatch.models.pretrained import FORMAT, read_metadata
-from ferwatch.models.pretrained import shipped_weights as shipped_weights
-from ferwatch.models.registry import Input, find
+from ferwatch.models.registry import InputSpec, get_model
 from ferwatch.records import EMOTIONS
 from ferwatch.utils.files import atomic_write
 
@@ -34,18 +35,31 @@ class Checkpoint:
 
     model: str
     network: nn.Module
-    input: Input
-    temperature: float = 1.0
-    """The logits are divided by it before the softmax (Guo et al. 2017, https://arxiv.org/abs/1706.04599)."""
+    input: InputSpec
+    calibrations: dict[str, Calibration] = field(default_factory=dict)
+    """Calibration of each head; a head that is not named here has the plain softmax."""
+    crowd_weight: float = 1.0
+    """Share of the crowd head's probabilities in what a video uses; the rest is the fer2013 head's. 0 to 1."""
     config: dict[str, Any] = field(default_factory=dict)
     """Keyword arguments with which the network was built."""
     about: dict[str, Any] = field(default_factory=dict)
     """Training command, data, recipe, and figures on PublicTest."""
     checksum: str = ""
     """SHA-256 of the file, or of its parts one after the other."""
+    source: str = ""
+    """file.py:Class of the network, where it is not one of ferwatch's own."""
+
+    @property
+    def head_names(self) -> list[str]:
+        """The heads that the network has: fer2013, crowd, or both."""
+        return head_names(self.network)
+
+    def calibration(self, head: str) -> Calibration:
+        """Return the calibration of a head."""
+        return self.calibrations.get(head, Calibration())
 
 
-def save(checkpoint: Checkpoint, path: Path, *, eight_bits: bool = False) -> list[Path]:
+def save_checkpoint(checkpoint: Checkpoint, path: Path, *, eight_bits: bool = False) -> list[Path]:
     """Writes a checkpoint, in parts where it is large; returns the files, for instance [cnn.safetensors].
 
     With `eight_bits` every layer's weights are stored as int8 with one scale for each output channel.
@@ -67,7 +81,9 @@ def save(checkpoint: Checkpoint, path: Path, *, eight_bits: bool = False) -> lis
         "config": checkpoint.config,
         "classes": list(EMOTIONS),
         "input": asdict(checkpoint.input),
-        "temperature": checkpoint.temperature,
+        "heads": {name: asdict(checkpoint.calibration(name)) for name in checkpoint.head_names},
+        "crowd_weight": checkpoint.crowd_weight,
+        "network": checkpoint.source,
         "parts": names,
         "about": checkpoint.about,
     }
@@ -91,7 +107,7 @@ def _split(tensors: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
     return parts
 
 
-def load(path: Path, model: str) -> Checkpoint:
+def load_checkpoint(path: Path, model: str) -> Checkpoint:
     """Reads a checkpoint of `model`: our safetensors, or a foreign state dict (.pth, .pt) without ever unpickling code.
 
     Raises WeightsError where the file is missing, damaged, changed since its model card was written, or of another
@@ -105,7 +121,8 @@ def load(path: Path, model: str) -> Checkpoint:
 def _load_own(path: Path, model: str) -> Checkpoint:
     metadata = read_metadata(path)
     if metadata["model"] != model:
-        raise WeightsError(f"{path} holds weights of {metadata['model']}, not of {model}")
+        network = f"; name its network with --network {metadata['network']}" if metadata.get("network") else ""
+        raise WeightsError(f"{path} holds weights of {metadata['model']}, not of {model}{network}")
     if tuple(metadata["classes"]) != EMOTIONS:
         raise WeightsError(f"{path} has the classes {metadata['classes']} instead of {list(EMOTIONS)}")
     files = [path.with_name(Path(name).name) for name in metadata["parts"]] if len(metadata["parts"]) > 1 else [path]
@@ -116,16 +133,21 @@ def _load_own(path: Path, model: str) -> Checkpoint:
         checksum.update(content)
         try:
             tensors.update(load_tensors(content))
-        except SafetensorError as cause:
-            raise WeightsError(f"{file} is damaged ({cause}); fetch it again") from None
+        except SafetensorError as error:
+            raise WeightsError(f"{file} is damaged ({error}); fetch it again") from None
     return Checkpoint(
         model,
         _network(model, metadata["config"], _expand(tensors), path),
-        Input(**metadata["input"]),
-        metadata["temperature"],
-        metadata["config"],
-        metadata["about"],
-        checksum.hexdigest(),
+        InputSpec(**metadata["input"]),
+        calibrations={
+            name: Calibration(values["temperature"], tuple(values.get("offsets", ())))
+            for name, values in metadata["heads"].items()
+        },
+        crowd_weight=metadata.get("crowd_weight", 1.0),
+        config=metadata["config"],
+        about=metadata["about"],
+        checksum=checksum.hexdigest(),
+        source=metadata.get("network", ""),
     )
 
 
@@ -133,8 +155,8 @@ def _checked_bytes(file: Path) -> bytes:
     """The file's bytes; raises WeightsError where the model card beside it states another checksum."""
     try:
         content = file.read_bytes()
-    except OSError as cause:
-        raise WeightsError(f"{file} cannot be read: {cause.strerror}") from None
+    except OSError as error:
+        raise WeightsError(f"{file} cannot be read: {error.strerror}") from None
     card = file.with_name(re.sub(r"(\.part\d+)?\.safetensors$", ".md", file.name))
     if card.is_file():
         # A line of the card that sha256sum would write: the sum, two spaces, the file's name.
@@ -161,7 +183,7 @@ def _expand(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def _load_foreign(path: Path, model: str) -> Checkpoint:
     tensors = read_state_dict(path)
     network = _network(model, {}, tensors, path)
-    return Checkpoint(model, network, find(model).input, checksum=hashlib.sha256(path.read_bytes()).hexdigest())
+    return Checkpoint(model, network, get_model(model).input, checksum=hashlib.sha256(path.read_bytes()).hexdigest())
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:
@@ -176,16 +198,18 @@ def read_plain(path: Path, device: str = "cpu") -> Any:
     """Return the tensors, numbers and containers of a torch.save file, never code. Raises WeightsError otherwise."""
     try:
         return torch.load(path, map_location=device, weights_only=True)
-    except OSError as cause:
-        raise WeightsError(f"{path} cannot be read: {cause.strerror}") from None
-    except Exception as cause:  # on damaged files torch's restricted unpickler raises errors of every kind
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read: {error.strerror}") from None
+    except Exception as error:  # on damaged files torch's restricted unpickler raises errors of every kind
         # Its text is left out, since it tells the reader how to run the code in the file.
-        raise WeightsError(f"{path} is damaged, or holds more than plain tensors, which is never opened") from cause
+        raise WeightsError(f"{path} is damaged, or holds more than plain tensors, which is never opened") from error
 
 
 class _NoRandomNumbers(TorchFunctionMode):
     """Leaves the memory of new weights as it is, which costs nothing.
 
+    Normal numbers are zeros: PyTorch draws some of them again until all are within bounds, which memory as it is may
+    never be.
     (`torch.device("meta")` does without the memory too, but to draw normal numbers torch imports its compiler there,
     which takes a second.)
     """
@@ -195,17 +219,27 @@ class _NoRandomNumbers(TorchFunctionMode):
     ) -> Any:
         kwargs = kwargs or {}
         if func.__name__ in ("uniform_", "normal_", "kaiming_uniform_"):
-            return kwargs["tensor"] if "tensor" in kwargs else args[0]
+            tensor: Tensor = kwargs["tensor"] if "tensor" in kwargs else args[0]
+            if func.__name__ == "normal_":
+                tensor.detach().zero_()
+            return tensor
         return (torch.empty if func is torch.randn else func)(*args, **kwargs)
+
+
+def _current_name(name: str) -> str:
+    """The name of a tensor today. Files written before there were heads by name call the last layer head or heads.head:
+    it is the fer2013 head."""
+    return re.sub(r"^(heads\.)?head\.(weight|bias)$", r"heads.fer2013.\2", name)
 
 
 def _network(model: str, config: Mapping[str, Any], tensors: Mapping[str, Tensor], path: Path) -> nn.Module:
     try:
         with _NoRandomNumbers():  # these weights are replaced at once
-            network = find(model).build(**config)
-    except (TypeError, ValueError) as cause:
-        raise WeightsError(f"{path} asks for a {model} that cannot be built: {cause}") from None
+            network = get_model(model).build(**config)
+    except (TypeError, ValueError) as error:
+        raise WeightsError(f"{path} asks for a {model} that cannot be built: {error}") from None
     own = network.state_dict()
+    tensors = {name if name in own else _current_name(name): tensor for name, tensor in tensors.items()}
     wrong = sorted(set(own) ^ set(tensors)) or [n for n in own if own[n].shape != tensors[n].shape]
     if wrong:
         others = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""

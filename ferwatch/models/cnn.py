@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from ferwatch.models.heads import classification_heads
 
 
 class ResidualBlock(nn.Module):
@@ -29,12 +33,18 @@ class ResidualBlock(nn.Module):
 
 
 class CNN(nn.Module):
-    """(N, 1, 48, 48) -> (N, 7) logits. Any side from 32 up works: the last layer averages over positions.
+    """(N, 1, 48, 48) -> (N, 7) logits of each head. Any side from 32 up works: the last layer averages over positions.
 
     The stem halves the side at once, for speed; each later stage halves it again and doubles the channels.
     """
 
-    def __init__(self, widths: tuple[int, ...] = (64, 128, 256), blocks: int = 2, dropout: float = 0.2) -> None:
+    def __init__(
+        self,
+        widths: Sequence[int] = (64, 128, 256),
+        blocks: int = 2,
+        dropout: float = 0.2,
+        head_names: Sequence[str] = ("fer2013",),
+    ) -> None:
         super().__init__()
         self.stem = nn.Sequential(
             nn.Conv2d(1, 32, 3, 1, 1, bias=False),  # (N, 32, 48, 48)
@@ -52,25 +62,24 @@ class CNN(nn.Module):
                 channels = width
         self.stages = nn.Sequential(*stages)  # (N, 256, 6, 6)
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(channels, 7)
-        nn.init.normal_(self.head.weight, std=0.01)  # near-uniform answers first: the first loss is ln 7
-        nn.init.zeros_(self.head.bias)
+        self.heads = classification_heads(head_names, channels)
 
-    def places(self, x: Tensor) -> Tensor:
+    def forward_tokens(self, x: Tensor) -> Tensor:
         """(N, 1, 48, 48) -> (N, 36, 256): what the last stage says of each place of the face, row by row."""
         return rearrange(self.stages(self.stem(x)), "n width row column -> n (row column) width")
 
-    def pool(self, places: Tensor) -> Tensor:
+    def pool(self, tokens: Tensor) -> Tensor:
         """(N, 36, 256) -> (N, 256)."""
-        return places.mean(dim=1)
+        return tokens.mean(dim=1)
 
-    def features(self, x: Tensor) -> Tensor:
+    def forward_features(self, x: Tensor) -> Tensor:
         """(N, 1, 48, 48) -> (N, 256)."""
-        return self.pool(self.places(x))
+        return self.pool(self.forward_tokens(x))
 
-    def answer(self, features: Tensor) -> Tensor:
-        """(N, 256) -> (N, 7) logits."""
-        return self.head(self.dropout(features))
+    def forward_head(self, features: Tensor) -> dict[str, Tensor]:
+        """(N, 256) -> head: (N, 7) logits."""
+        features = self.dropout(features)
+        return {name: head(features) for name, head in self.heads.items()}
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.answer(self.features(x))
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        return self.forward_head(self.forward_features(x))

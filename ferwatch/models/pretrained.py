@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from ferwatch.errors import WeightsError
-from ferwatch.models.registry import find
+from ferwatch.models.registry import get_model
 
-FORMAT = 1
+FORMAT = 2
+"""Version of the metadata that is written. Files of version 1 hold a network with one head, fer2013."""
 
 
 def weights_folder() -> Path:
@@ -23,7 +24,7 @@ def shipped_weights(model: str) -> Path:
 
     Raises WeightsError where none is shipped: no network is ever filled with random numbers.
     """
-    find(model)
+    get_model(model)
     for name in (f"{model}.safetensors", f"{model}.part1.safetensors"):
         if (weights_folder() / name).is_file():
             return weights_folder() / name
@@ -42,14 +43,20 @@ def read_metadata(path: Path) -> dict[str, Any]:
         with open(path, "rb") as f:
             length = int.from_bytes(f.read(8), "little")
             header = json.loads(f.read(length) if length < path.stat().st_size else b"")
-    except OSError as cause:
-        raise WeightsError(f"{path} cannot be read: {cause.strerror}") from None
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read: {error.strerror}") from None
     except ValueError:
         raise WeightsError(f"{path} is damaged or no safetensors file; fetch it again") from None
     try:
         metadata: dict[str, Any] = json.loads(header["__metadata__"]["ferwatch"])
     except (KeyError, TypeError, ValueError):
         raise WeightsError(f"{path} is a safetensors file, but not one that ferwatch wrote") from None
-    if metadata.get("format") != FORMAT:
-        raise WeightsError(f"{path} is of another format ({metadata.get('format')}, not {FORMAT}); update ferwatch")
+    if metadata.get("format") not in range(1, FORMAT + 1):
+        raise WeightsError(
+            f"{path} is of another format ({metadata.get('format')}, not 1 to {FORMAT}); update ferwatch"
+        )
+    if metadata["format"] == 1:
+        metadata["heads"] = {"fer2013": {"temperature": metadata["temperature"]}}
+        names = {"side": "size", "contrast": "normalization"}
+        metadata["input"] = {names.get(key, key): value for key, value in metadata["input"].items()}
     return metadata

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ferwatch.errors import WeightsError
@@ -11,14 +14,19 @@ from ferwatch.errors import WeightsError
 if TYPE_CHECKING:
     from torch import nn
 
+HEADS = ("fer2013", "crowd")
+"""The heads that a network may have. fer2013: the label that FER2013 gives an image; crowd: how ten people who saw the
+image shared out their votes (FER+)."""
+
 
 @dataclass(frozen=True)
-class Input:
-    """What a network wants to see; `preprocess.prepare` makes it from faces."""
+class InputSpec:
+    """The input of a network; `preprocess.preprocess` makes it from faces."""
 
-    side: int
+    size: int
+    """Height and width in pixels."""
     channels: int = 1
-    contrast: Literal["standard", "unit"] = "standard"
+    normalization: Literal["standard", "unit"] = "standard"
     """"standard": each face to mean 0 and deviation 1, so that light and camera matter less. "unit": 0 to 1."""
 
 
@@ -28,34 +36,87 @@ class Model:
 
     network: str
     """module:class, imported when it is built, so that listing the models does not import torchvision."""
-    input: Input
+    input: InputSpec
     about: str
-    any_side: bool = False
-    """It takes images of other sides too, so that training may show it smaller windows."""
+    any_size: bool = False
+    """It takes images of other sizes too, so that training may show it smaller windows."""
+    file: Path | None = None
+    """The file that defines the class, where it is not one of ferwatch's own."""
 
     def build(self, **config: Any) -> nn.Module:
-        """The network with fresh weights. Its `forward(x)`, (N, 7) logits, is `answer(features(x))`."""
+        """The network with fresh weights.
+
+        `forward_features(x)` gives (N, width) features, `forward_head(features)` a dict of (N, 7) logits with one
+        entry for each head of `HEADS` that the network has, and `forward(x)` is the second of the first.
+        """
         module, name = self.network.split(":")
-        network: nn.Module = getattr(import_module(f"ferwatch.models.{module}"), name)(**config)
+        network: nn.Module = getattr(import_module(module), name)(**config)
         return network
 
 
 MODELS = {
     "cnn": Model(
-        "cnn:CNN",
-        Input(side=48),
+        "ferwatch.models.cnn:CNN",
+        InputSpec(48),
         "residual network; the default: best accuracy per millisecond on a CPU",
-        any_side=True,
+        any_size=True,
     ),
-    "small-vit": Model("small_vit:SmallViT", Input(side=48), "small vision transformer, written to be read"),
-    "vit-b-16": Model("vit_b_16:ViT", Input(side=96, channels=3), "torchvision's ViT-B/16 with a seven-way head"),
-    "report-cnn": Model("report:ReportCNN", Input(side=32, contrast="unit"), "the student report's LeNet"),
-    "report-vit": Model("report:ReportViT", Input(side=32, contrast="unit"), "the student report's one-block ViT"),
+    "small-vit": Model(
+        "ferwatch.models.small_vit:SmallViT", InputSpec(48), "small vision transformer, written to be read"
+    ),
+    "vit-b-16": Model(
+        "ferwatch.models.vit_b_16:ViT", InputSpec(96, channels=3), "torchvision's ViT-B/16 with seven-way heads"
+    ),
+    "report-cnn": Model(
+        "ferwatch.models.report:ReportCNN", InputSpec(32, normalization="unit"), "the student report's LeNet"
+    ),
+    "report-vit": Model(
+        "ferwatch.models.report:ReportViT", InputSpec(32, normalization="unit"), "the student report's one-block ViT"
+    ),
 }
 
 
-def find(name: str) -> Model:
+def get_model(name: str) -> Model:
     """The model of that name; raises WeightsError that lists the names there are."""
     if name not in MODELS:
         raise WeightsError(f"there is no model {name!r}; the models are {', '.join(MODELS)}")
     return MODELS[name]
+
+
+def register_network(source: str) -> str:
+    """Imports a network of the user's, "file.py:Class", and returns the name by which it is a model from then on.
+
+    The name is the class's. The class may say what input it takes in an attribute `input_spec`, an InputSpec; without
+    one it gets gray faces of 48x48 pixels. The file runs as a program does: name only files that you trust.
+    Raises WeightsError where the file or the class is missing, cannot be imported, or has the name of another model.
+    """
+    path_text, separator, name = source.rpartition(":")
+    path = Path(path_text)
+    if not separator or path.suffix != ".py" or not name.isidentifier():
+        raise WeightsError(f"a network is named like file.py:Class, not {source!r}")
+    known = MODELS.get(name)
+    if known is not None and known.file != path.absolute():
+        raise WeightsError(f"{source}: there is another model of the name {name}; rename the class")
+    if known is not None:
+        return name
+    module_name = f"ferwatch_network_{path.stem}"
+    spec = spec_from_file_location(module_name, path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise WeightsError(f"{path}: no such file; --network takes file.py:Class")
+    module = module_from_spec(spec)
+    sys.modules[module_name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # the file is the user's program, and may fail in any way
+        del sys.modules[module_name]
+        raise WeightsError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
+    network = getattr(module, name, None)
+    if not isinstance(network, type):
+        raise WeightsError(f"{path} has no class {name}")
+    MODELS[name] = Model(
+        f"{module_name}:{name}",
+        getattr(network, "input_spec", InputSpec(48)),
+        (network.__doc__ or "").strip().split("\n")[0] or f"the class {name} of {path.name}",
+        file=path.absolute(),
+    )
+    return name

@@ -19,18 +19,18 @@ class ReportCNN(nn.Module):
         self.fc2 = nn.Linear(120, 84)
         self.fc3 = nn.Linear(84, 7)
 
-    def features(self, x: Tensor) -> Tensor:
+    def forward_features(self, x: Tensor) -> Tensor:
         """(N, 1, 32, 32) -> (N, 84)."""
         x = F.max_pool2d(F.relu(self.conv1(x)), 2)  # (N, 6, 14, 14)
         x = F.max_pool2d(F.relu(self.conv2(x)), 2)  # (N, 16, 5, 5)
         return F.relu(self.fc2(F.relu(self.fc1(x.flatten(1)))))
 
-    def answer(self, features: Tensor) -> Tensor:
-        """(N, 84) -> (N, 7) logits."""
-        return self.fc3(features)
+    def forward_head(self, features: Tensor) -> dict[str, Tensor]:
+        """(N, 84) -> {"fer2013": (N, 7) logits}."""
+        return {"fer2013": self.fc3(features)}
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.answer(self.features(x))
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        return self.forward_head(self.forward_features(x))
 
 
 class Head(nn.Module):
@@ -80,15 +80,15 @@ class ReportViT(nn.Module):
         self.transformer_block = TransformerBlock(32, 4)
         self.mlp_head = nn.Parameter(torch.randn(128, 7) * 0.1 / 128**0.5)
 
-    def features(self, x: Tensor) -> Tensor:
+    def forward_features(self, x: Tensor) -> Tensor:
         """(N, 1, 32, 32) -> (N, 128)."""
         patches = rearrange(x, "n 1 (row h) (column w) -> n (row column) (h w)", h=16, w=16)
         tokens = patches @ self.C + self.pe  # (N, 4, 32)
         return self.transformer_block(self.transformer_block(tokens)).flatten(1)
 
-    def answer(self, features: Tensor) -> Tensor:
-        """(N, 128) -> (N, 7) logits."""
-        return features @ self.mlp_head
+    def forward_head(self, features: Tensor) -> dict[str, Tensor]:
+        """(N, 128) -> {"fer2013": (N, 7) logits}."""
+        return {"fer2013": features @ self.mlp_head}
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.answer(self.features(x))
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        return self.forward_head(self.forward_features(x))

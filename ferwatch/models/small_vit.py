@@ -7,10 +7,14 @@ instead of a class token (Hassani et al. 2021, https://arxiv.org/abs/2104.05704)
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from einops import pack, rearrange, repeat
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from ferwatch.models.heads import classification_heads
 
 
 class Attention(nn.Module):
@@ -52,17 +56,22 @@ class Block(nn.Module):
 
 
 class SmallViT(nn.Module):
-    """(N, 1, 48, 48) -> (N, 7) logits, by way of 36 tokens of one 8x8 place each.
+    """(N, 1, 48, 48) -> (N, 7) logits of each head, by way of 36 tokens of one 8x8 place each.
 
     Args:
         pool: "attention" pools the tokens by learnt weights; "class" reads a class token.
     """
 
     def __init__(
-        self, width: int = 192, depth: int = 6, heads: int = 3, drop_path: float = 0.05, pool: str = "attention"
+        self,
+        width: int = 192,
+        depth: int = 6,
+        heads: int = 3,
+        drop_path: float = 0.05,
+        pool: str = "attention",
+        head_names: Sequence[str] = ("fer2013",),
     ) -> None:
         super().__init__()
-        self.heads = heads
         if pool not in ("attention", "class"):
             raise ValueError(f"pool is 'attention' or 'class', not {pool!r}")
         self.stem = nn.Sequential(  # overlapping patches: three convolutions of stride 2
@@ -79,9 +88,7 @@ class SmallViT(nn.Module):
         self.blocks = nn.Sequential(*(Block(width, heads, drop_path * i / max(depth - 1, 1)) for i in range(depth)))
         self.norm = nn.LayerNorm(width)
         self.pool_weights = nn.Linear(width, 1) if pool == "attention" else None
-        self.head = nn.Linear(width, 7)
-        nn.init.normal_(self.head.weight, std=0.01)  # near-uniform answers first: the first loss is ln 7
-        nn.init.zeros_(self.head.bias)
+        self.heads = classification_heads(head_names, width)
 
     def tokens(self, x: Tensor) -> Tensor:
         """(N, 1, 48, 48) -> (N, 36, 192), one more token in front with a class token."""
@@ -90,24 +97,24 @@ class SmallViT(nn.Module):
             x, _ = pack([repeat(self.class_token, "1 1 width -> n 1 width", n=len(x)), x], "n * width")
         return x
 
-    def places(self, x: Tensor) -> Tensor:
+    def forward_tokens(self, x: Tensor) -> Tensor:
         """(N, 1, 48, 48) -> (N, 36 or 37, 192): the tokens after the last block."""
         return self.norm(self.blocks(self.tokens(x)))
 
-    def pool(self, places: Tensor) -> Tensor:
+    def pool(self, tokens: Tensor) -> Tensor:
         """(N, 36 or 37, 192) -> (N, 192)."""
         if self.pool_weights is None:
-            return places[:, 0]
-        weights = self.pool_weights(places).softmax(dim=1)  # (N, 36, 1)
-        return (weights * places).sum(dim=1)
+            return tokens[:, 0]
+        weights = self.pool_weights(tokens).softmax(dim=1)  # (N, 36, 1)
+        return (weights * tokens).sum(dim=1)
 
-    def features(self, x: Tensor) -> Tensor:
+    def forward_features(self, x: Tensor) -> Tensor:
         """(N, 1, 48, 48) -> (N, 192)."""
-        return self.pool(self.places(x))
+        return self.pool(self.forward_tokens(x))
 
-    def answer(self, features: Tensor) -> Tensor:
-        """(N, 192) -> (N, 7) logits."""
-        return self.head(features)
+    def forward_head(self, features: Tensor) -> dict[str, Tensor]:
+        """(N, 192) -> head: (N, 7) logits."""
+        return {name: head(features) for name, head in self.heads.items()}
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.answer(self.features(x))
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        return self.forward_head(self.forward_features(x))

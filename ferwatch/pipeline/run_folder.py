@@ -120,6 +120,7 @@ def run_facts(
     options: AnalysisOptions,
     frames_decoded: int,
     checkpoint: Checkpoint,
+    labels: str,
     settings: Mapping[str, Any],
     timeline: Timeline,
     seconds: Mapping[str, float],
@@ -137,8 +138,9 @@ def run_facts(
         "model": {
             "name": checkpoint.model,
             "weights_sha256": checkpoint.checksum,
-            "temperature": checkpoint.temperature,
+            "temperature": checkpoint.calibration(labels).temperature,
         },
+        "labels": labels,
         "video": {
             "file": info.path.name,
             "width": info.width,

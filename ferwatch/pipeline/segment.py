@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from ferwatch.faces.detection import FaceDetector
 from ferwatch.faces.mediapipe import MediaPipeDetector
+from ferwatch.faces.search import MAX_FACES
 from ferwatch.faces.stream import FaceStream
 from ferwatch.faces.tracker import FaceTracker
-from ferwatch.models.checkpoint import load
-from ferwatch.models.classifier import Classifier, choose_device
-from ferwatch.models.pretrained import shipped_weights
+from ferwatch.models import classifier
+from ferwatch.models.classifier import Classifier
 from ferwatch.pipeline.options import OF_LOADING, AnalysisOptions
 from ferwatch.pipeline.resume import SegmentFolder
 from ferwatch.records import FaceResult, Frame, FrameFaces, FrameResult
@@ -54,19 +54,25 @@ def run_segment(task: SegmentTask) -> None:
 
     Raises IndexMismatch where the segment does not hold the frames that the index promises.
     """
-    detector, classifier = _load_tools(AnalysisOptions(**{name: getattr(task.options, name) for name in OF_LOADING}))
+    detector, classify = _load_tools(AnalysisOptions(**{name: getattr(task.options, name) for name in OF_LOADING}))
     frames = _open_reader(task.video, task.info).read(task.segment)
-    SegmentFolder(task.folder).save(task.segment.number, analyze_segment(frames, detector, classifier))
+    SegmentFolder(task.folder).save(
+        task.segment.number, analyze_segment(frames, detector, classify, task.options.max_faces)
+    )
 
 
-def analyze_segment(frames: Iterable[Frame], detector: FaceDetector, classify: Classify) -> list[FrameFaces]:
+def analyze_segment(
+    frames: Iterable[Frame], detector: FaceDetector, classify: Classify, max_faces: int = MAX_FACES
+) -> list[FrameFaces]:
     """Return the faces of each frame of a segment, and what may be a face, with their probabilities."""
-    return list(analyze_frames(frames, detector, classify))
+    return list(analyze_frames(frames, detector, classify, max_faces))
 
 
-def analyze_frames(frames: Iterable[Frame], detector: FaceDetector, classify: Classify) -> Iterator[FrameFaces]:
+def analyze_frames(
+    frames: Iterable[Frame], detector: FaceDetector, classify: Classify, max_faces: int = MAX_FACES
+) -> Iterator[FrameFaces]:
     """Yield the faces of each frame, and what may be a face, with their probabilities, a few frames late."""
-    for group in _grouped(FaceStream(detector).follow(frames)):
+    for group in _grouped(FaceStream(detector, max_faces).follow(frames)):
         yield from classify_faces(group, classify)
 
 
@@ -123,8 +129,13 @@ def frame_result(frame: FrameFaces) -> FrameResult:
 
 def load_classifier(options: AnalysisOptions) -> Classifier:
     """Load the classifier that the options name, on its device."""
-    checkpoint = load(options.weights or shipped_weights(options.model), options.model)
-    return Classifier(checkpoint, choose_device(options.device))
+    return classifier.load_classifier(
+        options.model,
+        weights=options.weights,
+        network=options.network,
+        labels=options.labels,
+        device=options.device,
+    )
 
 
 def _grouped(frames: Iterable[FrameFaces]) -> Iterator[list[FrameFaces]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ferwatch.models.checkpoint import Checkpoint
+from ferwatch.models.classifier import choose_labels
 from ferwatch.pipeline.options import AnalysisOptions
 from ferwatch.utils.files import fingerprint
 from ferwatch.utils.version import __version__
@@ -23,6 +24,7 @@ def settings_of_rows(video: Path, checkpoint: Checkpoint, options: AnalysisOptio
         "video": _known_by_content(video),
         "model": checkpoint.model,
         "weights": checkpoint.checksum,
+        "labels": choose_labels(checkpoint, options.labels),
         "face model": None if options.face_model is None else _known_by_content(options.face_model),
         "sampling": asdict(options.sampling),
         "start": options.start,
@@ -30,6 +32,7 @@ def settings_of_rows(video: Path, checkpoint: Checkpoint, options: AnalysisOptio
         "decoder": options.decoder,
         "stream": options.stream,
         "fps": options.fps,
+        "most faces": options.max_faces,
         "region": options.region and list(options.region),
     }
 
@@ -39,6 +42,7 @@ def settings_of_outputs(options: AnalysisOptions) -> dict[str, Any]:
     return {
         "exports": sorted(set(options.exports)),
         "annotated video": options.annotate,
+        "charts": options.annotate and options.charts,
         "blurred faces": options.blur_faces,
         "smoothing": options.smoothing,
         "shortest episode": options.min_episode,

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ferwatch.errors import DataError
 from ferwatch.evaluation.fer2013 import VOTE_OF_EMOTION, Faces
-from ferwatch.models.preprocess import normalise, prepare
+from ferwatch.models.checkpoint import read_plain
+from ferwatch.models.preprocess import normalize, preprocess
 from ferwatch.models.registry import Model
 from ferwatch.records import EMOTIONS
 from ferwatch.training.augment import erase, mix, view
-from ferwatch.training.distillation import Guidance, Lessons, Teacher, ask, mean_answers
+from ferwatch.training.distillation import CachedTargets, Teacher, TeacherTargets, mean_answers, query_teachers
+from ferwatch.training.features import features_of_views
 from ferwatch.training.recipe import Recipe
 from ferwatch.training.reframe import reframe
+from ferwatch.utils.files import atomic_write
 
 
 @dataclass(frozen=True)
@@ -32,18 +39,19 @@ class Batch:
     """(N,) the faces' own, also where mixup changed the faces."""
     target: Tensor
     """(N, 7) shares of the labels."""
-    told: Guidance | None
+    taught: TeacherTargets | None
     votes: Tensor | None
-    """(N, 9) shares of the FER+ votes; a row of zeros where nobody voted."""
+    """(N, 7) shares of all FER+ votes that went to the seven emotions. Where voters chose contempt, or could not tell,
+    a row sums to less than 1 and weighs less; where nobody voted it is zero."""
 
     def part(self, rows: slice) -> Batch:
         """Some of its rows."""
-        told, votes = self.told, self.votes
+        taught, votes = self.taught, self.votes
         return Batch(
             self.x[rows],
             self.labels[rows],
             self.target[rows],
-            None if told is None else told.part(rows),
+            None if taught is None else taught.part(rows),
             None if votes is None else votes[rows],
         )
 
@@ -58,9 +66,17 @@ class Batches:
         faces: Faces,
         teachers: Sequence[Teacher],
         device: str,
-        autocast: torch.autocast,
+        autocast: AbstractContextManager[Any],
+        folder: Path | None = None,
+        network: nn.Module | None = None,
     ) -> None:
-        """Raises DataError where there are too few faces for one batch."""
+        """Raises DataError where there are too few faces for one batch.
+
+        Args:
+            network: makes the features, where the recipe's heads learn from features alone.
+            folder: what takes long to prepare is kept here, for a training that goes on after an interruption.
+        """
+        self.folder, self.network = folder, network
         self.recipe, self.model, self.teachers, self.device, self.autocast = recipe, model, teachers, device, autocast
         self.images, self.labels = torch.from_numpy(faces.images), torch.from_numpy(faces.labels)
         wanted = recipe.votes > 0 or recipe.vote_targets > 0
@@ -70,21 +86,67 @@ class Batches:
             raise DataError(f"{len(self.labels)} training images are fewer than a batch of {recipe.batch_size}")
 
     @cached_property
-    def lessons(self) -> Lessons:
+    def cached(self) -> CachedTargets:
         """The views about which the teachers are asked once."""
         with self.autocast:
-            return Lessons.prepare(self.teachers, self.images, self.recipe, self.device)
+            return CachedTargets.prepare(self.teachers, self.images, self.recipe, self.device)
 
     @cached_property
-    def answers(self) -> Tensor:
-        """(faces, 7): what the teachers say of each face, whatever the view."""
-        with self.autocast:
-            return mean_answers(self.teachers, self.images, self.recipe, self.device)
+    def mean_targets(self) -> TeacherTargets:
+        """The teachers' mean answers to some views of each face, which stand for every view of it."""
+
+        def compute() -> dict[str, Tensor]:
+            with self.autocast:
+                return mean_answers(self.teachers, self.images, self.recipe, self.device)
+
+        weights = [tensor for teacher, _ in self.teachers for tensor in teacher.state_dict().values()]
+        recipe = self.recipe
+        views = (recipe.side, recipe.augment, recipe.mirror, recipe.vertical_flips, recipe.distill_mean, recipe.seed)
+        return TeacherTargets(
+            self._kept("teachers", compute, repr((views, recipe.distill_temperature)), *weights), None
+        )
+
+    @cached_property
+    def features(self) -> Tensor:
+        """(views, faces, width): the network's features of some views of each face."""
+        assert self.network is not None
+        network, recipe = self.network, self.recipe
+        views = (recipe.augment, recipe.mirror, recipe.vertical_flips, recipe.side, recipe.feature_views, recipe.seed)
+        weights = [tensor for name, tensor in network.state_dict().items() if not name.startswith("heads.")]
+        return self._kept(
+            "features",
+            lambda: {"x": features_of_views(network, self.images, recipe, self.model.input, self.device)},
+            repr(views),
+            *weights,
+        )["x"]
 
     @cached_property
     def reframed(self) -> Tensor:
         """(faces, 48, 48) uint8: the faces as the finder frames them."""
-        return torch.from_numpy(reframe(self.images.numpy()))
+        return self._kept("reframed", lambda: {"faces": torch.from_numpy(reframe(self.images.numpy()))})["faces"]
+
+    def _kept(
+        self, name: str, compute: Callable[[], dict[str, Tensor]], *depends_on: str | Tensor
+    ) -> dict[str, Tensor]:
+        """Return what `compute` returns, cached in the training's folder for a training that is resumed.
+
+        It is computed anew where the faces or anything else that it depends on differ.
+        """
+        if self.folder is None:
+            return compute()
+        checksum = hashlib.sha256(self.images.numpy().tobytes())
+        for part in depends_on:
+            checksum.update(part.encode() if isinstance(part, str) else part.detach().cpu().numpy().tobytes())
+        path = self.folder / f"{name}.pt"
+        if path.is_file():
+            kept = read_plain(path, "cpu")
+            if kept["checksum"] == checksum.hexdigest():
+                return {key: tensor.to(self.device) for key, tensor in kept["tensors"].items()}
+        tensors = compute()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(path) as beside:
+            torch.save({"checksum": checksum.hexdigest(), "tensors": tensors}, beside)
+        return tensors
 
     def order(self, seed: int) -> Tensor:
         """(batches an epoch, batch size) rows of the faces."""
@@ -95,28 +157,41 @@ class Batches:
         """The batch of these faces."""
         recipe, labels = self.recipe, self.labels[rows].to(self.device)
         share, other = self._pairs(step, len(rows), generator)
-        told: Guidance | None = None
-        if recipe.distill_views > 0:
-            faces, told = self.lessons.pick(rows, generator)
-            faces, told = mix(faces, share, other), told.mixed(share, other)
+        taught: TeacherTargets | None = None
+        if recipe.feature_views > 0:
+            which = torch.randint(recipe.feature_views, (len(rows),), generator=generator, device=self.device)
+            x = self.features[which, rows.to(self.device)]
         else:
-            faces = mix(view(self._images(rows, generator), recipe, generator), share, other)
-            if recipe.distill_mean > 0:
-                told = Guidance(self.answers[rows], None).mixed(share, other)
-            elif recipe.distill > 0:
-                with self.autocast:
-                    told = ask(self.teachers, faces, recipe)
-        x = self._input(faces)
-        if recipe.erase > 0:
-            x = erase(x, recipe.erase, generator)
+            x, taught = self._faces(rows, generator, share, other)
         target = F.one_hot(labels, len(EMOTIONS)).float()
         target = target.lerp(torch.full_like(target, 1 / len(EMOTIONS)), recipe.label_smoothing)
         votes = None
         if self.votes is not None:
             counts = self.votes[rows].to(self.device)
             target = target.lerp(_of_the_seven(counts, target), recipe.vote_targets)
-            votes = mix(counts / counts.sum(dim=1, keepdim=True).clamp(min=1), share, other)
-        return Batch(x.contiguous(memory_format=torch.channels_last), labels, mix(target, share, other), told, votes)
+            votes = mix(counts[:, VOTE_OF_EMOTION] / counts.sum(dim=1, keepdim=True).clamp(min=1), share, other)
+        return Batch(x, labels, mix(target, share, other), taught, votes)
+
+    def _faces(
+        self, rows: Tensor, generator: torch.Generator, share: Tensor, other: Tensor
+    ) -> tuple[Tensor, TeacherTargets | None]:
+        """The network's input for these faces, mixed, and what the teachers answer about them."""
+        recipe = self.recipe
+        taught: TeacherTargets | None = None
+        if recipe.distill_views > 0:
+            faces, taught = self.cached.pick(rows, generator)
+            faces, taught = mix(faces, share, other), taught.mixed(share, other)
+        else:
+            faces = mix(view(self._images(rows, generator), recipe, generator), share, other)
+            if recipe.distill_mean > 0:
+                taught = self.mean_targets.part(rows).mixed(share, other)
+            elif recipe.distill > 0:
+                with self.autocast:
+                    taught = query_teachers(self.teachers, faces, recipe)
+        x = self._input(faces)
+        if recipe.erase > 0:
+            x = erase(x, recipe.erase, generator)
+        return x.contiguous(memory_format=torch.channels_last), taught
 
     def _images(self, rows: Tensor, generator: torch.Generator) -> Tensor:
         """The faces of these rows, some of them framed as in a video."""
@@ -137,9 +212,9 @@ class Batches:
     def _input(self, faces: Tensor) -> Tensor:
         """A network for any side sees a smaller window as it is, not enlarged: with the whole face later it then sees
         things at the size it learnt them (Touvron et al. 2019, https://arxiv.org/abs/1906.06423)."""
-        if self.model.any_side:
-            return normalise(faces.unsqueeze(1) / 255, self.model.input.contrast)
-        return prepare(faces, self.model.input)
+        if self.model.any_size:
+            return normalize(faces.unsqueeze(1) / 255, self.model.input.normalization)
+        return preprocess(faces, self.model.input)
 
 
 def _of_the_seven(counts: Tensor, otherwise: Tensor) -> Tensor:

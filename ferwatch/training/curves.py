@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
@@ -24,6 +25,8 @@ class Epoch:
     public_test_loss: float
     public_test_accuracy: float
     seconds: float
+    public_test_crowd: float = math.nan
+    """Share of PublicTest's images on which the crowd head agrees with the majority of FER+'s voters; nan without."""
 
 
 def write_curve(path: Path, curve: list[Epoch]) -> None:
@@ -31,7 +34,13 @@ def write_curve(path: Path, curve: list[Epoch]) -> None:
     with atomic_write(path) as temp_path, open(temp_path, "w", encoding="utf-8", newline="") as f:
         lines = csv.writer(f, lineterminator="\n")
         lines.writerow([column.name for column in fields(Epoch)])
-        lines.writerows([[v if isinstance(v, int) else f"{v:.5g}" for v in astuple(epoch)] for epoch in curve])
+        lines.writerows([[_cell(value) for value in astuple(epoch)] for epoch in curve])
+
+
+def _cell(value: float) -> int | float | str:
+    if isinstance(value, int):
+        return value
+    return "" if math.isnan(value) else f"{value:.5g}"
 
 
 def draw_curves(curve: Sequence[Epoch], path: Path) -> None:

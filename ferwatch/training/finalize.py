@@ -14,101 +14,175 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from ferwatch.evaluation.fer2013 import Faces
-from ferwatch.evaluation.metrics import cross_fit_probabilities, fit_temperature, score
+from ferwatch.evaluation.evaluate import Answers
+from ferwatch.evaluation.fer2013 import Faces, class_shares, crowd_majority
+from ferwatch.evaluation.metrics import (
+    cross_fit_probabilities,
+    fit_temperature,
+    score,
+    score_crowd,
+)
 from ferwatch.evaluation.plots import draw_confusion, draw_reliability
-from ferwatch.models.checkpoint import PART_BYTES, Checkpoint, load, save
+from ferwatch.models.calibration import Calibration, blend
+from ferwatch.models.checkpoint import PART_BYTES, Checkpoint, load_checkpoint, save_checkpoint
 from ferwatch.models.classifier import BATCH, Classifier
-from ferwatch.models.registry import find
+from ferwatch.models.registry import InputSpec, get_model
 from ferwatch.training.curves import Epoch, draw_curves, write_curve
-from ferwatch.training.model_card import Card, write_card
+from ferwatch.training.model_card import ModelCard, write_model_card
 from ferwatch.training.recipe import Recipe
 from ferwatch.utils.files import atomic_write
 
 
-def finish(
+def finalize(
     network: nn.Module,
     recipe: Recipe,
     curve: Sequence[Epoch],
+    train_faces: Faces,
     public_test: Faces,
     unseen: NDArray[np.bool_],
     out: Path,
     *,
     command: str,
     stages: Sequence[Recipe] = (),
+    source: str = "",
 ) -> list[Path]:
-    """Fits the temperature, measures what is shipped, and writes weights, card, curve and pictures; returns the files.
+    """Calibrates the heads, measures what is shipped, and writes weights, card, curve and pictures; returns the files.
 
-    All figures are of the weights as they are read back, at 8 bits where they are stored so. The temperature that is
-    stored is fitted on all of PublicTest; the calibration error and the loss that are reported come from temperatures
+    All figures are of the weights as they are read back, at 8 bits where they are stored so. The temperatures that are
+    stored are fitted on all of PublicTest; the calibration errors and losses that are reported come from temperatures
     fitted on the other half each.
 
     Args:
+        train_faces: the prior corrections of the recipe go by the shares of the emotions in these.
         unseen: (N,) marks the images of PublicTest of which the training set holds no copy.
         command: what made it, for the card.
         stages: the recipes of earlier stages, where the network came from another recipe.
+        source: file.py:Class of a network of the user's.
     """
-    model = find(recipe.model)
+    model = get_model(recipe.model)
+    checkpoint = Checkpoint(
+        recipe.model,
+        network.cpu().eval(),
+        model.input,
+        crowd_weight=recipe.crowd_weight,
+        config=recipe.network_config,
+        source=source,
+    )
     parameters = sum(p.numel() for p in network.parameters())
-    checkpoint = Checkpoint(recipe.model, network.cpu().eval(), model.input, config=recipe.config)
     eight_bits = 4 * parameters > PART_BYTES
     path = out / f"{recipe.model}.safetensors"
 
-    labels = public_test.labels
-    exact = float((Classifier(checkpoint).logits(public_test.images).argmax(axis=1) == labels).mean())
+    exact = Classifier(checkpoint).logits(public_test.images)["fer2013"].argmax(axis=1)
     (out / f"{recipe.model}.md").unlink(missing_ok=True)  # an older card states other checksums
-    stored = load(save(checkpoint, path, eight_bits=eight_bits)[0], recipe.model)
+    stored = load_checkpoint(save_checkpoint(checkpoint, path, eight_bits=eight_bits)[0], recipe.model)
     classifier = Classifier(stored)
     logits = classifier.logits(public_test.images)
-    probabilities = cross_fit_probabilities(logits, labels)
-    whole, deduplicated = score(probabilities, labels), score(probabilities[unseen], labels[unseen])
+    offsets = {head: _offsets(recipe, head, train_faces) for head in logits}
+    heads = _measure(logits, offsets, public_test, recipe.crowd_weight)
+    deduplicated = score(heads["fer2013"].probabilities[unseen], public_test.labels[unseen])
 
     about: dict[str, Any] = {
         "command": command,
         "recipe": recipe.as_dict(),
         "stages": [stage.as_dict() for stage in stages],
         "parameters": parameters,
-        "multiply_adds": multiply_adds(stored.network, recipe.model),
-        "public_test": asdict(whole) | {"deduplicated": asdict(deduplicated)},
+        "multiply_adds": multiply_adds(stored.network, model.input),
+        "public_test": asdict(heads["fer2013"].labels) | {"deduplicated": asdict(deduplicated)},
+        "heads": {name: answers.as_dict() for name, answers in heads.items()},
     }
-    checkpoint = replace(checkpoint, temperature=fit_temperature(logits, labels), about=about)
-    files = save(checkpoint, path, eight_bits=eight_bits)
-    card = Card(
-        model=recipe.model,
-        input=model.input,
-        about=model.about,
-        command=command,
+    calibrations = {}
+    for head, values in logits.items():
+        targets, labelled = _targets(head, public_test)
+        temperature = fit_temperature(values[labelled], targets[labelled], offsets[head])
+        calibrations[head] = Calibration(temperature, offsets[head])
+    checkpoint = replace(checkpoint, calibrations=calibrations, about=about)
+    files = save_checkpoint(checkpoint, path, eight_bits=eight_bits)
+    card = ModelCard(
+        checkpoint=checkpoint,
+        description=model.about,
         recipes=[*stages, recipe],
         curve=curve,
-        parameters=parameters,
-        multiply_adds=about["multiply_adds"],
         seconds_per_face=seconds_per_face(classifier),
-        temperature=checkpoint.temperature,
-        whole=whole,
+        heads=heads,
         deduplicated=deduplicated,
-        accuracy_before_8_bits=exact if eight_bits else None,
+        accuracy_before_8_bits=float((exact == public_test.labels).mean()) if eight_bits else None,
         files=files,
     )
-    pictures = [out / f"{recipe.model}-{name}.png" for name in ("curves", "confusion", "reliability")]
-    if curve:
-        draw_curves(curve, pictures[0])
-        write_curve(out / f"{recipe.model}-curve.csv", list(curve))
-        pictures.append(out / f"{recipe.model}-curve.csv")
-    draw_confusion(whole, f"{recipe.model} on PublicTest", pictures[1])
-    draw_reliability(probabilities, labels, f"{recipe.model} on PublicTest", pictures[2])
+    pictures = _draw(heads, public_test, curve, recipe.model, out)
     with atomic_write(out / f"{recipe.model}.md") as temp_path:
-        temp_path.write_text(write_card(card), encoding="utf-8")
-    return [*files, out / f"{recipe.model}.md", *(picture for picture in pictures if picture.exists())]
+        temp_path.write_text(write_model_card(card), encoding="utf-8")
+    return [*files, out / f"{recipe.model}.md", *pictures]
 
 
-def multiply_adds(network: nn.Module, model: str) -> int:
-    """Of one forward pass of one face."""
-    to = find(model).input
+def _offsets(recipe: Recipe, head: str, train_faces: Faces) -> tuple[float, ...]:
+    """Return what the recipe's prior correction adds to a head's logits; empty: nothing."""
+    strength = recipe.prior_correction.get(head, 0.0)
+    if strength == 0:
+        return ()
+    return tuple((-strength * np.log(class_shares(train_faces, head))).tolist())
+
+
+def _targets(head: str, faces: Faces) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """The labels (N,) by which a head is calibrated, and the rows (N,) that have one.
+
+    FER2013's labels for the fer2013 head, the majority of FER+'s voters for the crowd head.
+    """
+    if head == "fer2013" or faces.votes is None:
+        return faces.labels, np.ones(len(faces), bool)
+    return crowd_majority(faces.votes)
+
+
+def _measure(
+    logits: dict[str, NDArray[np.float64]],
+    offsets: dict[str, tuple[float, ...]],
+    faces: Faces,
+    crowd_weight: float,
+) -> dict[str, Answers]:
+    """Return the figures of each head, and of "video", the blend of both; each half is calibrated on the other."""
+    probabilities = {}
+    for head, values in logits.items():
+        targets, labelled = _targets(head, faces)
+        probabilities[head] = cross_fit_probabilities(values, targets, offsets[head], labelled)
+    if "crowd" in probabilities:
+        probabilities["video"] = blend(probabilities["fer2013"], probabilities["crowd"], crowd_weight)
+    return {
+        name: Answers(
+            values,
+            score(values, faces.labels),
+            None if faces.votes is None else score_crowd(values, faces.votes),
+        )
+        for name, values in probabilities.items()
+    }
+
+
+def _draw(heads: dict[str, Answers], faces: Faces, curve: Sequence[Epoch], model: str, out: Path) -> list[Path]:
+    """Pictures of the training and of each head; returns the files."""
+    files = []
+    if curve:
+        files += [out / f"{model}-curves.png", out / f"{model}-curve.csv"]
+        draw_curves(curve, files[0])
+        write_curve(files[1], list(curve))
+    fer2013 = heads["fer2013"]
+    files += [out / f"{model}-confusion.png", out / f"{model}-reliability.png"]
+    draw_confusion(fer2013.labels.confusion, f"{model}: FER2013's labels, PublicTest", files[-2])
+    draw_reliability(fer2013.probabilities, faces.labels, f"{model}: FER2013's labels, PublicTest", files[-1])
+    crowd = heads.get("crowd")
+    if crowd is not None and crowd.crowd is not None and faces.votes is not None:
+        files += [out / f"{model}-crowd-confusion.png", out / f"{model}-crowd-reliability.png"]
+        title = f"{model}: what people see, PublicTest"
+        draw_confusion(crowd.crowd.confusion, title, files[-2], rows="most votes")
+        majority, has_majority = crowd_majority(faces.votes)
+        draw_reliability(crowd.probabilities[has_majority], majority[has_majority], title, files[-1])
+    return files
+
+
+def multiply_adds(network: nn.Module, input_spec: InputSpec) -> int:
+    """Multiply-adds of one forward pass of one face."""
     fastpath = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)  # whose fused attention the counter does not know
     try:
         with torch.no_grad(), FlopCounterMode(display=False) as counter:
-            network(torch.zeros(1, to.channels, to.side, to.side))
+            network(torch.zeros(1, input_spec.channels, input_spec.size, input_spec.size))
     finally:
         torch.backends.mha.set_fastpath_enabled(fastpath)
     return int(counter.get_total_flops() // 2)

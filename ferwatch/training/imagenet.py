@@ -33,9 +33,9 @@ def pretrained_vit(source: str, unfreeze: str) -> ViT:
     try:
         weights = interpolate_embeddings(network.image_size, network.patch_size, weights)
         network.load_state_dict(weights | {name: own[name] for name in own if name.startswith("heads.")})
-    except (RuntimeError, KeyError, ValueError, AttributeError) as cause:
+    except (RuntimeError, KeyError, ValueError, AttributeError) as error:
         raise WeightsError(
-            f"{source} is no state dict of torchvision's vit_b_16: {str(cause).splitlines()[0]}"
+            f"{source} is no state dict of torchvision's vit_b_16: {str(error).splitlines()[0]}"
         ) from None
     last = [f"encoder.layers.encoder_layer_{len(network.encoder.layers) - 1 - i}." for i in range(LAST_BLOCKS)]
     learnt = {"head": ["heads."], "last": ["heads.", "encoder.ln.", *last], "all": [""]}[unfreeze]
@@ -63,7 +63,7 @@ def _read(path: Path) -> dict[str, Tensor]:
         return read_state_dict(path)
     try:
         return load_file(path)
-    except OSError as cause:
-        raise WeightsError(f"{path} cannot be read: {cause.strerror}") from None
-    except SafetensorError as cause:
-        raise WeightsError(f"{path} is damaged ({cause})") from None
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read: {error.strerror}") from None
+    except SafetensorError as error:
+        raise WeightsError(f"{path} is damaged ({error})") from None

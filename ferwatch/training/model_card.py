@@ -9,146 +9,218 @@ from pathlib import Path
 
 import numpy as np
 
+from ferwatch.evaluation.evaluate import Answers
 from ferwatch.evaluation.metrics import Scores
-from ferwatch.models.registry import Input
+from ferwatch.models.checkpoint import Checkpoint
 from ferwatch.records import EMOTIONS
 from ferwatch.training.curves import Epoch
 from ferwatch.training.recipe import Recipe, as_toml
 
 FAILURES = 6
-"""Number of confusions that the card names."""
+"""Number of confusions that the card names for each head."""
 
 
 @dataclass(frozen=True)
-class Card:
-    """What a card tells."""
+class ModelCard:
+    """The facts that a card tells."""
 
-    model: str
-    input: Input
-    about: str
-    command: str
+    checkpoint: Checkpoint
+    description: str
     recipes: Sequence[Recipe]
     """Stages in the order in which they were trained."""
     curve: Sequence[Epoch]
-    parameters: int
-    multiply_adds: int
     seconds_per_face: float
-    temperature: float
-    whole: Scores
+    heads: dict[str, Answers]
+    """Figures by head, and "video" for the blend of both."""
     deduplicated: Scores
+    """The fer2013 head without the images of which the training set holds an exact copy."""
     accuracy_before_8_bits: float | None
     files: Sequence[Path]
 
 
-def write_card(card: Card) -> str:
+def write_model_card(card: ModelCard) -> str:
     """The card's text."""
-    return "\n\n".join(
-        [
-            f"# {card.model}: {card.about}",
-            _network(card),
-            "## On FER2013's PublicTest\n\n" + _figures(card),
-            "## Where it fails\n\n" + _failures(card.whole),
-            "## Training\n\n" + _training(card),
-            "## Files\n\nChecked at every load; `sha256sum -c` reads these lines too.\n\n```\n"
-            + _checksums(card)
-            + "\n```\n",
-        ]
-    )
+    model = card.checkpoint.model
+    parts = [f"# {model}: {card.description}", _network(card)]
+    crowd = card.heads.get("crowd")
+    if crowd is not None:
+        parts.append("## What people see: the crowd head\n\n" + _crowd_figures(card))
+    parts.append("## FER2013's labels: the fer2013 head\n\n" + _label_figures(card))
+    parts += [
+        "## Training\n\n" + _training(card),
+        "## Files\n\nChecked at every load; `sha256sum -c` reads these lines too.\n\n```\n"
+        + _checksums(card)
+        + "\n```\n",
+    ]
+    return "\n\n".join(parts)
 
 
-def _network(card: Card) -> str:
-    gray = "gray" if card.input.channels == 1 else f"gray, repeated on {card.input.channels} channels"
+def _network(card: ModelCard) -> str:
+    input_spec, about = card.checkpoint.input, card.checkpoint.about
+    gray = "gray" if input_spec.channels == 1 else f"gray, repeated on {input_spec.channels} channels"
     lines = [
-        f"- Input: {card.input.side}x{card.input.side} pixels, {gray}, aligned as FER2013's faces are",
-        f"- {card.parameters:,} parameters, {card.multiply_adds / 1e6:,.1f} million multiply-adds a face",
+        f"- Input: {input_spec.size}x{input_spec.size} pixels, {gray}, aligned as FER2013's faces are",
+        f"- {about['parameters']:,} parameters, {about['multiply_adds'] / 1e6:,.1f} million multiply-adds a face",
         f"- {1000 * card.seconds_per_face:.2f} ms a face, in batches of 16 and one thread",
+        f"- Heads: {' and '.join(card.checkpoint.head_names)}",
         f"- Classes, in this order: {', '.join(EMOTIONS)}",
     ]
     return "\n".join(lines)
 
 
-def _figures(card: Card) -> str:
-    rows = [("whole", card.whole), ("without copies of training images", card.deduplicated)]
-    lines = ["| | images | accuracy | macro-F1 | loss | calibration error |", "| --- | --- | --- | --- | --- | --- |"]
+def _crowd_figures(card: ModelCard) -> str:
+    crowd, video = card.heads["crowd"], card.heads["video"]
+    assert crowd.crowd is not None
+    assert video.crowd is not None
+    names = [("crowd head", crowd.crowd)]
+    if card.checkpoint.crowd_weight < 1:
+        names.append(("both heads, as in a video", video.crowd))
+    lines = [
+        f"Ten people voted on each image (FER+). On {crowd.crowd.n} images of PublicTest one of the seven emotions has "
+        "more votes than any other choice; agreement counts those. Macro recall gives each emotion the same weight.",
+        "",
+        "| | agrees with the majority | macro recall | divergence from the votes | calibration error |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    lines += [
+        f"| {name} | {s.agreement:.2%} | {s.macro_recall:.3f} | {s.jsd_bits:.3f} bits | {s.ece:.4f} |"
+        for name, s in names
+    ]
+    lines += ["", _per_class_table(crowd.crowd.confusion, "the majority's, found"), ""]
+    calibration = card.checkpoint.calibration("crowd")
+    lines.append(
+        f"Temperature {calibration.temperature:.3f}. {_prior(card, 'crowd')}"
+        + (
+            f" A video uses {card.checkpoint.crowd_weight:.0%} of this head's probabilities and "
+            f"{1 - card.checkpoint.crowd_weight:.0%} of the fer2013 head's, which agrees better with people on films."
+            if card.checkpoint.crowd_weight < 1
+            else ""
+        )
+    )
+    lines += ["", "Where it fails:", "", _failures(crowd.crowd.confusion)]
+    return "\n".join(lines)
+
+
+def _label_figures(card: ModelCard) -> str:
+    whole = card.heads["fer2013"].labels
+    rows = [("whole", whole), ("without copies of training images", card.deduplicated)]
+    lines = [
+        "On PublicTest, one view of each face:",
+        "",
+        "| | images | accuracy | macro-F1 | loss | calibration error |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
     for name, s in rows:
         lines.append(
             f"| {name} | {s.n} | {s.accuracy:.2%} ({s.correct}) | {s.macro_f1:.3f} | {s.loss:.4f} | {s.ece:.4f} |"
         )
-    lines.append("")
-    lines.append("| " + " | ".join(["", *EMOTIONS]) + " |")
-    lines.append("| " + " | ".join(["---"] * (len(EMOTIONS) + 1)) + " |")
-    counts = [card.whole.per_class[e] for e in EMOTIONS]
+    lines += ["", _per_class_table(whole.confusion, "right"), ""]
+    calibration = card.checkpoint.calibration("fer2013")
     lines.append(
-        "| " + " | ".join(["right", *(f"{hits} of {n} ({hits / max(n, 1):.0%})" for hits, n in counts)]) + " |"
-    )
-    lines.append("")
-    lines.append(
-        f"One view of each face. Probabilities are calibrated by a temperature of {card.temperature:.3f}, fitted after "
-        "training on PublicTest; the loss and the calibration error (15 bins) above come from two temperatures, each "
-        "fitted on one half and used on the other."
+        f"Temperature {calibration.temperature:.3f}, fitted after training on PublicTest; the losses and the "
+        "calibration errors (15 bins) on this card come from two temperatures, each fitted on one half and used on the "
+        "other. " + _prior(card, "fer2013")
     )
     if card.accuracy_before_8_bits is not None:
-        lost = 100 * (card.accuracy_before_8_bits - card.whole.accuracy)
+        lost = 100 * (card.accuracy_before_8_bits - whole.accuracy)
         lines.append(
             "The weights are stored at 8 bits with one scale a channel, which "
             f"{'costs' if lost >= 0 else 'adds'} {abs(lost):.2f} points ({card.accuracy_before_8_bits:.2%} before)."
         )
+    lines += [
+        "",
+        "Where it fails:",
+        "",
+        _failures(whole.confusion),
+        "- Part of this is the labels: FER2013's agree with the majority of ten later voters (FER+) on 63% of the "
+        "images, on 13% for fear.",
+    ]
     return "\n".join(lines)
 
 
-def _failures(scores: Scores) -> str:
-    confusion = np.array(scores.confusion)
-    shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+def _prior(card: ModelCard, head: str) -> str:
+    strength = card.recipes[-1].prior_correction.get(head, 0.0)
+    if not strength:
+        return "No prior correction."
+    direction = "more often" if strength > 0 else "less often"
+    return (
+        f"Prior correction {strength:g}: that part of the logarithm of each emotion's share in training is taken off "
+        f"the logits, so that rare emotions are answered {direction}."
+    )
+
+
+def _per_class_table(confusion: list[list[int]], title: str) -> str:
+    counts = [(row[i], sum(row)) for i, row in enumerate(confusion)]
+    return "\n".join(
+        [
+            "| " + " | ".join(["", *EMOTIONS]) + " |",
+            "| " + " | ".join(["---"] * (len(EMOTIONS) + 1)) + " |",
+            "| " + " | ".join([title, *(f"{hits} of {n} ({hits / max(n, 1):.0%})" for hits, n in counts)]) + " |",
+        ]
+    )
+
+
+def _failures(confusion: list[list[int]]) -> str:
+    counts = np.array(confusion)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     np.fill_diagonal(shares, 0)
     lines = []
     for place in np.argsort(shares, axis=None)[::-1][:FAILURES]:
         row, column = np.unravel_index(place, shares.shape)
-        count = f"{confusion[row, column]} of {confusion[row].sum()} ({shares[row, column]:.0%})"
+        count = f"{counts[row, column]} of {counts[row].sum()} ({shares[row, column]:.0%})"
         lines.append(f"- {EMOTIONS[row]} taken for {EMOTIONS[column]}: {count}")
-    lines.append(
-        "- Part of this is the labels: FER2013's agree with the majority of ten later voters (FER+) on 63% of the "
-        "images, on 13% for fear."
-    )
     return "\n".join(lines)
 
 
-def _training(card: Card) -> str:
-    parts = [
-        f"Made by `{card.command}`, on FER2013's Training split alone; the last epoch's weights, not the best one's."
-    ]
+def _training(card: ModelCard) -> str:
+    command = card.checkpoint.about["command"]
+    parts = [f"Made by `{command}`, on FER2013's Training split alone; the last epoch's weights, not the best one's."]
     for before, recipe in zip([None, *card.recipes], card.recipes, strict=False):
-        after = f"trained on for {recipe.epochs} epochs" if recipe.epochs else "not trained any further"
-        if before is not None and before.config.get("width") != recipe.config.get("width"):
-            parts.append(
-                "Then grown to this width without changing its answers (every feature copied, its readers' weights "
-                f"shared out among the copies), and {after}. The growth itself adds no accuracy: only "
-                "epochs after it can."
-            )
-        elif before is not None:
-            parts.append(f"Then {after}, in a cycle of the learning rate of its own.")
-        targets = ["FER2013's labels"]
-        if recipe.vote_targets > 0:
-            targets.append(f"the FER+ votes (weight {recipe.vote_targets} against the labels')")
-        if recipe.votes > 0:
-            targets.append(f"the FER+ votes by a second head dropped after training (weight {recipe.votes})")
-        if recipe.distill > 0:
-            itself = recipe.starts_from and "--teacher" not in card.command
-            teachers = ", ".join(recipe.teachers) or ("the network that it starts from" if itself else "its teachers")
-            targets.append(f"the answers of {teachers} (weight {recipe.distill} against the labels')")
-        if recipe.epochs > 0:
-            parts.append(f"Targets: {', '.join(targets)}.\n\n```toml\n{as_toml(recipe)}\n```")
+        parts += _stage(before, recipe, given_teacher="--teacher" in command)
     if card.curve:
         steps = sorted({0, *np.linspace(0, len(card.curve) - 1, 9).round().astype(int).tolist()})
-        lines = ["| epoch | training loss | training accuracy | PublicTest accuracy |", "| --- | --- | --- | --- |"]
+        lines = [
+            "| epoch | training loss | training accuracy | PublicTest accuracy | agrees with people |",
+            "| --- | --- | --- | --- | --- |",
+        ]
         lines += [
-            f"| {e.epoch} | {e.train_loss:.3f} | {e.train_accuracy:.1%} | {e.public_test_accuracy:.1%} |"
+            f"| {e.epoch} | {e.train_loss:.3f} | {e.train_accuracy:.1%} | {e.public_test_accuracy:.1%} | "
+            f"{'' if np.isnan(e.public_test_crowd) else f'{e.public_test_crowd:.1%}'} |"
             for e in (card.curve[i] for i in steps)
         ]
         hours = sum(e.seconds for e in card.curve) / 3600
         parts.append("\n".join(lines))
-        parts.append(f"{len(card.curve)} epochs in {hours:.1f} hours. ![learning curves]({card.model}-curves.png)")
+        earlier = " (those after the weights that it started from)" if "--start-from" in command else ""
+        model = card.checkpoint.model
+        parts.append(f"{len(card.curve)} epochs{earlier} in {hours:.1f} hours. ![learning curves]({model}-curves.png)")
     return "\n\n".join(parts)
 
 
-def _checksums(card: Card) -> str:
+def _stage(before: Recipe | None, recipe: Recipe, *, given_teacher: bool) -> list[str]:
+    """One stage of the training in words, and its recipe."""
+    parts = []
+    after = f"trained on for {recipe.epochs} epochs" if recipe.epochs else "not trained any further"
+    if before is not None and before.config.get("width") != recipe.config.get("width"):
+        parts.append(
+            "Then grown to this width without changing its answers (every feature copied, its readers' weights "
+            f"shared out among the copies), and {after}. The growth itself adds no accuracy: only "
+            "epochs after it can."
+        )
+    elif before is not None:
+        parts.append(f"Then {after}, in a cycle of the learning rate of its own.")
+    targets = ["FER2013's labels"] if recipe.frozen != ["*"] else []
+    if recipe.vote_targets > 0:
+        targets.append(f"the FER+ votes (weight {recipe.vote_targets} against the labels')")
+    if recipe.votes > 0:
+        targets.append(f"the FER+ votes by the crowd head (weight {recipe.votes})")
+    if recipe.distill > 0:
+        itself = recipe.starts_from and not given_teacher
+        teachers = ", ".join(recipe.teachers) or ("the network that it starts from" if itself else "its teachers")
+        targets.append(f"the answers of {teachers} (weight {recipe.distill} against the labels')")
+    if recipe.epochs > 0:
+        parts.append(f"Targets: {', '.join(targets)}.\n\n```toml\n{as_toml(recipe)}\n```")
+    return parts
+
+
+def _checksums(card: ModelCard) -> str:
     return "\n".join(f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}" for file in card.files)

@@ -12,11 +12,12 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from ferwatch.models.preprocess import Input, prepare
+from ferwatch.models.preprocess import preprocess
+from ferwatch.models.registry import InputSpec
 from ferwatch.models.small_vit import Block, SmallViT
 from ferwatch.models.vit_b_16 import ViT
 
-WRITES_ONE = ("heads.head.weight", "heads.head.bias")  # writes the seven logits, which are not copied
+NOT_COPIED = "heads."  # the weights that write the logits: those have no copies
 
 
 def grow(small: ViT, width: int = 768, *, noise: float = 0.5, seed: int = 0) -> ViT:
@@ -31,15 +32,36 @@ def grow(small: ViT, width: int = 768, *, noise: float = 0.5, seed: int = 0) -> 
         raise ValueError(f"a width of {small.hidden_dim} does not go into {width}")
     layers = small.encoder.layers
     heads = layers[0].num_heads * copies
-    large = ViT(small.image_size, len(layers), heads, width)
+    large = ViT(small.image_size, len(layers), heads, width, head_names=list(small.heads))
     generator = torch.Generator().manual_seed(seed)
     grown = {}
     for name, tensor in small.state_dict().items():
-        wide = tensor if name in WRITES_ONE else _copy_outputs(name, tensor, copies)
+        wide = tensor if name.startswith(NOT_COPIED) else _copy_outputs(name, tensor, copies)
         reads_features = name.endswith("weight") and tensor.ndim == 2  # which the patches' convolution does not
         grown[name] = _share_inputs(wide, copies, noise, generator) if reads_features else wide
     large.load_state_dict(grown)
     return large
+
+
+def narrow(large: ViT, width: int) -> ViT:
+    """The ViT of `width` from which `grow` made this one: of every feature's copies the first, read with the sum of
+    what its copies were read with. The answers stay the same where no copy has been trained since."""
+    copies = large.hidden_dim // width
+    layers = large.encoder.layers
+    heads = layers[0].num_heads // copies
+    small = ViT(large.image_size, len(layers), heads, width, head_names=list(large.heads))
+    reference = small.state_dict()
+    narrowed = {}
+    for name, tensor in large.state_dict().items():
+        if name.endswith("weight") and tensor.ndim == 2:  # it reads features
+            tensor = rearrange(tensor, "rows (copies n) -> copies rows n", copies=copies).sum(dim=0)
+        if not name.startswith(NOT_COPIED):
+            dim = 2 if name in ("class_token", "encoder.pos_embedding") else 0
+            parts = tensor.chunk(3, dim) if "in_proj" in name else [tensor]
+            tensor = torch.cat([part.chunk(copies, dim)[0] for part in parts], dim)
+        narrowed[name] = tensor.reshape(reference[name].shape)
+    small.load_state_dict(narrowed)
+    return small.eval()
 
 
 def _copy_outputs(name: str, tensor: Tensor, copies: int) -> Tensor:
@@ -72,12 +94,12 @@ def from_small_vit(small: SmallViT, faces: Tensor, layers: int = 12) -> ViT:
         raise ValueError("a ViT reads its class token, and this SmallViT pools its tokens instead")
     blocks = [block for block in small.blocks if isinstance(block, Block)]
     width, heads = small.positions.shape[-1], blocks[0].attention.heads
-    vit = ViT(96, layers, heads, width)
+    vit = ViT(96, layers, heads, width, head_names=list(small.heads))
     vit.class_token.copy_(small.class_token)
     vit.encoder.pos_embedding.zero_()
     vit.encoder.pos_embedding[:, 1:] = small.positions
     vit.encoder.ln.load_state_dict(small.norm.state_dict())
-    vit.heads.head.load_state_dict(small.head.state_dict())
+    vit.heads.load_state_dict(small.heads.state_dict())
     for layer in vit.encoder.layers:
         for last in (layer.self_attention.out_proj, layer.mlp[3]):
             nn.init.zeros_(last.weight)
@@ -92,9 +114,9 @@ def from_small_vit(small: SmallViT, faces: Tensor, layers: int = 12) -> ViT:
         layer.mlp[0].load_state_dict(block.mlp[0].state_dict())
         layer.mlp[3].load_state_dict(block.mlp[2].state_dict())
 
-    large = prepare(faces, Input(side=96))
+    large = preprocess(faces, InputSpec(96))
     patches = rearrange(large, "n 1 (row h) (column w) -> (n row column) (h w)", h=16, w=16)
-    wanted = rearrange(small.eval().stem(prepare(faces, Input(side=48))), "n c row column -> (n row column) c")
+    wanted = rearrange(small.eval().stem(preprocess(faces, InputSpec(48))), "n c row column -> (n row column) c")
     ones = torch.ones(len(patches), 1)
     # Enlarged patches have far fewer than 256 independent pixels; the ridge keeps the solution small.
     inputs = torch.cat([patches, ones], dim=1).double()

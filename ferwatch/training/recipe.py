@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -65,7 +65,8 @@ class Recipe:
     """Share of the FER+ votes for the seven emotions in what is to be learnt, against FER2013's label; 1: the votes
     alone (Barsoum et al. 2016, https://arxiv.org/abs/1608.01041)."""
     votes: float = 0.0
-    """Weight of the loss of a second head, dropped after training, that predicts the FER+ votes."""
+    """Weight of the loss of the `crowd` head, which predicts how FER+'s voters shared out their votes; 0: the network
+    has no such head."""
     teachers: list[str] = field(default_factory=list)
     """Who teaches, where no other teachers are given: what came of these recipes, from which this one starts (by way of
     others or not), or the shipped weights of these models; without any, the network that it starts from
@@ -73,6 +74,8 @@ class Recipe:
     distill: float = 0.0
     """Weight of the teachers' softened answers against the labels."""
     distill_temperature: float = 2.0
+    distill_votes: float = 0.0
+    """Weight of the answers of the teachers' `crowd` heads against the votes; not softened, since votes are soft."""
     match: float = 0.0
     """Weight of the loss that draws the last layer's features of each place to the first teacher's."""
     distill_views: int = 0
@@ -87,10 +90,38 @@ class Recipe:
     """Decay of the exponential moving average of the weights, which is what is kept; 0: the plain weights."""
     starts_from: str = ""
     """A recipe in the same folder whose trained network starts this training, grown to this one's width."""
+    average_with: str = ""
+    """An earlier recipe, from which this one starts by way of others: training begins with the mean of its network's
+    weights and those of `starts_from` (Wortsman et al. 2022, https://arxiv.org/abs/2109.01903)."""
+    frozen: list[str] = field(default_factory=list)
+    """Modules of the network, by name, that stay as they are, batch statistics included: ["stem", "stages.0"]."""
+    feature_views: int = 0
+    """Only the heads learn, from the features of this many views of each face, which are computed once; 0: the whole
+    network learns."""
     blocks_from: str = ""
     """"small-vit": the shipped one lends a vit-b-16 of its width the blocks that it starts with."""
+    prior_correction: dict[str, Any] = field(default_factory=dict)
+    """head: the part of the logarithm of each emotion's share in training that is taken off the head's logits once it
+    is trained, so that rare emotions are answered more often; below 0: less often. It changes nothing in training."""
+    crowd_weight: float = 1.0
+    """Share of the crowd head's probabilities in what a video uses, the rest being the fer2013 head's; 0 to 1."""
     compile: bool = False
     seed: int = 0
+
+    @property
+    def head_names(self) -> list[str]:
+        """The heads of the network that this recipe trains."""
+        return ["fer2013", "crowd"] if self.votes > 0 else ["fer2013"]
+
+    @property
+    def network_config(self) -> dict[str, Any]:
+        """The arguments that the network is built with: `config`, and the heads where there is more than the first."""
+        return self.config | ({"head_names": self.head_names} if self.votes > 0 else {})
+
+    def trains_like(self, other: Recipe) -> bool:
+        """Whether both give the same network: they may differ in what is done with it once it is trained."""
+        mine = replace(self, prior_correction={}, crowd_weight=1.0)
+        return mine == replace(other, prior_correction={}, crowd_weight=1.0)
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -100,10 +131,10 @@ def read_recipe(path: Path) -> Recipe:
     """Reads a recipe; raises DataError that names the file and the key that is wrong."""
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as cause:
-        raise DataError(f"{path} cannot be read: {cause.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as cause:
-        raise DataError(f"{path} is no TOML file: {cause}") from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} is no TOML file: {error}") from None
     known = {f.name for f in fields(Recipe)}
     unknown = sorted(set(values) - known)
     if unknown or "model" not in values:

@@ -11,16 +11,17 @@ from typing import Any
 import torch
 from torch import nn
 
+from ferwatch.errors import DataError
 from ferwatch.evaluation.fer2013 import Faces
 from ferwatch.faces.model_file import find_face_model
-from ferwatch.models.checkpoint import load
+from ferwatch.models.checkpoint import Checkpoint, load_checkpoint
 from ferwatch.models.pretrained import read_metadata, shipped_weights
-from ferwatch.models.registry import find
+from ferwatch.models.registry import get_model
 from ferwatch.models.small_vit import SmallViT
 from ferwatch.models.vit_b_16 import ViT
 from ferwatch.training.curves import Epoch
 from ferwatch.training.distillation import Teacher
-from ferwatch.training.net2net import from_small_vit, grow
+from ferwatch.training.net2net import from_small_vit, grow, narrow
 from ferwatch.training.recipe import Recipe, read_recipe
 from ferwatch.training.trainer import train
 
@@ -47,11 +48,13 @@ def train_stages(
     *,
     teachers: Sequence[Path] = (),
     network: nn.Module | None = None,
+    start: Checkpoint | None = None,
     **options: Any,
 ) -> Trained:
     """Trains a recipe and, in out/NAME before it, the recipe NAME from the folder `recipes` that it starts from.
 
     Args:
+        start: what came of one of those earlier recipes, so that neither it nor those before it need be trained.
         teachers: weights to learn from; without them what came of the earlier stages that the recipe names, or the
             shipped ones of the models that it names.
         network, options: go to `loop.train`.
@@ -62,16 +65,31 @@ def train_stages(
         find_face_model()  # while its absence costs nothing, not after hours of earlier stages
     if recipe.starts_from and network is None:
         first = read_recipe(recipes / f"{recipe.starts_from}.toml")
-        before = train_stages(
-            first, recipes, train_faces, public_test, out / recipe.starts_from, teachers=teachers, **options
-        )
+        before = None if start is None else _finished(start, first)
+        if before is None:
+            before = train_stages(
+                first,
+                recipes,
+                train_faces,
+                public_test,
+                out / recipe.starts_from,
+                teachers=teachers,
+                start=start,
+                **options,
+            )
         network = before.network
         # A copy: the network itself goes on learning.
-        earlier = before.earlier | {recipe.starts_from: (copy.deepcopy(network), find(first.model).input)}
-        if isinstance(network, ViT):
+        earlier = before.earlier | {recipe.starts_from: (copy.deepcopy(network), get_model(first.model).input)}
+        if isinstance(network, ViT) and network.hidden_dim != recipe.config.get("width", 768):
             network = grow(network.cpu(), recipe.config.get("width", 768))
+        if recipe.average_with:
+            if recipe.average_with not in earlier:
+                raise DataError(f"average_with names {recipe.average_with}, from which the recipe does not start")
+            network = average_weights(network, earlier[recipe.average_with][0])
+    elif start is not None and network is None:
+        raise DataError("the weights to start from came of none of the recipes from which this one starts")
     elif recipe.blocks_from and network is None:
-        small = load(shipped_weights(recipe.blocks_from), recipe.blocks_from).network
+        small = load_checkpoint(shipped_weights(recipe.blocks_from), recipe.blocks_from).network
         assert isinstance(small, SmallViT)
         network = from_small_vit(small, torch.from_numpy(train_faces.images[:4000]).float())
     classroom: list[Teacher] = []
@@ -86,7 +104,34 @@ def train_stages(
     return Trained(trained, before.curve + later, [*before.stages, first], earlier)
 
 
+def _finished(start: Checkpoint, recipe: Recipe) -> Trained | None:
+    """Return the result of a recipe where a checkpoint holds it; else None.
+
+    A checkpoint holds what its own recipe gave; and where that one only widened a network and trained it no further,
+    also what the recipe before gave.
+    """
+    made_by = [Recipe(**values) for values in (*start.about.get("stages", ()), start.about.get("recipe")) if values]
+    if made_by and made_by[-1].trains_like(recipe):
+        return Trained(start.network, [], made_by[:-1], {})
+    if len(made_by) > 1 and made_by[-1].epochs == 0 and made_by[-2].trains_like(recipe):
+        network = start.network
+        if isinstance(network, ViT) and "width" in recipe.config:
+            network = narrow(network, recipe.config["width"])
+        return Trained(network, [], made_by[:-2], {})
+    return None
+
+
+def average_weights(network: nn.Module, other: nn.Module) -> nn.Module:
+    """A network with the mean of the weights of two; a head that only the first has stays as it is."""
+    averaged = copy.deepcopy(network)
+    theirs = other.state_dict()
+    for name, tensor in averaged.state_dict().items():
+        if name in theirs and tensor.dtype.is_floating_point:
+            tensor.lerp_(theirs[name].to(tensor.device), 0.5)
+    return averaged
+
+
 def load_teachers(files: Sequence[Path]) -> list[Teacher]:
     """The networks of some of our checkpoints; each says itself which model it is of."""
-    checkpoints = [load(file, read_metadata(file)["model"]) for file in files]
+    checkpoints = [load_checkpoint(file, read_metadata(file)["model"]) for file in files]
     return [(checkpoint.network, checkpoint.input) for checkpoint in checkpoints]

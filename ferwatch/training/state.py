@@ -48,7 +48,7 @@ class State:
         if not self.path.exists():
             return []
         state = read_plain(self.path, device)
-        if Recipe(**state["recipe"]) != self.recipe:
+        if not Recipe(**state["recipe"]).trains_like(self.recipe):
             raise DataError(f"{self.path} is of another recipe; train into another folder with --out, or remove it")
         self.learner.load_state_dict(state["learner"])
         self.averaged.load_state_dict(state["averaged"])

@@ -18,39 +18,44 @@ from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ferwatch.errors import DataError
-from ferwatch.evaluation.fer2013 import VOTES, Faces, clean
-from ferwatch.models.preprocess import prepare
-from ferwatch.models.registry import Input, find
+from ferwatch.evaluation.fer2013 import Faces, clean
+from ferwatch.models.classifier import has_bfloat16, infer
+from ferwatch.models.heads import add_heads, head_logits
+from ferwatch.models.preprocess import preprocess
+from ferwatch.models.registry import InputSpec, get_model
 from ferwatch.records import EMOTIONS
 from ferwatch.training import distributed as processes
-from ferwatch.training.batches import Batch, Batches
+from ferwatch.training.batches import Batches
 from ferwatch.training.curves import Epoch, write_curve
-from ferwatch.training.distillation import Teacher, ask
+from ferwatch.training.distillation import Teacher, query_teachers
+from ferwatch.training.features import features_of, freeze_backbone
+from ferwatch.training.objective import compute_loss, crowd_agreement
 from ferwatch.training.recipe import Recipe
 from ferwatch.training.state import State
 
 
-class Learner(nn.Module):
-    """The network, and for training alone two more heads.
+class AuxHeadModel(nn.Module):
+    """The network and, for training alone with a `matched_width`, a linear map from its tokens to the teacher's.
 
-    One predicts the FER+ votes from the network's features; with a `matched_width` the other predicts the teacher's
-    features of that width at each place from the network's own.
+    The map predicts the teacher's features, of that width, at each place of the face.
     """
 
     def __init__(self, network: nn.Module, matched_width: int = 0) -> None:
         super().__init__()
         self.network = network
-        self.votes = nn.LazyLinear(len(VOTES))
         self.match = nn.LazyLinear(matched_width) if matched_width else None
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
-        """The logits, the votes' logits, and (N, tokens, width) for the teacher's places."""
+    def forward(self, x: Tensor) -> tuple[dict[str, Tensor], Tensor | None]:
+        """The logits of each head, and (N, tokens, width) predicted of the teacher's tokens.
+
+        `x` is a batch of images, or (N, width) features that the network made of them before.
+        """
+        if x.ndim == 2:
+            return self.network.forward_head(x), None  # type: ignore[operator]
         if self.match is None:
-            features, matched = self.network.features(x), None  # type: ignore[operator]
-        else:
-            places = self.network.places(x)  # type: ignore[operator]
-            features, matched = self.network.pool(places), self.match(places)  # type: ignore[operator]
-        return self.network.answer(features), self.votes(features), matched  # type: ignore[operator]
+            return head_logits(self.network, x), None
+        tokens = self.network.forward_tokens(x)  # type: ignore[operator]
+        return self.network.forward_head(self.network.pool(tokens)), self.match(tokens)  # type: ignore[operator]
 
 
 def train(
@@ -69,27 +74,34 @@ def train(
     """Trains the recipe's network; returns its averaged weights and the curve. Continues where `out` holds a state.
 
     Args:
-        network: starts from this one instead of fresh weights; what does not require a gradient stays as it is.
+        network: the network to start from instead of fresh weights; what does not require a gradient stays as it is.
         teachers: networks whose mean answer the recipe's `distill` follows, with their inputs.
         max_steps: stops after that many steps in all, as a killed run would; for tests.
         on_step: called with the step, the number of steps and its loss.
     Writes out/state.pt and out/curve.csv after every epoch. Raises DataError where the data lacks what the recipe asks.
     """
     torch.manual_seed(recipe.seed)
-    model = find(recipe.model)
+    model = get_model(recipe.model)
     _check(recipe, train_faces, teachers)
     teachers = [(teacher.to(device), to) for teacher, to in teachers]
     own = processes.part(recipe.batch_size)
-    autocast = torch.autocast(torch.device(device).type, torch.bfloat16)
-    batches = Batches(recipe, model, clean(train_faces) if recipe.clean else train_faces, teachers, device, autocast)
-    steps = batches.an_epoch * recipe.epochs
-
-    network = (model.build(**recipe.config) if network is None else network).to(device)
+    autocast = training_autocast(device)
+    faces = clean(train_faces) if recipe.clean else train_faces
+    network = _network(recipe, network).to(device)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    frozen = [network.get_submodule(name) for name in recipe.frozen]
+    if recipe.feature_views > 0:
+        frozen += freeze_backbone(network)
+    for module in frozen:
+        module.requires_grad_(False)
+    batches = Batches(recipe, model, faces, teachers, device, autocast, folder=out, network=network)
+    steps = batches.an_epoch * recipe.epochs
     nothing = torch.zeros(1, 48, 48, device=device)
-    taught_places = ask(teachers, nothing, recipe).places if recipe.match > 0 else None
-    learner = Learner(network, 0 if taught_places is None else taught_places.shape[-1]).to(device)
-    learner.eval()(prepare(nothing, model.input))  # gives the lazy heads their widths
+    taught_tokens = query_teachers(teachers, nothing, recipe).tokens if recipe.match > 0 else None
+    learner = AuxHeadModel(network, 0 if taught_tokens is None else taught_tokens.shape[-1]).to(device)
+    if recipe.feature_views == 0:
+        learner.eval()(preprocess(nothing, model.input))  # gives the lazy map its width
+    test_features = features_of(network, public_test.images, model.input, device) if recipe.feature_views > 0 else None
     averaged = copy.deepcopy(network)
     state = State(out / "state.pt", recipe, learner, averaged, _optimizer(recipe, learner))
     curve = state.load(device)
@@ -104,6 +116,8 @@ def train(
         torch.manual_seed(seed)  # for dropout, so that a resumed training is the uninterrupted one
         generator = torch.Generator(device).manual_seed(seed)
         learner.train()
+        for module in frozen:
+            module.eval()
         for step, rows in enumerate(batches.order(seed), start=epoch * batches.an_epoch):
             if max_steps is not None and step >= max_steps:
                 return averaged, curve
@@ -112,8 +126,9 @@ def train(
                 group["lr"] = rate
             batch = batches.draw(rows, step, generator).part(own)
             with autocast, _attention_for(device):
-                logits, vote_logits, matched = forward(batch.x)
-            loss = _loss(recipe, batch, logits.float(), vote_logits.float(), matched, prior)
+                logits, matched = forward(batch.x)
+            logits = {name: values.float() for name, values in logits.items()}
+            loss = compute_loss(recipe, batch, logits, matched, prior)
 
             state.optimizer.zero_grad(set_to_none=True)
             with _attention_for(device):
@@ -122,12 +137,19 @@ def train(
             state.optimizer.step()
             _average(averaged, network, min(recipe.ema, (1 + step) / (10 + step)))
             value = processes.mean(loss)
-            losses, hits = losses + value, hits + processes.mean((logits.argmax(1) == batch.labels).float().mean())
+            losses, hits = (
+                losses + value,
+                hits + processes.mean((logits["fer2013"].argmax(1) == batch.labels).float().mean()),
+            )
             if on_step is not None:
                 on_step(step + 1, steps, value)
         if processes.rank() > 0:  # the first process measures and writes
             continue
-        test_logits, test_labels = predict(averaged, model.input, public_test.images, device), public_test.labels
+        if test_features is None:
+            answers = predict(averaged, model.input, public_test.images, device)
+        else:
+            answers = predict_from_features(averaged, test_features)
+        test_logits, test_labels = answers["fer2013"], public_test.labels
         curve.append(
             Epoch(
                 epoch=epoch + 1,
@@ -137,29 +159,35 @@ def train(
                 public_test_loss=float(F.cross_entropy(test_logits, torch.from_numpy(test_labels))),
                 public_test_accuracy=float((test_logits.argmax(1).numpy() == test_labels).mean()),
                 seconds=time.monotonic() - started,
+                public_test_crowd=crowd_agreement(answers, public_test),
             )
         )
         state.save(curve)
         write_curve(out / "curve.csv", curve)
         if on_epoch is not None:
             on_epoch(curve[-1])
+    if frozen:
+        averaged.requires_grad_(True)  # a later stage may train them
     return averaged, curve
 
 
-def _loss(
-    recipe: Recipe, batch: Batch, logits: Tensor, vote_logits: Tensor, matched: Tensor | None, prior: Tensor
-) -> Tensor:
-    """What is wrong with the answers to a batch, as the recipe weighs it."""
-    loss = _cross_entropy(logits + prior, batch.target)
-    if batch.told is not None:
-        t = recipe.distill_temperature
-        loss = loss.lerp(_cross_entropy(logits / t, batch.told.answers) * t * t, recipe.distill)
-        if matched is not None and batch.told.places is not None:
-            matched = matched.float()[:, -batch.told.places.shape[1] :]  # a class token, in front, is no place
-            loss = loss + recipe.match * F.mse_loss(matched, batch.told.places)
-    if batch.votes is not None:
-        loss = loss + recipe.votes * _cross_entropy(vote_logits, batch.votes)
-    return loss
+def _network(recipe: Recipe, network: nn.Module | None) -> nn.Module:
+    """The network to train, with the heads that the recipe wants; raises DataError where it cannot have them."""
+    try:
+        if network is None:
+            return get_model(recipe.model).build(**recipe.network_config)
+        if recipe.votes > 0:
+            add_heads(network, recipe.head_names)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"the recipe of {recipe.model} cannot be built: {error}") from None
+    return network
+
+
+def training_autocast(device: str) -> AbstractContextManager[Any]:
+    """bfloat16 where the device computes in it; on a processor without such instructions it is slower than float32."""
+    if torch.device(device).type == "cpu" and not has_bfloat16():
+        return nullcontext()
+    return torch.autocast(torch.device(device).type, torch.bfloat16)
 
 
 def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
@@ -172,12 +200,20 @@ def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
     return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1.0, steps - rise)))
 
 
-@torch.inference_mode()
-def predict(network: nn.Module, to: Input, images: NDArray[np.uint8], device: str = "cpu") -> Tensor:
-    """(N, 48, 48) -> (N, 7) float32 logits on the CPU, in full precision."""
+def predict(
+    network: nn.Module, input_spec: InputSpec, images: NDArray[np.uint8], device: str = "cpu"
+) -> dict[str, Tensor]:
+    """(N, 48, 48) -> head: (N, 7) float32 logits on the CPU, in full precision."""
     network.eval()
-    batches = torch.from_numpy(images).split(256)
-    return torch.cat([network(prepare(batch.to(device), to)).float().cpu() for batch in batches])
+    answers = [infer(network, batch, input_spec, device) for batch in torch.from_numpy(images).split(256)]
+    return {name: torch.cat([logits[name].float().cpu() for logits in answers]) for name in answers[0]}
+
+
+@torch.inference_mode()
+def predict_from_features(network: nn.Module, features: Tensor) -> dict[str, Tensor]:
+    """(N, width) features -> head: (N, 7) float32 logits on the CPU."""
+    network.eval()
+    return {name: logits.float().cpu() for name, logits in network.forward_head(features).items()}  # type: ignore[operator]
 
 
 def _check(recipe: Recipe, train_faces: Faces, teachers: Sequence[Teacher]) -> None:
@@ -189,6 +225,14 @@ def _check(recipe: Recipe, train_faces: Faces, teachers: Sequence[Teacher]) -> N
         raise DataError("the recipe's distill_mean goes with neither match nor distill_views: leave one of them out")
     if recipe.reframed > 0 and recipe.distill_views > 0:
         raise DataError("the recipe's distill_views keeps the faces as they are: leave it or reframed out")
+    if recipe.distill_votes > 0 and (recipe.distill == 0 or recipe.votes == 0):
+        raise DataError("the recipe's distill_votes wants a crowd head and a teacher: set votes and distill too")
+    if recipe.distill_votes > 0 and not any("crowd" in getattr(teacher, "heads", ()) for teacher, _ in teachers):
+        raise DataError(
+            "the recipe's distill_votes wants a teacher with a crowd head, and none of the teachers has one"
+        )
+    if recipe.feature_views > 0 and (recipe.distill > 0 or recipe.erase > 0 or recipe.mixup > 0):
+        raise DataError("the recipe's feature_views goes with none of distill, erase and mixup: set them to 0")
     if recipe.distill > 0 and not teachers:
         raise DataError("the recipe learns from a teacher: give its model and weights with --teacher")
 
@@ -204,10 +248,6 @@ def _optimizer(recipe: Recipe, learner: nn.Module) -> torch.optim.Optimizer:
     if recipe.optimizer == "adam":
         return torch.optim.Adam(groups, lr=recipe.learning_rate)
     return torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.98))
-
-
-def _cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
-    return -(target * logits.log_softmax(dim=1)).sum(dim=1).mean()
 
 
 def _attention_for(device: str) -> AbstractContextManager[None]:

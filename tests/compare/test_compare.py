@@ -18,7 +18,7 @@ from ferwatch.cli.main import cli
 from ferwatch.compare.comparison import Side, compare, faces_to_compare, largest_changes
 from ferwatch.errors import FerwatchError
 from ferwatch.evaluation.metrics import jensen_shannon
-from ferwatch.models.checkpoint import Checkpoint, save
+from ferwatch.models.checkpoint import Checkpoint, save_checkpoint
 from ferwatch.models.registry import MODELS
 from ferwatch.pipeline.snapshot import Snapshot
 from ferwatch.records import EMOTIONS, BoundingBox, Face, FaceResult, FrameResult
@@ -31,9 +31,9 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small cnn whose answers differ from face to face."""
     torch.manual_seed(1)
     network = MODELS["cnn"].build(**CONFIG)
-    torch.nn.init.normal_(network.get_parameter("head.weight"), std=2.0)
+    torch.nn.init.normal_(network.get_parameter("heads.fer2013.weight"), std=2.0)
     path = tmp_path_factory.mktemp("weights") / "cnn.safetensors"
-    save(Checkpoint("cnn", network, MODELS["cnn"].input, config=CONFIG), path)
+    save_checkpoint(Checkpoint("cnn", network, MODELS["cnn"].input, config=CONFIG), path)
     return path
 
 

@@ -21,7 +21,8 @@ from ferwatch.explain.attention import AttentionAnalysis, analyze_attention
 from ferwatch.explain.occlusion import PATCH_PIXELS, occlude
 from ferwatch.explain.report import look_inside
 from ferwatch.explain.trace import Trace, attention_layers, layer_table, record_forward
-from ferwatch.models.checkpoint import Checkpoint, load
+from ferwatch.models.checkpoint import Checkpoint, load_checkpoint
+from ferwatch.models.heads import head_logits
 from ferwatch.models.registry import MODELS
 from ferwatch.records import Face
 
@@ -43,7 +44,7 @@ def checkpoint(request: pytest.FixtureRequest) -> Checkpoint:
 
 def some_face(checkpoint: Checkpoint) -> Tensor:
     to = checkpoint.input
-    return torch.rand(1, 1, to.side, to.side, generator=torch.Generator().manual_seed(1)).expand(
+    return torch.rand(1, 1, to.size, to.size, generator=torch.Generator().manual_seed(1)).expand(
         -1, to.channels, -1, -1
     )
 
@@ -65,7 +66,7 @@ def hooked(network: nn.Module, x: Tensor) -> tuple[dict[str, list[tuple[Tensor, 
 
     handles = [module.register_forward_hook(hook(name)) for name, module in network.named_modules()]
     with torch.no_grad():
-        logits = network(x)
+        logits = head_logits(network, x)["fer2013"]
     for handle in handles:
         handle.remove()
     return seen, logits
@@ -225,7 +226,7 @@ def test_report_cnn_first_layer_is_conv2d_with_the_stored_kernels(
     report: Callable[[str], Path], tmp_path: Path
 ) -> None:
     weights = report("conv_weights.pth")
-    checkpoint = load(weights, "report-cnn")
+    checkpoint = load_checkpoint(weights, "report-cnn")
     x = some_face(checkpoint)
     stored = torch.load(weights, weights_only=True)
     first = record_forward(checkpoint.network, x).steps[0]

@@ -10,8 +10,9 @@ import torch
 from conftest import DEMO, needs_weights
 
 from ferwatch import analyze
-from ferwatch.models.checkpoint import load, shipped_weights
+from ferwatch.models.checkpoint import load_checkpoint
 from ferwatch.models.classifier import Classifier
+from ferwatch.models.pretrained import shipped_weights
 from ferwatch.video.sampling import Sampling
 
 
@@ -31,5 +32,5 @@ def test_cpu_and_gpu_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     """In float32, which a GPU computes in; a CPU's bfloat16 changes the third decimal (docs/performance.md)."""
     monkeypatch.setattr("ferwatch.models.classifier.best_dtype", lambda *_: torch.float32)
     crops = np.random.default_rng(0).integers(0, 256, (40, 48, 48), dtype=np.uint8)
-    checkpoint = load(shipped_weights("cnn"), "cnn")
+    checkpoint = load_checkpoint(shipped_weights("cnn"), "cnn")
     np.testing.assert_allclose(Classifier(checkpoint, "cuda")(crops), Classifier(checkpoint)(crops), atol=1e-3)

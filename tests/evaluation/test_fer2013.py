@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ferwatch.errors import DataError
-from ferwatch.evaluation.fer2013 import Faces, clean, load, load_votes, not_among
+from ferwatch.evaluation.fer2013 import Faces, clean, load, load_votes, without_copies_mask
 from ferwatch.records import EMOTIONS
 
 PIXELS = " ".join(["7"] * 2304)
@@ -105,18 +105,23 @@ def test_cleaning_leaves_out_blanks_second_copies_and_contradictions() -> None:
 def test_copies_between_splits_are_found() -> None:
     images = np.random.default_rng(0).integers(0, 256, (4, 48, 48)).astype(np.uint8)
     labels = np.zeros(4, np.int64)
-    assert not_among(Faces(images, labels), Faces(images[1:2], labels[:1])).tolist() == [True, False, True, True]
+    assert without_copies_mask(Faces(images, labels), Faces(images[1:2], labels[:1])).tolist() == [
+        True,
+        False,
+        True,
+        True,
+    ]
 
 
 def test_fer2013s_known_copies_are_found() -> None:
     import sys
 
-    shared = Path(__file__).parents[2] / "shared" / "fer2013"
+    shared = Path(__file__).parents[3] / "shared" / "fer2013"
     if not shared.exists():
         pytest.skip("FER2013 is not here: it lies in ../shared/fer2013")
     sys.path.insert(0, str(shared))
     import expand
 
     public, train = (Faces(*expand.load(split)) for split in ("public_test", "train"))
-    assert (~not_among(public, train)).sum() == 280  # counted on their own by the project's issue 3
+    assert (~without_copies_mask(public, train)).sum() == 280  # counted on their own by the project's issue 3
     assert 27_000 < len(clean(train)) < len(train) - 106 - 12

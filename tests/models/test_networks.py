@@ -14,26 +14,28 @@ from numpy.typing import NDArray
 from torch.nn import functional as F
 
 from ferwatch.errors import WeightsError
-from ferwatch.models.checkpoint import load
-from ferwatch.models.classifier import Classifier
-from ferwatch.models.preprocess import prepare
-from ferwatch.models.registry import MODELS, find
+from ferwatch.models import registry
+from ferwatch.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from ferwatch.models.classifier import Classifier, load_classifier
+from ferwatch.models.heads import add_heads, head_names
+from ferwatch.models.preprocess import preprocess
+from ferwatch.models.registry import MODELS, get_model, register_network
 from ferwatch.models.report import Head, ReportViT
 from ferwatch.models.small_vit import Attention, SmallViT
 
-SHARED = Path(__file__).parents[2] / "shared"
+SHARED = Path(__file__).parents[3] / "shared"
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_the_first_loss_is_ln_7(name: str) -> None:
     """A network that knows nothing says so: the report's ViT began at 30."""
     torch.manual_seed(0)
-    model = find(name)
+    model = get_model(name)
     network = model.build()
     faces = torch.randint(0, 256, (64, 12, 12)).float()  # blobs, which have a face's low frequencies
-    x = prepare(F.interpolate(faces[:, None], size=(48, 48), mode="bicubic")[:, 0].clamp(0, 255), model.input)
+    x = preprocess(F.interpolate(faces[:, None], size=(48, 48), mode="bicubic")[:, 0].clamp(0, 255), model.input)
     with torch.no_grad():
-        logits = network.train()(x)
+        logits = network.train()(x)["fer2013"]
     assert logits.shape == (64, 7)
     assert float(F.cross_entropy(logits, torch.arange(64) % 7)) == pytest.approx(math.log(7), rel=0.1)
 
@@ -50,27 +52,30 @@ def test_the_first_loss_is_ln_7(name: str) -> None:
 )
 def test_parameters(name: str, least: float, most: float) -> None:
     with torch.device("meta"):
-        network = find(name).build()
+        network = get_model(name).build()
     assert least <= sum(p.numel() for p in network.parameters()) <= most
 
 
-def test_vit_b_16_is_torchvisions_module_for_module() -> None:
+def test_vit_b_16_is_torchvisions_module_for_module_but_for_its_heads() -> None:
     with torch.device("meta"):
-        ours = find("vit-b-16").build()
+        ours = get_model("vit-b-16").build()
         from torchvision.models import vit_b_16  # after our module, which lets torchvision load
 
         theirs = vit_b_16(image_size=96, num_classes=7)
-    assert {n: t.shape for n, t in ours.state_dict().items()} == {n: t.shape for n, t in theirs.state_dict().items()}
+    renamed = {n.replace("heads.head.", "heads.fer2013."): t.shape for n, t in theirs.state_dict().items()}
+    assert {n: t.shape for n, t in ours.state_dict().items()} == renamed
 
 
-def test_features_and_answer_make_the_forward_pass_of_torchvisions_vit() -> None:
+def test_features_and_head_make_the_forward_pass_of_torchvisions_vit() -> None:
     from ferwatch.models.vit_b_16 import ViT
 
     torch.manual_seed(0)
     network = ViT(layers=2, width=192, heads=3).eval()
     x = torch.randn(2, 3, 96, 96)
     with torch.no_grad():
-        assert torch.allclose(network(x), super(ViT, network).forward(x), atol=1e-6)
+        ours = network(x)["fer2013"]
+        network.heads = network.heads["fer2013"]
+        assert torch.allclose(ours, super(ViT, network).forward(x), atol=1e-6)
 
 
 def test_attention_is_softmax_over_keys() -> None:
@@ -129,19 +134,19 @@ def test_the_small_vits_tokens_are_row_major_places() -> None:
 def test_a_class_token_instead_of_pooling() -> None:
     network = SmallViT(pool="class").eval()
     assert network.tokens(torch.zeros(2, 1, 48, 48)).shape == (2, 37, 192)
-    assert network(torch.zeros(2, 1, 48, 48)).shape == (2, 7)
+    assert network(torch.zeros(2, 1, 48, 48))["fer2013"].shape == (2, 7)
     with pytest.raises(ValueError, match="mean"):
         SmallViT(pool="mean")
 
 
 def test_an_unknown_model_is_answered_with_those_there_are() -> None:
     with pytest.raises(WeightsError, match="'resnet'; the models are cnn, small-vit"):
-        find("resnet")
+        get_model("resnet")
 
 
 def test_listing_the_models_imports_no_torch() -> None:
     code = "import sys, ferwatch.cli.models; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[1], check=False).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=False).returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -158,6 +163,69 @@ def test_the_reports_checkpoints_give_the_reports_counts(
     if not (SHARED / "report" / file).exists():
         pytest.skip("the report's checkpoints are not here: they lie in ../shared/report")
     images, labels = public_test
-    answers = Classifier(load(SHARED / "report" / file, model))(images).argmax(axis=1)
+    answers = Classifier(load_checkpoint(SHARED / "report" / file, model))(images).argmax(axis=1)
     assert [int(((answers == c) & (labels == c)).sum()) for c in range(7)] == per_class
     assert np.bincount(labels).sum() == 3589
+
+
+@pytest.mark.parametrize("name", ["cnn", "small-vit"])
+def test_each_head_reads_the_same_features(name: str) -> None:
+    network = get_model(name).build(head_names=["crowd", "fer2013"]).eval()
+    x = torch.randn(2, 1, 48, 48)
+    with torch.no_grad():
+        logits, features = network(x), network.forward_features(x)
+        assert list(logits) == ["fer2013", "crowd"]
+        for head, values in logits.items():
+            torch.testing.assert_close(values, network.heads[head](features))
+    assert not torch.equal(logits["fer2013"], logits["crowd"])
+    with pytest.raises(ValueError, match="heads are some of fer2013, crowd"):
+        get_model(name).build(head_names=["valence"])
+
+
+def test_a_head_is_added_beside_those_there_are() -> None:
+    network = get_model("cnn").build()
+    before = network.heads["fer2013"].weight.clone()
+    add_heads(network, ["fer2013", "crowd"])
+    assert head_names(network) == ["fer2013", "crowd"]
+    assert torch.equal(network.heads["fer2013"].weight, before)
+    with pytest.raises(ValueError, match="ReportCNN has one head"):
+        add_heads(get_model("report-cnn").build(), ["crowd"])
+
+
+def test_a_network_of_ones_own_becomes_a_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "MODELS", dict(MODELS))
+    (tmp_path / "mine.py").write_text(
+        "from torch import nn\n"
+        "from ferwatch.models.registry import InputSpec\n"
+        "class Tiny(nn.Module):\n"
+        "    'A linear map.'\n"
+        "    input_spec = InputSpec(8)\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.map = nn.Linear(64, 7)\n"
+        "    def forward(self, x):\n"
+        "        return self.map(x.flatten(1))\n"
+    )
+    source = f"{tmp_path / 'mine.py'}:Tiny"
+    assert register_network(source) == register_network(source) == "Tiny"
+    model = get_model("Tiny")
+    assert (model.input.size, model.about) == (8, "A linear map.")
+    checkpoint = Checkpoint("Tiny", model.build().eval(), model.input, source=source)
+    file = save_checkpoint(checkpoint, tmp_path / "tiny.safetensors")[0]
+    faces = np.random.default_rng(0).integers(0, 256, (3, 48, 48), dtype=np.uint8)
+    ours = load_classifier(network=source, weights=file, device="cpu")
+    assert ours.labels == "fer2013"
+    np.testing.assert_array_equal(ours(faces), Classifier(checkpoint)(faces))
+    with pytest.raises(WeightsError, match=r"name its network with --network .*mine\.py:Tiny"):
+        load_checkpoint(file, "cnn")
+    for wrong, told in (
+        ("mine.py", "like file.py:Class"),
+        (f"{tmp_path / 'none.py'}:None_", "no such file"),
+        (f"{tmp_path / 'mine.py'}:Other", "has no class Other"),
+        (f"{tmp_path / 'other.py'}:Tiny", "another model of the name Tiny"),
+    ):
+        with pytest.raises(WeightsError, match=told):
+            register_network(wrong)
+    (tmp_path / "broken.py").write_text("1 / 0")
+    with pytest.raises(WeightsError, match="ZeroDivisionError"):
+        register_network(f"{tmp_path / 'broken.py'}:Net")

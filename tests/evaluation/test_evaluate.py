@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from ferwatch.evaluation.evaluate import class_table, compare_with_crowd, crowd_majority, evaluate, views
-from ferwatch.evaluation.fer2013 import Faces
-from ferwatch.evaluation.metrics import score
+from ferwatch.evaluation.evaluate import class_table, evaluate, tta_views
+from ferwatch.evaluation.fer2013 import Faces, crowd_majority
+from ferwatch.evaluation.metrics import score, score_crowd
+from ferwatch.models.calibration import Calibration
 from ferwatch.models.checkpoint import Checkpoint
 from ferwatch.models.classifier import Classifier
-from ferwatch.models.registry import Input
+from ferwatch.models.registry import InputSpec
 
 
 class Brightness(torch.nn.Module):
@@ -30,7 +31,9 @@ def striped(labels: list[int]) -> Faces:
 
 @pytest.fixture
 def classifier() -> Classifier:
-    return Classifier(Checkpoint("cnn", Brightness(), Input(48, contrast="unit"), temperature=2.0))
+    return Classifier(
+        Checkpoint("cnn", Brightness(), InputSpec(48, normalization="unit"), {"fer2013": Calibration(2.0)})
+    )
 
 
 def test_the_checkpoints_temperature_is_used_and_copies_are_left_out(classifier: Classifier) -> None:
@@ -49,7 +52,7 @@ def test_the_checkpoints_temperature_is_used_and_copies_are_left_out(classifier:
 
 def test_ten_views_are_the_face_moved_and_mirrored() -> None:
     crops = np.random.default_rng(0).integers(0, 256, (3, 48, 48)).astype(np.uint8)
-    ten = views(crops, shift=2)
+    ten = tta_views(crops, shift=2)
     assert len(ten) == 10
     assert np.array_equal(ten[0], crops)
     assert np.array_equal(ten[1], crops[:, :, ::-1])
@@ -61,7 +64,7 @@ def test_ten_views_are_the_face_moved_and_mirrored() -> None:
 def test_averaging_views_averages_their_probabilities(classifier: Classifier) -> None:
     faces = striped([0, 3])
     averaged = evaluate(classifier, faces, None, tta=True)
-    by_hand = np.mean([classifier(view) for view in views(faces.images)], axis=0)
+    by_hand = np.mean([classifier(view) for view in tta_views(faces.images)], axis=0)
     assert np.allclose(averaged.probabilities, by_hand)
     assert averaged.deduplicated is None
 
@@ -86,13 +89,57 @@ def test_the_crowds_majority_has_more_votes_than_any_other_choice() -> None:
 def test_agreement_and_divergence() -> None:
     votes = np.array([[0, 10, 0, 0, 0, 0, 0, 0, 0], [0, 0, 0, 10, 0, 0, 0, 0, 0]], np.float32)
     happy, sad, angry = (np.eye(7)[[i]] for i in (3, 4, 0))
-    same = compare_with_crowd(np.concatenate([happy, sad]), votes)
-    assert (same.n, same.agreement, same.divergence) == (2, 1.0, pytest.approx(0))
-    half = compare_with_crowd(np.concatenate([happy, angry]), votes)
-    assert (half.agreement, half.divergence) == (0.5, pytest.approx(0.5))  # one distribution disjoint: 1 bit
-    between = compare_with_crowd(np.concatenate([(happy + sad) / 2, sad]), votes)
+    same = score_crowd(np.concatenate([happy, sad]), votes)
+    assert (same.n, same.agreement, same.jsd_bits) == (2, 1.0, pytest.approx(0))
+    half = score_crowd(np.concatenate([happy, angry]), votes)
+    assert (half.agreement, half.jsd_bits) == (0.5, pytest.approx(0.5))  # one distribution disjoint: 1 bit
+    between = score_crowd(np.concatenate([(happy + sad) / 2, sad]), votes)
     by_hand = (0.5 * np.log2(1 / 0.75) + 0.5 * (0.5 * np.log2(0.5 / 0.75) + 0.5 * np.log2(0.5 / 0.25))) / 2
-    assert between.divergence == pytest.approx(by_hand)
+    assert between.jsd_bits == pytest.approx(by_hand)
+
+
+def test_the_crowds_figures_by_hand() -> None:
+    """Three say happy, of which one is answered so; one says fear, which is; one image has no majority."""
+    votes = np.zeros((5, 9), np.float32)
+    votes[:3, 1] = 10  # happiness
+    votes[3, 6] = 10  # fear
+    votes[4, :2] = 5
+    happy, fear, sad = (np.eye(7)[i] for i in (3, 2, 4))
+    scores = score_crowd(np.stack([happy, sad, sad, fear, happy]), votes)
+    assert scores.n == 4
+    assert scores.agreement == pytest.approx(2 / 4)
+    assert scores.macro_recall == pytest.approx((1 / 3 + 1) / 2)
+    assert scores.ece == pytest.approx(0.5)  # sure each time, right half of the times
+    assert (scores.confusion[3][3], scores.confusion[3][4], scores.confusion[2][2]) == (1, 2, 1)
+
+
+def test_each_head_is_measured_and_the_asked_one_first() -> None:
+    class Both(Brightness):
+        """The crowd head always says neutral."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.heads = torch.nn.ModuleDict({"fer2013": torch.nn.Identity(), "crowd": torch.nn.Identity()})
+
+        def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+            neutral = torch.zeros(len(x), 7).index_fill(1, torch.tensor(6), 3.0)
+            return {"fer2013": super().forward(x), "crowd": neutral}
+
+    faces = striped([0, 3, 6, 6])
+    votes = np.zeros((4, 9), np.float32)
+    votes[[0, 1, 2], 0] = 10  # neutral
+    votes[3, 1] = 10  # happiness
+    faces = Faces(faces.images, faces.labels, votes)
+    checkpoint = Checkpoint("cnn", Both(), InputSpec(48, normalization="unit"), crowd_weight=1.0)
+    told = evaluate(Classifier(checkpoint, labels="fer2013"), faces, None).as_dict()
+    assert (told["labels"], told["accuracy"]) == ("fer2013", 1.0)
+    assert told["crowd_agreement"] == told["video_agreement"] == 0.75
+    assert told["crowd_macro_recall"] == pytest.approx(0.5)
+    assert told["crowd_ece"] == pytest.approx(np.e**3 / (np.e**3 + 6) - 0.75, abs=1e-6)
+    assert told["heads"]["fer2013"]["crowd_agreement"] == 0.25
+    assert told["heads"]["crowd"]["accuracy"] == 0.5
+    crowd = evaluate(Classifier(checkpoint), faces, None).as_dict()
+    assert (crowd["labels"], crowd["accuracy"], crowd["ferplus"]["agreement"]) == ("crowd", 0.5, 0.75)
 
 
 def test_the_class_table_has_the_reports_form() -> None:

@@ -1,0 +1,42 @@
+"""From a trained network to the files that ship."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from training_faces import some_faces, with_votes_for_the_next
+
+from ferwatch.models.checkpoint import load_checkpoint
+from ferwatch.models.registry import get_model
+from ferwatch.training.finalize import finalize, multiply_adds
+from ferwatch.training.recipe import Recipe
+
+
+def test_multiply_adds_of_the_reports_cnn_by_hand() -> None:
+    by_hand = 28 * 28 * 6 * 25 + 10 * 10 * 16 * 6 * 25 + 400 * 120 + 120 * 84 + 84 * 7
+    assert multiply_adds(get_model("report-cnn").build().eval(), get_model("report-cnn").input) == by_hand
+
+
+def test_the_prior_correction_and_the_blend_are_written_into_the_checkpoint(tmp_path: Path) -> None:
+    faces = with_votes_for_the_next(some_faces(70))
+    faces.labels[:7] = 0  # angry is a little more frequent, and what follows it, by the votes, is not
+    config = {"widths": [8, 8, 8], "blocks": 1}
+    recipe = Recipe(
+        "cnn", config=config, votes=1.0, prior_correction={"crowd": 0.5, "fer2013": -0.25}, crowd_weight=0.6
+    )
+    network = get_model("cnn").build(**recipe.network_config).eval()
+    everything = np.ones(len(faces), bool)
+    files = finalize(network, recipe, [], faces, faces, everything, tmp_path, command="ferwatch train --model cnn")
+    made = load_checkpoint(files[0], "cnn")
+    assert made.crowd_weight == 0.6
+    shares = np.bincount(faces.labels, minlength=7) / 70
+    np.testing.assert_allclose(made.calibration("fer2013").offsets, 0.25 * np.log(shares))
+    np.testing.assert_allclose(made.calibration("crowd").offsets, -0.5 * np.log(np.full(7, 1 / 7)))
+    card = (tmp_path / "cnn.md").read_text()
+    assert "What people see: the crowd head" in card
+    assert "A video uses 60% of this head's probabilities" in card
+    assert {"cnn-confusion.png", "cnn-crowd-confusion.png"} <= {file.name for file in files}
+    assert recipe.trains_like(replace(recipe, prior_correction={}, crowd_weight=1.0))
+    assert not recipe.trains_like(replace(recipe, seed=1))
