@@ -120,6 +120,8 @@ class FrameFaces:
     brightness: NDArray[np.uint8] | None = None
     """(9, 16) mean brightness of the cells of a grid over the picture, by which the tracker tells cuts; None: unknown,
     and no cut is assumed."""
+    left_out: int = 0
+    """Faces that were found beyond the limit for one frame and are not in `faces`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,6 +110,13 @@ ANALYSIS_OPTIONS = (
     smoothing_option,
     min_episode_option,
     region_option,
+    click.option(
+        "--max-faces",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Most faces that are analysed in one frame.  [default: 50]",
+    ),
+    click.option("--no-charts", is_flag=True, help="Draw no charts in annotated.mp4."),
     click.option("--blur-faces", is_flag=True, help="Make faces unrecognisable in annotated.mp4."),
     click.option("--weights", type=FILE, metavar="FILE", help="Other weights of this model."),
     network_option,
@@ -135,9 +142,9 @@ def options_from(values: dict[str, Any]) -> AnalysisOptions:
 
     values = dict(values)
     sampling = _sampling(*(values.pop(name) for name in ("sample_fps", "every", "interval", "all_frames")))
-    annotate = not values.pop("no_video")
+    annotate, charts = not values.pop("no_video"), not values.pop("no_charts")
     given = {name: value for name, value in values.items() if value is not None}
-    return AnalysisOptions(sampling=sampling, annotate=annotate, **given)
+    return AnalysisOptions(sampling=sampling, annotate=annotate, charts=charts, **given)
 
 
 def _sampling(sample_fps: float | None, every: int | None, interval: float | None, all_frames: bool) -> Sampling:

@@ -30,12 +30,12 @@ from ferwatch.faces.detection import (
 from ferwatch.faces.tiles import tile_levels
 from ferwatch.records import BoundingBox, Detection, Face
 
-MAX_FACES = 20
-"""Largest number of faces that are kept in one picture."""
+MAX_FACES = 50
+"""Most faces of one picture that are kept, where nothing else is asked for."""
 
 
 def search_image(image: NDArray[np.uint8], detector: FaceDetector, *, small_faces: bool = True) -> list[Face]:
-    """Return the faces of a picture, (H, W, 3) BGR, from left to right, at most MAX_FACES, with face_id 0.
+    """Return the faces of a picture, (H, W, 3) BGR, from left to right, with face_id 0.
 
     Faces down to about 1/14 of the picture's shorter side are found in about 20 detection passes; without
     `small_faces` the picture is searched as a whole only.
@@ -87,7 +87,7 @@ def find_faces(
         if verified := _verify(image, box, detector, accept_at_once=in_video):
             faces.append(verified)
     faces = [f for f in non_max_suppression(faces, limits, is_same_face) if is_plausible(f.bbox, f.landmarks)]
-    return sorted(faces[:MAX_FACES], key=lambda face: face.bbox[0] + face.bbox[2] / 2)
+    return sorted(faces, key=lambda face: face.bbox[0] + face.bbox[2] / 2)
 
 
 def aligned_face(image: NDArray[np.uint8], detection: Detection) -> Face:

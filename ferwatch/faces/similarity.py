@@ -1,8 +1,11 @@
-"""Similarity of two aligned faces."""
+"""Similarity of aligned faces: histograms of oriented gradients, projected to the directions in which people differ."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
+from importlib.resources import files
+from typing import Any
 
 import cv2
 import numpy as np
@@ -10,30 +13,84 @@ from numpy.typing import NDArray
 
 from ferwatch.records import FACE_SIZE
 
-SMOOTHING_SIGMA = 1.5
+SMOOTHING_SIGMA = 0.8
 """Pixels of the crop: standard deviation of the Gaussian blur before gradients are taken."""
-BORDER = 4
-"""Pixels at each edge of the crop that the descriptor leaves out: hair and background."""
 GRADIENT_SOFTNESS = 20.0
 """Gradient at which compression halves its weight, so that one strong edge does not outweigh the rest."""
+ORIENTATIONS = 8
+"""Directions of the gradient that are counted."""
+CELL_SIDE = 6
+"""Pixels between the centres of two cells; each cell averages a square of twice this side."""
+COMPONENTS = 128
+"""Length of a descriptor."""
+WHITENING_FLOOR = 0.1
+"""Added to the standard deviation of each component, in units of the largest, before it is scaled to 1: small
+components are mostly noise."""
+_ORIENTATION_NUMBERS = np.arange(ORIENTATIONS, dtype=np.float32)[:, None, None]
+PROJECTION_FILE = "face_descriptor.npz"
 
 
-def similarity(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
-    """Cosine of the gradient descriptors of two aligned (48, 48) crops, -1 to 1; changes of light affect it little."""
-    return float(gradient_descriptor(a) @ gradient_descriptor(b))
+Descriptor = NDArray[np.float32]
+"""(128,), of length 1."""
 
 
-def gradient_descriptor(crop: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Compressed image gradients of an aligned (48, 48) uint8 gray crop, as a vector of length 1."""
-    return _descriptor(crop.tobytes())
+def gradient_descriptor(crop: NDArray[np.uint8]) -> Descriptor:
+    """The descriptor of an aligned (48, 48) uint8 gray crop."""
+    mean, projection = _projection()
+    return _unit(projection @ (_histograms(crop) - mean))
 
 
-@lru_cache(maxsize=128)  # Each crop is compared with several others.
-def _descriptor(pixels: bytes) -> NDArray[np.float32]:
-    crop = np.frombuffer(pixels, np.uint8).reshape(FACE_SIZE, FACE_SIZE)
+def similarity(a: Iterable[Descriptor], b: Iterable[Descriptor]) -> float:
+    """The cosine of the two most similar descriptors of two faces that were seen once or more, -1 to 1.
+
+    Of two pictures of different people, one pair in a hundred has more than 0.39, one in a thousand more than 0.52; of
+    two of one person in one clip, 95 in a hundred and 88 in a hundred.
+    """
+    return float(np.max(np.stack([*a]) @ np.stack([*b]).T))
+
+
+def fit_projection(crops: NDArray[np.uint8]) -> dict[str, NDArray[np.float16]]:
+    """The mean (512,) and the projection (128, 512) of many people's crops (N, 48, 48): whitened principal
+    components."""
+    histograms = np.stack([_histograms(crop) for crop in crops])
+    mean = histograms.mean(axis=0)
+    variances, directions = np.linalg.eigh(np.cov((histograms - mean).T))
+    deviations = np.sqrt(variances[::-1][:COMPONENTS])
+    projection = directions[:, ::-1][:, :COMPONENTS] / (deviations + WHITENING_FLOOR * deviations[0])
+    return {"mean": mean.astype(np.float16), "projection": projection.T.astype(np.float16)}
+
+
+@lru_cache(maxsize=1)
+def _projection() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    with files("ferwatch.faces").joinpath(PROJECTION_FILE).open("rb") as file, np.load(file) as arrays:
+        return arrays["mean"].astype(np.float32), arrays["projection"].astype(np.float32)
+
+
+def _histograms(crop: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Square roots of the histograms of oriented gradients (Dalal and Triggs 2005) in 8 x 8 cells, as a vector (512,)
+    of length 1."""
     smooth = cv2.GaussianBlur(crop.astype(np.float32), (0, 0), SMOOTHING_SIGMA)
-    inner = slice(BORDER, -BORDER)
-    across, down = (cv2.Sobel(smooth, cv2.CV_32F, *order)[inner, inner] for order in ((1, 0), (0, 1)))
-    gradients = np.concatenate([across.ravel(), down.ravel()]).astype(np.float32)
-    gradients = gradients / (GRADIENT_SOFTNESS + np.abs(gradients))
-    return gradients / max(float(np.linalg.norm(gradients)), 1e-6)
+    across, down = (cv2.Sobel(smooth, cv2.CV_32F, *order) for order in ((1, 0), (0, 1)))
+    strength, direction = cv2.cartToPolar(across, down)
+    strength = strength / (GRADIENT_SOFTNESS + strength)
+    # Each gradient counts for the two directions next to it, by how near it is.
+    turns = (direction * (ORIENTATIONS / (2 * np.pi)) - _ORIENTATION_NUMBERS) % ORIENTATIONS
+    weights = np.maximum(1 - np.minimum(turns, ORIENTATIONS - turns), 0)
+    averaging = _cell_averages()
+    cells: NDArray[Any] = averaging @ (weights * strength) @ averaging.T
+    return _unit(np.sqrt(cells.ravel()).astype(np.float32))
+
+
+@lru_cache(maxsize=1)
+def _cell_averages() -> NDArray[np.float32]:
+    """(8, 48): averages pixels along one axis into overlapping cells."""
+    rows = []
+    for start in range(-CELL_SIDE // 2, FACE_SIZE - CELL_SIDE, CELL_SIDE):
+        row = np.zeros(FACE_SIZE, np.float32)
+        row[max(start, 0) : start + 2 * CELL_SIDE] = 1
+        rows.append(row / row.sum())
+    return np.stack(rows)
+
+
+def _unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:
+    return vector / max(float(np.linalg.norm(vector)), 1e-6)

@@ -8,7 +8,7 @@ from math import floor
 import numpy as np
 
 from ferwatch.faces.detection import FaceDetector, interpolate_detections, is_same_face
-from ferwatch.faces.search import aligned_face, find_faces
+from ferwatch.faces.search import MAX_FACES, aligned_face, find_faces
 from ferwatch.faces.tiles import MotionTiles, cell_brightness
 from ferwatch.records import Detection, Frame, FrameFaces
 
@@ -34,10 +34,15 @@ class FaceStream:
     whose size differs from that of the frame before is searched everywhere too.
 
     follow() takes all frames of a video. For a source that pushes its frames there are push() and flush().
+
+    Args:
+        detector: finds the faces of one picture.
+        max_faces: most faces that are kept in one frame, those with the highest scores.
     """
 
-    def __init__(self, detector: FaceDetector) -> None:
+    def __init__(self, detector: FaceDetector, max_faces: int = MAX_FACES) -> None:
         self._detector = detector
+        self._max_faces = max_faces
         self._period: int | None = None
         self._shape: tuple[int, ...] = ()
         self._motion_period: int | None = None
@@ -80,7 +85,7 @@ class FaceStream:
         accept_score = self._detector.thresholds.accept_score
         lost = [d for d in self._known if not any(is_same_face(d.bbox, face.bbox) for face in self._faces)]
         self._known = self._faces + [d for d in lost if d.score >= accept_score]
-        return [*finished, _aligned(frame, self._faces)]
+        return [*finished, self._aligned(frame, self._faces)]
 
     def flush(self) -> list[FrameFaces]:
         """Return the frames that were taken but not returned yet."""
@@ -109,13 +114,27 @@ class FaceStream:
         """Search the skipped frames, closely where a face was before or is after them."""
         near = [d.bbox for d in known]
         for frame in self._skipped:
-            yield _aligned(frame, find_faces(frame.image, self._detector, (), near=near))
+            yield self._aligned(frame, find_faces(frame.image, self._detector, (), near=near))
 
     def _interpolate_skipped(self, pairs: Sequence[tuple[Detection, Detection]], until: float) -> Iterator[FrameFaces]:
         """Interpolate the faces of the skipped frames, which lie between the last searched frame and `until`."""
         for frame in self._skipped:
             fraction = (frame.timestamp - self._searched_at) / (until - self._searched_at)
-            yield _aligned(frame, [interpolate_detections(*pair, fraction) for pair in pairs])
+            yield self._aligned(frame, [interpolate_detections(*pair, fraction) for pair in pairs])
+
+    def _aligned(self, frame: Frame, faces: Sequence[Detection]) -> FrameFaces:
+        """Return a frame with its faces aligned, at most `max_faces`, from left to right."""
+        by_score = sorted(range(len(faces)), key=lambda number: faces[number].score, reverse=True)
+        kept = [faces[number] for number in sorted(by_score[: self._max_faces])]
+        aligned = [aligned_face(frame.image, face).placed(frame.placement) for face in kept]
+        return FrameFaces(
+            frame.index,
+            frame.timestamp,
+            tuple(aligned),
+            frame.duration,
+            cell_brightness(frame.image),
+            len(faces) - len(aligned),
+        )
 
 
 def _match_unmoved(before: Sequence[Detection], after: Sequence[Detection]) -> list[tuple[Detection, Detection]] | None:
@@ -126,8 +145,3 @@ def _match_unmoved(before: Sequence[Detection], after: Sequence[Detection]) -> l
     ):
         return None
     return pairs
-
-
-def _aligned(frame: Frame, faces: Sequence[Detection]) -> FrameFaces:
-    aligned = (aligned_face(frame.image, face).placed(frame.placement) for face in faces)
-    return FrameFaces(frame.index, frame.timestamp, tuple(aligned), frame.duration, cell_brightness(frame.image))

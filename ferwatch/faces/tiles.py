@@ -58,8 +58,7 @@ class MotionTiles:
         """Take the next picture, (H, W, 3); return whether a new scene begins with it."""
         height, width = image.shape[:2]
         before, self._brightness = self._brightness, cell_brightness(image).astype(np.int16)
-        changed = np.abs(self._brightness - before) > MIN_BRIGHTNESS_CHANGE
-        is_new_scene = (width, height) != self._size or bool(np.mean(changed) > NEW_SCENE_FRACTION)
+        is_new_scene = (width, height) != self._size or is_cut(before, self._brightness)
         if (width, height) != self._size:
             self._size, self._levels = (width, height), tile_levels(width, height)
         if is_new_scene:
@@ -107,6 +106,15 @@ class MotionTiles:
         x, y, w, h = box
         rows = slice(max(0, floor(y / height * GRID_ROWS)), max(0, ceil((y + h) / height * GRID_ROWS)))
         return rows, slice(max(0, floor(x / width * GRID_COLUMNS)), max(0, ceil((x + w) / width * GRID_COLUMNS)))
+
+
+def is_cut(before: NDArray[np.integer] | None, after: NDArray[np.integer] | None) -> bool:
+    """Return whether most of the picture changes between two frames, of which (9, 16) cell brightness is given; not
+    where one of them is unknown. A fast pan counts too."""
+    if before is None or after is None:
+        return False
+    changed = np.abs(after.astype(np.int16) - before) > MIN_BRIGHTNESS_CHANGE
+    return bool(np.mean(changed) > NEW_SCENE_FRACTION)
 
 
 def cell_brightness(image: NDArray[Any]) -> NDArray[np.uint8]:

@@ -17,7 +17,7 @@ from ferwatch.errors import VideoError
 from ferwatch.export.registry import write_timeline
 from ferwatch.faces.tracker import FaceTracker
 from ferwatch.models.classifier import Classifier, labels_notice
-from ferwatch.pipeline.candidates import in_one_pass, in_segments, plan
+from ferwatch.pipeline.candidates import FaceLimit, in_one_pass, in_segments, plan
 from ferwatch.pipeline.executors import Executor, InProcess, LocalProcesses
 from ferwatch.pipeline.lock import FolderLock
 from ferwatch.pipeline.options import AnalysisOptions
@@ -167,7 +167,7 @@ def _write_outputs(
     if options.annotate:
         with watch.time("annotation"):
             files.append(folder.path / "annotated.mp4")
-            warnings += _annotate(video, table, files[-1], options, frames_decoded, progress)
+            warnings += _annotate(video, timeline, files[-1], options, frames_decoded, progress)
     facts = run_facts(
         info=info,
         options=options,
@@ -213,7 +213,7 @@ def _linked_video(video: Path, folder: Path, options: AnalysisOptions) -> str:
 
 
 def _annotate(
-    video: Path, table: FrameTable, out: Path, options: AnalysisOptions, total: int, progress: Progress
+    video: Path, timeline: Timeline, out: Path, options: AnalysisOptions, total: int, progress: Progress
 ) -> list[str]:
     """Write annotated.mp4; returns what could not be kept of the source."""
     done = 0
@@ -225,10 +225,12 @@ def _annotate(
 
     return annotate_video(
         video,
-        table,
+        timeline.table,
         out,
         start=options.start,
         end=options.end,
+        episodes=timeline.episodes,
+        charts=options.charts,
         blur_faces=options.blur_faces,
         decoder=options.decoder,
         stream=options.stream,
@@ -249,43 +251,39 @@ def _write_rows(
 ) -> Finished:
     """Write the partial table; segments that the folder holds from an interrupted run are not analysed again."""
     workers = executor.workers if executor is not None else options.threads or 1
-    is_resumed = bool(folder.segments.numbers())
-    segments: list[VideoSegment] = []
-    if not state.in_one_pass and (workers > 1 or is_resumed):
-        segments = plan(video, reader.info, options)
-    state = replace(state, in_one_pass=not segments)
-    state.save(folder.resume)
+    in_parts = not state.in_one_pass and (workers > 1 or bool(folder.segments.numbers()))
+    segments = plan(video, reader.info, options) if in_parts else []
+    replace(state, in_one_pass=not segments).save(folder.resume)
     if segments:
         try:
             with ExitStack() as stack:
                 if executor is None:
                     executor = stack.enter_context(LocalProcesses(workers)) if workers > 1 else InProcess()
-                found = stack.enter_context(
-                    closing(in_segments(video, reader.info, segments, folder.segments, options, executor))
-                )
-                return _write_segments(found, reader, folder, options.region, progress)
+                parts = in_segments(video, reader.info, segments, folder.segments, options, executor)
+                found = stack.enter_context(closing(parts))
+                return _write_segments(found, reader, folder, options, progress)
         except IndexMismatch as mismatch:
             LOG.info("%s is decoded in one pass: %s", video, mismatch)
             folder.segments.clear()
             replace(state, in_one_pass=True).save(folder.resume)
-    tracker = FaceTracker()
-    found_here = in_one_pass(reader, folder.segments, options.face_model, classifier)
+    limit = FaceLimit(options.max_faces)
+    found_here = limit.check(chain.from_iterable(in_one_pass(reader, folder.segments, options, classifier)))
     with FramesWriter(folder.rows) as rows:
-        for frame in tracker.track(in_region(chain.from_iterable(found_here), options.region)):
+        for frame in FaceTracker().track(in_region(found_here, options.region)):
             rows.write(frame_result(frame))
             progress("analysing", reader.frames_decoded, reader.frames_expected)
-    return Finished(reader.frames_decoded, tuple(reader.warnings))
+    return Finished(reader.frames_decoded, (*reader.warnings, *limit.warnings))
 
 
 def _write_segments(
     found: Iterable[tuple[VideoSegment, list[FrameFaces]]],
     reader: FileSource,
     folder: RunFolder,
-    region: tuple[float, float, float, float] | None,
+    options: AnalysisOptions,
     progress: Progress,
 ) -> Finished:
     """Write the partial table from segments that workers analyse."""
-    done = 0
+    done, limit = 0, FaceLimit(options.max_faces)
 
     def frames() -> Iterator[FrameFaces]:
         nonlocal done
@@ -295,6 +293,6 @@ def _write_segments(
             yield from faces
 
     with FramesWriter(folder.rows) as rows:
-        for frame in FaceTracker().track(in_region(frames(), region)):
+        for frame in FaceTracker().track(in_region(limit.check(frames()), options.region)):
             rows.write(frame_result(frame))
-    return Finished(done, tuple(reader.warnings))
+    return Finished(done, (*reader.warnings, *limit.warnings))

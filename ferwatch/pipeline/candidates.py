@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from itertools import groupby
 from math import floor
@@ -67,7 +67,7 @@ def in_segments(
 
 
 def in_one_pass(
-    reader: FileSource, folder: SegmentFolder, face_model: Path | None, classify: Classify
+    reader: FileSource, folder: SegmentFolder, options: AnalysisOptions, classify: Classify
 ) -> Iterator[list[FrameFaces]]:
     """Yield the frames of each segment, in order, analysed in this thread; those that are finished are only loaded."""
     latest = -1
@@ -76,11 +76,30 @@ def in_one_pass(
         latest = segment[-1].index
         yield segment
     reader.skip_before = latest + 1
-    with MediaPipeDetector(face_model) as detector:
+    with MediaPipeDetector(options.face_model) as detector:
         for number, group in groupby(reader, _period):
-            segment = analyze_segment(group, detector, classify)
+            segment = analyze_segment(group, detector, classify, options.max_faces)
             folder.save(number, segment)
             yield segment
+
+
+class FaceLimit:
+    """Passes frames on, and has a warning once more faces were found in one than are analysed."""
+
+    def __init__(self, max_faces: int) -> None:
+        self._max_faces = max_faces
+        self.warnings: tuple[str, ...] = ()
+
+    def check(self, frames: Iterable[FrameFaces]) -> Iterator[FrameFaces]:
+        """Yield the same frames."""
+        for frame in frames:
+            if frame.left_out and not self.warnings:
+                found = len(frame.faces) + frame.left_out
+                self.warnings = (
+                    f"{found} faces were found at {frame.timestamp:.1f} s, of which {self._max_faces} are analysed; "
+                    "--max-faces raises the limit",
+                )
+            yield frame
 
 
 def _period(frame: Frame) -> int:

@@ -89,6 +89,8 @@ class SegmentFolder:
                 # NaN: unknown
                 duration=np.array([frame.duration for frame in frames], np.float64),
                 faces=np.array([len(frame.faces) for frame in frames], np.int64),
+                left_out=np.array([frame.left_out for frame in frames], np.int64),
+                brightness=np.array([frame.brightness for frame in frames], np.uint8),
                 bbox=np.array([face.bbox for face in faces], np.float64).reshape(-1, 4),
                 landmarks=np.array([face.landmarks for face in faces], np.float32).reshape(-1, 6, 2),
                 score=np.array([face.score for face in faces], np.float64),
@@ -115,12 +117,19 @@ class SegmentFolder:
                     )
                 ]
             )
-            names = ("index", "timestamp", "duration", "faces")
+            names = ("index", "timestamp", "duration", "faces", "left_out")
             return [
                 FrameFaces(
-                    index, timestamp, tuple(next(faces) for _ in range(count)), None if np.isnan(duration) else duration
+                    index,
+                    timestamp,
+                    tuple(next(faces) for _ in range(count)),
+                    None if np.isnan(duration) else duration,
+                    brightness,
+                    left_out,
                 )
-                for index, timestamp, duration, count in zip(*(columns[n].tolist() for n in names), strict=True)
+                for index, timestamp, duration, count, left_out, brightness in zip(
+                    *(columns[n].tolist() for n in names), columns["brightness"], strict=True
+                )
             ]
         except (OSError, ValueError, KeyError, EOFError, RuntimeError, BadZipFile) as error:
             raise OutputError(f"{path} is damaged ({error}); start again with --overwrite") from None

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ferwatch.faces.detection import FaceDetector
 from ferwatch.faces.mediapipe import MediaPipeDetector
+from ferwatch.faces.search import MAX_FACES
 from ferwatch.faces.stream import FaceStream
 from ferwatch.faces.tracker import FaceTracker
 from ferwatch.models import classifier
@@ -55,17 +56,23 @@ def run_segment(task: SegmentTask) -> None:
     """
     detector, classify = _load_tools(AnalysisOptions(**{name: getattr(task.options, name) for name in OF_LOADING}))
     frames = _open_reader(task.video, task.info).read(task.segment)
-    SegmentFolder(task.folder).save(task.segment.number, analyze_segment(frames, detector, classify))
+    SegmentFolder(task.folder).save(
+        task.segment.number, analyze_segment(frames, detector, classify, task.options.max_faces)
+    )
 
 
-def analyze_segment(frames: Iterable[Frame], detector: FaceDetector, classify: Classify) -> list[FrameFaces]:
+def analyze_segment(
+    frames: Iterable[Frame], detector: FaceDetector, classify: Classify, max_faces: int = MAX_FACES
+) -> list[FrameFaces]:
     """Return the faces of each frame of a segment, and what may be a face, with their probabilities."""
-    return list(analyze_frames(frames, detector, classify))
+    return list(analyze_frames(frames, detector, classify, max_faces))
 
 
-def analyze_frames(frames: Iterable[Frame], detector: FaceDetector, classify: Classify) -> Iterator[FrameFaces]:
+def analyze_frames(
+    frames: Iterable[Frame], detector: FaceDetector, classify: Classify, max_faces: int = MAX_FACES
+) -> Iterator[FrameFaces]:
     """Yield the faces of each frame, and what may be a face, with their probabilities, a few frames late."""
-    for group in _grouped(FaceStream(detector).follow(frames)):
+    for group in _grouped(FaceStream(detector, max_faces).follow(frames)):
         yield from classify_faces(group, classify)
 
 

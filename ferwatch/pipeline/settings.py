@@ -32,6 +32,7 @@ def settings_of_rows(video: Path, checkpoint: Checkpoint, options: AnalysisOptio
         "decoder": options.decoder,
         "stream": options.stream,
         "fps": options.fps,
+        "most faces": options.max_faces,
         "region": options.region and list(options.region),
     }
 
@@ -41,6 +42,7 @@ def settings_of_outputs(options: AnalysisOptions) -> dict[str, Any]:
     return {
         "exports": sorted(set(options.exports)),
         "annotated video": options.annotate,
+        "charts": options.annotate and options.charts,
         "blurred faces": options.blur_faces,
         "smoothing": options.smoothing,
         "shortest episode": options.min_episode,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
 import cv2
@@ -15,13 +15,19 @@ from ferwatch.render.palette import PALETTE
 
 Picture = NDArray[np.uint8]
 Colour = tuple[int, int, int]
-Sides = dict[int, int]
-"""face_id -> the place its chart last stood at: 0 right of the box, 1 left of it, 2 below, 3 inside."""
+ChartPlaces = dict[int, int]
+"""face_id -> where its chart stood last: 0 right of the face, 1 left of it, 2 below, 3 above."""
 
-CROWD = 6
-"""With more faces than this in a frame, charts are smaller and without names."""
+MIN_CHART_FACE = 56
+"""Pixels: a face whose box is lower has no chart, which could not be read."""
+CHART_ROWS_PER_FACE = 9.0
+"""Rows of a chart, which has seven, in the height of its face's box."""
+MIN_NAMED_ROW = 10
+"""Pixels: the lowest row in which the emotion's name can be read; lower ones have bars only."""
 BLUR_BLOCKS = 5
+"""Blocks along each side of a blurred face."""
 INK: Colour = (20, 20, 20)
+"""Ground of charts, and edge of boxes."""
 
 
 def bgr(emotion: str) -> Colour:
@@ -30,63 +36,101 @@ def bgr(emotion: str) -> Colour:
     return blue, green, red
 
 
-COLOURS = tuple(bgr(emotion) for emotion in EMOTIONS)
+COLOURS = {label: bgr(label) for label in PALETTE}
+EMOTION_COLOURS = tuple(COLOURS[emotion] for emotion in EMOTIONS)
 
 
-def draw(image: Picture, faces: Sequence[FaceResult], sides: Sides | None = None) -> Picture:
-    """Draws each face's box, "1 happy 93%" and its seven probabilities into `image` (H, W, 3 BGR), and returns it.
+def draw(
+    image: Picture,
+    faces: Sequence[FaceResult],
+    places: ChartPlaces | None = None,
+    *,
+    labels: Mapping[int, str] | None = None,
+    charts: bool = True,
+) -> Picture:
+    """Draw each face's box, label ("1 happy 93%") and chart of its seven probabilities into `image`, and return it.
 
-    Text and lines scale with the frame's height. A `sides` that is passed again with the next frame keeps each chart
-    where it was for as long as there is room, so that it does not jump.
+    Text and lines scale with the picture's height, charts with their face. A chart never covers a face, a label or
+    another chart: where there is no room for it beside its face, it is left out, and small faces have none.
+
+    Args:
+        image: (H, W, 3) BGR.
+        faces: what to draw.
+        places: passed again with the next frame, it keeps each chart where it was for as long as there is room.
+        labels: face_id -> one of the timeline's labels, to be shown instead of the face's most probable emotion.
+        charts: whether to draw charts.
     """
     height, width = image.shape[:2]
-    text = max(11, round(height / 28))
     line = max(1, round(height / 200))
-    crowded = len(faces) > CROWD
-    sides = {} if sides is None else sides
-    charts: list[BoundingBox] = []
+    shown = {face.face_id: (labels or {}).get(face.face_id, face.emotion) for face in faces}
+    patches = {}
     for face in faces:
-        colour = COLOURS[EMOTIONS.index(face.emotion)]
-        left, top = round(face.bbox[0]), round(face.bbox[1])
-        right, bottom = round(face.bbox[0] + face.bbox[2]), round(face.bbox[1] + face.bbox[3])
+        words, box = _words_of(face, shown[face.face_id]), _pixels(face.bbox)
+        patch = _label(words, max(11, round(height / 28)), COLOURS[shown[face.face_id]])
+        above = box[1] - line - patch.shape[0]
+        y = above if above >= 0 else max(box[1], 0)
+        patches[face.face_id] = patch, _within(box[0] - line, patch.shape[1], width), y
+    if charts:
+        taken = [BoundingBox(x, y, patch.shape[1], patch.shape[0]) for patch, x, y in patches.values()]
+        taken += [_widened(face.bbox, line) for face in faces]
+        _draw_charts(image, faces, taken, {} if places is None else places)
+    for face in faces:
+        left, top, right, bottom = _pixels(face.bbox)
         _outline(image, left - line, top - line, right + line, bottom + line, line, INK)
-        _outline(image, left, top, right, bottom, line, colour)
-
-        label = _label(f"{face.face_id} {face.emotion} {face.confidence:.0%}", text, colour)
-        above = top - line - label.shape[0]
-        _paste(image, label, _within(left - line, label.shape[1], width), above if above >= 0 else max(top, 0))
-
-        chart = _chart(
-            face.probabilities,
-            max(7, round(height / 52)) if crowded else max(10, round(height / 32)),
-            named=not crowded,
-        )
-        high, wide = chart.shape[:2]
-        if high <= height and wide <= width:
-            gap = 3 * line
-            # Inside, it stands at the foot of the box, below the eyes.
-            inside = (_within(right - gap - wide, wide, width), _within(bottom - gap - high, high, height))
-            places = (
-                (right + gap, _within(top, high, height)),
-                (left - gap - wide, _within(top, high, height)),
-                (_within(left, wide, width), bottom + gap),
-                inside,
-            )
-            others = [*charts, *(other.bbox for other in faces if other is not face)]
-            free = [
-                0 <= x <= width - wide
-                and 0 <= y <= height - high
-                and not any(_meet(BoundingBox(x, y, wide, high), other) for other in others)
-                for x, y in places[:-1]
-            ] + [True]
-            side = sides.get(face.face_id, 0)
-            if side == len(places) - 1 or not free[side]:
-                side = free.index(True)
-            sides[face.face_id] = side
-            x, y = places[side]
-            _paste(image, chart, x, y)
-            charts.append(BoundingBox(x, y, wide, high))
+        _outline(image, left, top, right, bottom, line, COLOURS[shown[face.face_id]])
+    for patch, x, y in patches.values():
+        _paste(image, patch, x, y)
     return image
+
+
+def _words_of(face: FaceResult, label: str) -> str:
+    if label not in EMOTIONS:
+        return f"{face.face_id} {label}"
+    return f"{face.face_id} {label} {face.probabilities[EMOTIONS.index(label)]:.0%}"
+
+
+def _draw_charts(image: Picture, faces: Sequence[FaceResult], taken: list[BoundingBox], places: ChartPlaces) -> None:
+    """Draw a chart beside each face that is large enough, where nothing is that is `taken`, the largest face first."""
+    height, width = image.shape[:2]
+    gap = 2 * max(1, round(height / 200)) + 1
+    taken = list(taken)
+    for face in sorted(faces, key=lambda face: -face.bbox[3]):
+        if face.bbox[3] < MIN_CHART_FACE:
+            continue
+        row = max(7, round(min(face.bbox[3], height / 3) / CHART_ROWS_PER_FACE))
+        chart = _chart(face.probabilities, row, named=row >= MIN_NAMED_ROW)
+        high, wide = chart.shape[:2]
+        left, top, right, bottom = _pixels(face.bbox)
+        corners = (
+            (right + gap, _within(top, high, height)),
+            (left - gap - wide, _within(top, high, height)),
+            (_within(left, wide, width), bottom + gap),
+            (_within(left, wide, width), top - gap - high),
+        )
+        free = [
+            0 <= x <= width - wide
+            and 0 <= y <= height - high
+            and not any(_overlap(BoundingBox(x, y, wide, high), other) for other in taken)
+            for x, y in corners
+        ]
+        if not any(free):
+            continue
+        place = places.get(face.face_id, 0)
+        if not free[place]:
+            place = free.index(True)
+        places[face.face_id] = place
+        x, y = corners[place]
+        _paste(image, chart, x, y)
+        taken.append(BoundingBox(x, y, wide, high))
+
+
+def _pixels(box: BoundingBox) -> tuple[int, int, int, int]:
+    """left, top, right, bottom, rounded."""
+    return round(box[0]), round(box[1]), round(box[0] + box[2]), round(box[1] + box[3])
+
+
+def _widened(box: BoundingBox, margin: float) -> BoundingBox:
+    return BoundingBox(box[0] - margin, box[1] - margin, box[2] + 2 * margin, box[3] + 2 * margin)
 
 
 def blur(image: Picture, boxes: Iterable[BoundingBox]) -> Picture:
@@ -106,7 +150,7 @@ def blur(image: Picture, boxes: Iterable[BoundingBox]) -> Picture:
     return image
 
 
-def _meet(a: BoundingBox, b: BoundingBox) -> bool:
+def _overlap(a: BoundingBox, b: BoundingBox) -> bool:
     return a[0] < b[0] + b[2] and b[0] < a[0] + a[2] and a[1] < b[1] + b[3] and b[1] < a[1] + a[3]
 
 
@@ -116,7 +160,7 @@ def _within(start: int, length: int, limit: int) -> int:
 
 
 def _outline(image: Picture, left: int, top: int, right: int, bottom: int, line: int, colour: Colour) -> None:
-    """A rectangle, `line` pixels thick inside these bounds. Four filled ones cost a tenth of cv2's thick lines."""
+    """Draw a rectangle, `line` pixels thick inside these bounds: four filled ones, faster than cv2's lines."""
     _fill(image, left, top, right, top + line, colour)
     _fill(image, left, bottom - line, right, bottom, colour)
     _fill(image, left, top, left + line, bottom, colour)
@@ -124,7 +168,7 @@ def _outline(image: Picture, left: int, top: int, right: int, bottom: int, line:
 
 
 def _fill(image: Picture, left: int, top: int, right: int, bottom: int, colour: Colour) -> None:
-    """Fills what lies inside the image; right and bottom are exclusive."""
+    """Fill the part of a rectangle that lies inside the image; right and bottom are exclusive."""
     if left < right and top < bottom:
         cv2.rectangle(image, (left, top), (right - 1, bottom - 1), colour, cv2.FILLED)
 
@@ -144,7 +188,7 @@ def _label(words: str, size: int, colour: Colour) -> Picture:
 
 @lru_cache(maxsize=16)
 def _chart_ground(row: int, named: bool) -> Picture:
-    """The chart before its bars: the names of the emotions, or no more than room."""
+    """A chart without bars: rows of `row` pixels, with or without the names of the emotions."""
     pad = max(2, row // 4)
     bar = row * 4
     names = _words(EMOTIONS, row, row, (235, 235, 235), INK) if named else np.empty((7 * row, 0, 3), np.uint8)
@@ -161,7 +205,7 @@ def _chart(probabilities: Sequence[float], row: int, named: bool) -> Picture:
     bar = row * 4
     thick = max(2, round(row * 0.7))
     start = chart.shape[1] - pad - bar
-    for i, (probability, colour) in enumerate(zip(probabilities, COLOURS, strict=True)):
+    for i, (probability, colour) in enumerate(zip(probabilities, EMOTION_COLOURS, strict=True)):
         top = pad + i * row + (row - thick) // 2
         _fill(chart, start, top, start + round(bar * probability), top + thick, colour)
     return chart

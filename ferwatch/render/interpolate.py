@@ -1,10 +1,14 @@
-"""FaceInterpolator: the faces at any time, also between the samples of a table."""
+"""What is shown at any time, also between the samples of a table: FaceInterpolator, EpisodeLabels."""
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable
+
 import numpy as np
 
-from ferwatch.records import BoundingBox, FaceResult
+from ferwatch.records import BoundingBox, Episode, FaceResult
 from ferwatch.timeline.table import FrameTable
 
 
@@ -63,3 +67,21 @@ class FaceInterpolator:
             for column in (table.score, table.bbox, table.probabilities)
         )
         return FaceResult(face_id, score, BoundingBox(*box), tuple(probabilities))
+
+
+class EpisodeLabels:
+    """Looks up the label of each face's episode by time."""
+
+    def __init__(self, episodes: Iterable[Episode]) -> None:
+        self._episodes: dict[int, list[Episode]] = defaultdict(list)
+        for episode in sorted(episodes, key=lambda episode: episode.start):
+            self._episodes[episode.face_id].append(episode)
+
+    def at(self, timestamp: float) -> dict[int, str]:
+        """The labels at a time in seconds, by face_id; faces without an episode then are left out."""
+        labels = {}
+        for face_id, episodes in self._episodes.items():
+            number = bisect_right(episodes, timestamp + 1e-9, key=lambda episode: episode.start) - 1
+            if number >= 0 and timestamp < episodes[number].end:
+                labels[face_id] = episodes[number].emotion
+        return labels

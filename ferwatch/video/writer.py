@@ -28,7 +28,7 @@ damaged times ask for it."""
 BT601_MATRIX, NO_MATRIX, LIMITED_RANGE, BT709_COLOURS = 6, 2, 1, 1
 MP4_OPTIONS = {"movflags": "+faststart", "movie_timescale": str(CLOCK.denominator)}
 DAMAGED_SOUND = "damaged pieces of the sound are left out of annotated.mp4"
-X264_OPTIONS = {"preset": "ultrafast", "crf": "22"}
+X264_OPTIONS = {"preset": "superfast", "crf": "23"}
 
 
 def to_picture(image: NDArray[np.uint8]) -> av.VideoFrame:

@@ -90,15 +90,48 @@ def test_text_grows_with_the_frame(height):
     left, top, right, bottom = touched(image)
     # The label's strip above the box, and the chart right of it, take the same share of the frame at any size.
     assert (100 * scale - top) / height == pytest.approx(18 / 360, abs=0.006)
-    assert (right - 320 * scale) / width == pytest.approx(97 / 640, abs=0.015)
+    assert (right - 320 * scale) / width == pytest.approx(115 / 640, abs=0.015)
     assert bottom <= 250 * scale
     assert left >= 190 * scale
 
 
-def test_the_chart_changes_sides_at_the_border_and_goes_inside_as_the_last_resort():
+def test_the_chart_changes_sides_at_the_border_and_is_left_out_without_room():
     assert touched(draw(canvas(), [face(480, 100, 120, 140)]))[0] < 400
-    inside = draw(canvas(), [face(5, 50, 630, 300)])
-    assert of_colour(inside[100:340, 400:600], "happy").sum() > 100
+    filled = draw(canvas(), [face(5, 50, 630, 300)])
+    assert (filled[60:345, 15:625] == GREY).all(), "nothing covers a face that fills the picture"
+
+
+def test_small_faces_have_no_chart_and_charts_scale_with_the_face():
+    small = touched(draw(canvas(), [face(300, 200, 30, 30)]))
+    assert small[2] - small[0] < 120, "box and label alone"
+    assert small[3] <= 232
+
+    def chart_height(side: int) -> int:
+        image = draw(canvas(720, 1280), [face(300, 200, side, side)])
+        return (image[:, 310 + side :] != GREY).any(axis=(1, 2)).sum()
+
+    assert chart_height(240) > 1.5 * chart_height(120) > 100
+
+
+def test_no_chart_touches_a_face_or_another_chart():
+    random = np.random.default_rng(3)
+    for _ in range(60):
+        faces = [
+            face(*random.uniform(0, (560, 280)), *[random.uniform(20, 150)] * 2, face_id=i + 1)
+            for i in range(random.integers(1, 12))
+        ]
+        with_charts, without = draw(canvas(), faces), draw(canvas(), faces, charts=False)
+        chart = (with_charts != without).any(axis=2)
+        for x, y, w, h in (f.bbox for f in faces):
+            assert not chart[max(0, round(y)) : round(y + h), max(0, round(x)) : round(x + w)].any()
+
+
+def test_the_label_is_the_episodes():
+    calm = draw(canvas(), [face(200, 100, 120, 140)], labels={1: "neutral"}, charts=False)
+    assert of_colour(calm, "neutral").sum() > 500
+    assert of_colour(calm, "happy").sum() == 0
+    unsure = draw(canvas(), [face(200, 100, 120, 140)], labels={1: "uncertain"}, charts=False)
+    assert of_colour(unsure, "uncertain").sum() > 500
 
 
 def test_a_chart_that_would_meet_another_stands_below_the_box():
@@ -111,12 +144,12 @@ def test_a_chart_that_would_meet_another_stands_below_the_box():
 
 
 def test_a_chart_stays_on_its_side_while_there_is_room():
-    sides: dict[int, int] = {}
-    draw(canvas(), [face(480, 100, 120, 140)], sides)
-    after = draw(canvas(), [face(420, 100, 120, 140)], sides)
-    assert touched(after)[0] < 400, "it stays on the left, where it went at the border"
-    fresh = draw(canvas(), [face(420, 100, 120, 140)])
-    assert touched(fresh)[0] > 400, "though there would be room on the right"
+    places: dict[int, int] = {}
+    draw(canvas(), [face(480, 100, 120, 140)], places)
+    after = draw(canvas(), [face(380, 100, 120, 140)], places)
+    assert touched(after)[0] < 370, "it stays on the left, where it went at the border"
+    fresh = draw(canvas(), [face(380, 100, 120, 140)])
+    assert touched(fresh)[0] > 370, "though there would be room on the right"
 
 
 def test_faces_anywhere_in_frames_of_any_size_draw_without_error():

@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ferwatch.render.interpolate import FaceInterpolator
+from ferwatch.records import Episode
+from ferwatch.render.interpolate import EpisodeLabels, FaceInterpolator
 from ferwatch.timeline.table import FrameTable
 
 HAPPY = (0.01, 0.005, 0.015, 0.93, 0.01, 0.01, 0.02)
@@ -54,4 +55,22 @@ def test_blur_bridges_a_second_and_has_a_margin_in_time():
 def test_an_empty_recording_shows_nothing():
     nothing = table((0.0, 0, 0.0))
     assert FaceInterpolator(nothing).at(0.0) == []
-    assert FaceInterpolator(nothing.where(nothing.face_id > 0)).at(1.0) == []
+    empty = np.zeros(0)
+    rows = FrameTable(empty.astype(int), empty, empty.astype(int), empty, np.zeros((0, 4)), np.zeros((0, 7)))
+    assert FaceInterpolator(rows).at(1.0) == []
+
+
+def test_labels_are_those_of_the_episodes():
+    labels = EpisodeLabels(
+        [
+            Episode(1, "happy", 1.0, 2.0, 0.9, 1.5, 0.9),
+            Episode(1, "sad", 2.0, 3.0, 0.9, 2.5, 0.9),
+            Episode(2, "uncertain", 0.0, 1.5, 0.4, 1.0, 0.4),
+        ]
+    )
+    assert [labels.at(t) for t in (0.5, 1.2, 2.0, 3.0)] == [
+        {2: "uncertain"},
+        {1: "happy", 2: "uncertain"},
+        {1: "sad"},
+        {},
+    ]
