@@ -266,7 +266,7 @@ def _write_rows(
             LOG.info("%s is decoded in one pass: %s", video, mismatch)
             folder.segments.clear()
             replace(state, in_one_pass=True).save(folder.resume)
-    limit = FaceLimit(options.max_faces)
+    limit = FaceLimit(options)
     found_here = limit.check(chain.from_iterable(in_one_pass(reader, folder.segments, options, classifier)))
     with FramesWriter(folder.rows) as rows:
         for frame in FaceTracker().track(in_region(found_here, options.region)):
@@ -283,7 +283,7 @@ def _write_segments(
     progress: Progress,
 ) -> Finished:
     """Write the partial table from segments that workers analyse."""
-    done, limit = 0, FaceLimit(options.max_faces)
+    done, limit = 0, FaceLimit(options)
 
     def frames() -> Iterator[FrameFaces]:
         nonlocal done
