@@ -31,8 +31,8 @@ FORGOTTEN_SECONDS = 3.0
 MAX_CUT_SECONDS = 0.5
 """Seconds between two samples up to which a changed picture means a cut; over longer ones pictures change anyway."""
 RECOGNITION_SIMILARITY = 0.74
-"""Similarity from which a new face is one that was lost before. With several views of both, 92 of 100 pairs of stretches
-of one clip reach it; in a sample of 4,000 pairs of stretches of different people, none did."""
+"""Similarity from which a new face is one that was lost before. With several views of both, 92 in 100 pairs of
+stretches of one clip reach it; in a sample of 4,000 pairs of stretches of different people, none did."""
 MAX_REMEMBERED = 200
 """Lost faces that can be recognised, at most: the latest ones."""
 IMPOSSIBLE = 1e6
