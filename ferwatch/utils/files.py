@@ -55,3 +55,9 @@ def fingerprint(path: Path) -> dict[str, int | str]:
             f.seek(part * step)
             digest.update(f.read(PART_BYTES))
     return {"bytes": size, "sha256_of_parts": digest.hexdigest()}
+
+
+def weights_folder() -> Path:
+    """Return the folder of the shipped weights: inside an installed package, or at the top of a checkout."""
+    installed = Path(__file__).parents[1] / "weights_data"
+    return installed if installed.is_dir() else Path(__file__).parents[2] / "weights"
