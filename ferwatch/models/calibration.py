@@ -13,10 +13,10 @@ class Calibration:
     """Turns the logits of one head into probabilities."""
 
     temperature: float = 1.0
-    """The logits are divided by it before the softmax (Guo et al. 2017, https://arxiv.org/abs/1706.04599)."""
+    """Divisor of the logits before the softmax (Guo et al. 2017, https://arxiv.org/abs/1706.04599)."""
     offsets: tuple[float, ...] = ()
     """Added to the logits first, one for each emotion: a part of the logarithm of how rare it was in training, so that
-    rare emotions are answered more often (Menon et al. 2021, https://arxiv.org/abs/2007.07314). Empty: none."""
+    rare emotions are predicted more often (Menon et al. 2021, https://arxiv.org/abs/2007.07314). Empty: none."""
 
     def probabilities(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
         """(N, 7) logits -> (N, 7) probabilities; each row sums to 1."""

@@ -60,7 +60,7 @@ class Checkpoint:
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: Path, *, eight_bits: bool = False) -> list[Path]:
-    """Writes a checkpoint, in parts where it is large; returns the files, for instance [cnn.safetensors].
+    """Write a checkpoint, in parts where it is large; return the files, for instance [cnn.safetensors].
 
     With `eight_bits` every layer's weights are stored as int8 with one scale for each output channel.
     """
@@ -108,7 +108,7 @@ def _split(tensors: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
 
 
 def load_checkpoint(path: Path, model: str) -> Checkpoint:
-    """Reads a checkpoint of `model`: our safetensors, or a foreign state dict (.pth, .pt) without ever unpickling code.
+    """Read a checkpoint of `model`: our safetensors, or a foreign state dict (.pth, .pt) without ever unpickling code.
 
     Raises WeightsError where the file is missing, damaged, changed since its model card was written, or of another
     network or class order.
@@ -152,7 +152,7 @@ def _load_own(path: Path, model: str) -> Checkpoint:
 
 
 def _checked_bytes(file: Path) -> bytes:
-    """The file's bytes; raises WeightsError where the model card beside it states another checksum."""
+    """Return the file's bytes; raises WeightsError where the model card beside it states another checksum."""
     try:
         content = file.read_bytes()
     except OSError as error:
@@ -168,7 +168,7 @@ def _checked_bytes(file: Path) -> bytes:
 
 
 def _expand(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Matrices stored at 8 bits back to floating point."""
+    """Return the tensors with those stored at 8 bits converted back to floating point."""
     scales = {name.removesuffix(".scale") for name in tensors if name.endswith(".scale")}
     expanded = {}
     for name, tensor in tensors.items():
@@ -187,7 +187,7 @@ def _load_foreign(path: Path, model: str) -> Checkpoint:
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:
-    """A foreign file of named tensors (.pth, .pt); raises WeightsError where it is anything else."""
+    """Read a foreign file of named tensors (.pth, .pt); raises WeightsError where it is anything else."""
     tensors = read_plain(path)
     if not isinstance(tensors, dict) or not all(isinstance(t, Tensor) for t in tensors.values()):
         raise WeightsError(f"{path} is not a plain state dict of tensors")
@@ -227,8 +227,7 @@ class _NoRandomNumbers(TorchFunctionMode):
 
 
 def _current_name(name: str) -> str:
-    """The name of a tensor today. Files written before there were heads by name call the last layer head or heads.head:
-    it is the fer2013 head."""
+    """Return the current name of a tensor: older files call the fer2013 head `head` or `heads.head`."""
     return re.sub(r"^(heads\.)?head\.(weight|bias)$", r"heads.fer2013.\2", name)
 
 

@@ -1,4 +1,4 @@
-"""The lock of a run folder: one run at a time works in it."""
+"""FolderLock: keeps a second run out of a run folder."""
 
 from __future__ import annotations
 
