@@ -121,7 +121,8 @@ class FrameFaces:
     """(9, 16) mean brightness of the cells of a grid over the picture, by which the tracker tells cuts; None: unknown,
     and no cut is assumed."""
     left_out: int = 0
-    """Faces that were found beyond the limit for one frame and are not in `faces`."""
+    """Number of faces that were found beyond the limit for one frame and are not in `faces`; uncertain ones do not
+    count."""
 
 
 @dataclass(frozen=True, slots=True)

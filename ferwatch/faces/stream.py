@@ -126,6 +126,8 @@ class FaceStream:
         """Return a frame with its faces aligned, at most `max_faces`, from left to right."""
         by_score = sorted(range(len(faces)), key=lambda number: faces[number].score, reverse=True)
         kept = [faces[number] for number in sorted(by_score[: self._max_faces])]
+        # Detections that score less may be no faces at all: the limit hides nothing that is sure to be one.
+        certain = sum(face.score >= self._detector.thresholds.face_score for face in faces)
         aligned = [aligned_face(frame.image, face).placed(frame.placement) for face in kept]
         return FrameFaces(
             frame.index,
@@ -133,7 +135,7 @@ class FaceStream:
             tuple(aligned),
             frame.duration,
             cell_brightness(frame.image),
-            len(faces) - len(aligned),
+            max(0, certain - self._max_faces),
         )
 
 

@@ -109,7 +109,7 @@ def write_run(
     folder = RunFolder(out or Path(f"{video.stem}-ferwatch"))
     with open_reader(video, options) as reader, FolderLock(folder.path, video.name):
         settings = settings_of_rows(video, classifier.checkpoint, options)
-        warnings = []
+        warnings = [notice] if (notice := labels_notice(classifier, options.labels)) is not None else []
         if resume:
             state = read_resume_state(folder.resume, settings)
         else:
@@ -126,8 +126,6 @@ def write_run(
             state.save(folder.resume)
         assert state.finished is not None
         warnings += state.finished.warnings
-        if (notice := labels_notice(classifier, options.labels)) is not None:
-            warnings.insert(0, notice)
         folder.complete_rows()
         folder.segments.clear()
         return _write_outputs(
@@ -268,7 +266,7 @@ def _write_rows(
             LOG.info("%s is decoded in one pass: %s", video, mismatch)
             folder.segments.clear()
             replace(state, in_one_pass=True).save(folder.resume)
-    limit = FaceLimit(options.max_faces)
+    limit = FaceLimit(options)
     found_here = limit.check(chain.from_iterable(in_one_pass(reader, folder.segments, options, classifier)))
     with FramesWriter(folder.rows) as rows:
         for frame in FaceTracker().track(in_region(found_here, options.region)):
@@ -285,7 +283,7 @@ def _write_segments(
     progress: Progress,
 ) -> Finished:
     """Write the partial table from segments that workers analyse."""
-    done, limit = 0, FaceLimit(options.max_faces)
+    done, limit = 0, FaceLimit(options)
 
     def frames() -> Iterator[FrameFaces]:
         nonlocal done

@@ -8,7 +8,7 @@ from itertools import groupby
 from math import floor
 from pathlib import Path
 
-from ferwatch.errors import FerwatchError
+from ferwatch.errors import FerwatchError, OptionError
 from ferwatch.faces.mediapipe import MediaPipeDetector
 from ferwatch.faces.stream import FULL_SEARCH_SECONDS
 from ferwatch.pipeline.executors import MIN_PARALLEL_SECONDS, Executor, WorkerLost
@@ -84,21 +84,27 @@ def in_one_pass(
 
 
 class FaceLimit:
-    """Passes frames on, and has a warning once more faces were found in one than are analysed."""
+    """Passes frames on, and has a warning once more faces were found in one than are analysed.
 
-    def __init__(self, max_faces: int) -> None:
-        self._max_faces = max_faces
+    Raises OptionError instead where faces are to be blurred in a video: those left out would stay recognisable.
+    """
+
+    def __init__(self, options: AnalysisOptions) -> None:
+        self._max_faces = options.max_faces
+        self._must_blur = options.blur_faces and options.annotate
         self.warnings: tuple[str, ...] = ()
 
     def check(self, frames: Iterable[FrameFaces]) -> Iterator[FrameFaces]:
         """Yield the same frames."""
         for frame in frames:
             if frame.left_out and not self.warnings:
-                found = len(frame.faces) + frame.left_out
-                self.warnings = (
-                    f"{found} faces were found at {frame.timestamp:.1f} s, of which {self._max_faces} are analysed; "
-                    "--max-faces raises the limit",
-                )
+                found = f"{len(frame.faces) + frame.left_out} faces were found at {frame.timestamp:.1f} s"
+                if self._must_blur:
+                    raise OptionError(
+                        f"{found}, more than the {self._max_faces} that are analysed: the others would stay "
+                        "recognisable in annotated.mp4; raise --max-faces, or leave the video out with --no-video"
+                    )
+                self.warnings = (f"{found}, of which {self._max_faces} are analysed; --max-faces raises the limit",)
             yield frame
 
 

@@ -95,6 +95,11 @@ class AnalysisOptions:
                 raise OptionError(f"{name}={value!r}: give 1 or more")
         if self.region is not None and not (len(self.region) == 4 and self.region[2] > 0 and self.region[3] > 0):
             raise OptionError(f"region={self.region!r}: give x, y, width and height in pixels; the sides are above 0")
+        if self.blur_faces and self.annotate and self.region is not None:
+            raise OptionError(
+                "faces outside the region would stay recognisable in annotated.mp4: leave the video out (--no-video, "
+                "annotate=False), or analyse all faces and give the region to 'ferwatch timeline' afterwards"
+            )
         if self.fps is not None and not 0 < self.fps < math.inf:
             raise OptionError(f"fps={self.fps!r}: give a number of frames a second above 0")
 

@@ -104,7 +104,7 @@ def read_recording(plan: PlannedRecording, run: FinishedRun, out: Path) -> tuple
         raise DataError(f"{plan.name}: no frame was sampled from {plan.start:g} s to {end:g} s")
     episodes = tuple(
         replace(e, start=max(e.start, plan.start), end=min(e.end, end))
-        for e in run.episodes
+        for e in sorted(run.episodes, key=lambda e: e.start)
         if e.face_id == face_id and e.start < end and e.end > plan.start
     )
     notes = []

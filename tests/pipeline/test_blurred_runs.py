@@ -100,3 +100,13 @@ def test_run_json_names_files_without_their_folders(tmp_path: Path) -> None:
         assert str(tmp_path) not in text, name
     assert json.loads((tmp_path / "run/run.json").read_text())["video"]["file"] == DEMO.name
     assert cv2.imread(str(tmp_path / "run/timeline.png")) is not None
+
+
+def test_no_face_is_left_unblurred_because_it_is_not_analysed(tmp_path: Path) -> None:
+    with pytest.raises(ferwatch.FerwatchError, match="outside the region would stay recognisable"):
+        ferwatch.analyze(DEMO, tmp_path / "region", blur_faces=True, region=(0, 0, 100, 100))
+    two = {"start": 8.0, "end": 8.6, "blur_faces": True, "max_faces": 1}
+    with pytest.raises(ferwatch.FerwatchError, match=r"2 faces were found .* --max-faces"):
+        ferwatch.analyze(DEMO, tmp_path / "limit", **two)
+    run = ferwatch.analyze(DEMO, tmp_path / "tables", annotate=False, **two)
+    assert any("2 faces were found" in warning for warning in run.warnings)
