@@ -31,6 +31,8 @@ def atomic_write(path: Path) -> Iterator[Path]:
 def make_folder(path: Path) -> None:
     """Make a folder for outputs where there is none yet. Raises OutputError where that cannot be."""
     try:
+        if path.exists() and not path.is_dir():
+            raise OutputError(f"{path} is a file; name another folder with --out")
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(
