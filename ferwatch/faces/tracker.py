@@ -28,9 +28,11 @@ CUT_SIMILARITY = 0.74
 """The same after a cut or FORGOTTEN_SECONDS, where the position says nothing about who it is."""
 FORGOTTEN_SECONDS = 3.0
 """Seconds of absence in which the similarity that is asked for rises from the first of these to the second."""
+MAX_CUT_SECONDS = 0.5
+"""Seconds between two samples up to which a changed picture means a cut; over longer ones pictures change anyway."""
 RECOGNITION_SIMILARITY = 0.74
-"""Similarity from which a new face is one that was lost before. With several views of both, 92 in 100 stretches of one
-clip reach it; of 40 people in pairs, none of two different people did."""
+"""Similarity from which a new face is one that was lost before. With several views of both, 92 in 100 pairs of
+stretches of one clip reach it; in a sample of 4,000 pairs of stretches of different people, none did."""
 MAX_REMEMBERED = 200
 """Lost faces that can be recognised, at most: the latest ones."""
 IMPOSSIBLE = 1e6
@@ -74,7 +76,7 @@ class FaceTracker:
         lost = [track for track in self._tracks if time - track.last_seen > lost_after]
         self._remembered = (self._remembered + [track for track in lost if track.confirmed])[-MAX_REMEMBERED:]
         self._tracks = [track for track in self._tracks if track not in lost]
-        if is_cut(self._brightness, frame.brightness):
+        if time - self._time <= MAX_CUT_SECONDS and is_cut(self._brightness, frame.brightness):
             self._cut = time
 
         descriptors = [gradient_descriptor(face.crop) for face in faces]
@@ -95,7 +97,7 @@ class FaceTracker:
         out."""
         costs = np.full((len(faces), len(self._tracks)), IMPOSSIBLE)
         for column, track in enumerate(self._tracks):
-            min_similarity = self._min_similarity(track, time)
+            min_similarity = self._min_similarity(track)
             for row, (face, descriptor) in enumerate(zip(faces, descriptors, strict=True)):
                 cost = track.association_cost(face, time, descriptor, min_similarity)
                 if cost is not None:
@@ -103,11 +105,12 @@ class FaceTracker:
         pairs = zip(*linear_sum_assignment(costs), strict=True)
         return {int(row): self._tracks[column] for row, column in pairs if costs[row, column] < IMPOSSIBLE}
 
-    def _min_similarity(self, track: Track, time: float) -> float:
-        """The similarity that continues a track at a time in seconds."""
+    def _min_similarity(self, track: Track) -> float:
+        """The similarity that continues a track with a face of the next frame."""
         if track.last_seen < self._cut:
             return CUT_SIMILARITY
-        forgotten = min((time - track.last_seen) / FORGOTTEN_SECONDS, 1.0)
+        # Where samples lie far apart, the time since the sample before says nothing.
+        forgotten = min((self._time - track.last_seen) / FORGOTTEN_SECONDS, 1.0)
         return CONTINUED_SIMILARITY + forgotten * (CUT_SIMILARITY - CONTINUED_SIMILARITY)
 
     def _release(self, until: float) -> Iterator[FrameFaces]:
