@@ -7,7 +7,8 @@ together: two to eight shots of two to five people, who follow each other at onc
 without a face, all in one place of the picture; they come back with another part of their clip, under other light. In a
 third of the films two people share the screen. What is measured is who is taken for whom, not how faces are found.
 
-Thresholds were chosen on films with one half of the people (--half 0); the docs report the other half (--half 1).
+`--half` takes every other person: choose thresholds on one half and report the other. The threshold in use was chosen
+by looking at people of both halves, so its figures are not held out.
 `--fit CSV` fits the projection that ferwatch.faces.similarity ships to the Training images of FER2013.
 """
 
@@ -30,6 +31,7 @@ from ferwatch.faces.mediapipe import MediaPipeDetector
 from ferwatch.faces.stream import FaceStream
 from ferwatch.faces.tracker import FaceTracker
 from ferwatch.records import Face, Frame, FrameFaces
+from ferwatch.utils.files import weights_folder
 from ferwatch.video.reader import VideoReader
 
 Image = NDArray[np.uint8]
@@ -193,7 +195,7 @@ def main() -> None:
     parser.add_argument("--fit", type=Path, metavar="CSV", help="FER2013; writes the projection and stops")
     arguments = parser.parse_args()
     if arguments.fit:
-        target = Path(similarity.__file__).with_name(similarity.PROJECTION_FILE)
+        target = weights_folder() / similarity.PROJECTION_FILE
         np.savez(target, **similarity.fit_projection(load(arguments.fit, "train").images[::2]))
         return
     people = load_people(arguments.people, arguments.half)

@@ -1,4 +1,4 @@
-"""Agreement with human coders on the command line."""
+"""`ferwatch agree`: agreement with human coders on the command line."""
 
 from __future__ import annotations
 

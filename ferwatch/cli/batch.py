@@ -1,4 +1,4 @@
-"""Many videos on the command line."""
+"""`ferwatch batch`: many videos on the command line."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def batch(
     """Analyse every video of a folder, of a list (a text file with one path a line, or a CSV table) or of a pattern.
 
     Each gets its own run folder in DIR; all-frames.csv holds the rows of all, batch.json how each went. A video that
-    fails does not stop the others; the exit code is then 1. Run again, it does only what is missing.
+    fails does not stop the others; the exit code is then 1. A second call analyses only what is missing.
 
     \b
     ferwatch batch recordings --out results
@@ -88,10 +88,10 @@ def batch(
 
 
 MAX_LISTED = 10
-"""Number of names that a message lists; batch.json has all of them."""
+"""Largest number of names in a message; batch.json has all of them."""
 
 
 def listed(names: list[str]) -> str:
-    """Names in a message: all of them, or the first and how many more."""
+    """Return names as text for a message: all of them, or the first ten and the number of the others."""
     more = f" and {len(names) - MAX_LISTED} more, see batch.json" if len(names) > MAX_LISTED else ""
     return ", ".join(names[:MAX_LISTED]) + more

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ferwatch.models.classifier import Classifier
 
 MAX_LISTED = 10
-"""Number of changes that --pairs prints."""
+"""Largest number of changes that --pairs prints."""
 
 
 class Interval(click.ParamType):
@@ -133,7 +133,7 @@ def _classifiers(
 
 
 def _with_notice(classifier: Classifier, labels: str | None) -> Classifier:
-    """The classifier, after a warning on stderr where it cannot say what people see."""
+    """Return the classifier; warn on stderr where it has no crowd head and none was asked for."""
     from ferwatch.models.classifier import labels_notice
 
     if (notice := labels_notice(classifier, labels)) is not None:

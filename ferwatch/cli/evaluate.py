@@ -1,4 +1,4 @@
-"""`ferwatch evaluate`."""
+"""`ferwatch evaluate`: classifiers measured on FER2013, on the command line."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FILE = click.Path(path_type=Path)
 @click.command()
 @click.option("--model", "models", multiple=True, help="A model; repeat it to put several side by side.")
 @click.option("--network", metavar="file.py:Class", help="A network of your own, with its --weights.")
-@click.option("--data", required=True, type=FILE, help="fer2013.csv, or a folder with public_test/ and the like in it.")
+@click.option("--data", required=True, type=FILE, help="fer2013.csv, or a folder with train/ and public_test/ in it.")
 @click.option(
     "--split", type=click.Choice(["train", "public_test", "private_test"]), default="public_test", show_default=True
 )
@@ -22,7 +22,7 @@ FILE = click.Path(path_type=Path)
     type=click.Choice(["crowd", "fer2013"]),
     default="fer2013",
     show_default=True,
-    help="Which answers are held against FER2013's labels.",
+    help="Which answers are compared with FER2013's labels.",
 )
 @click.option("--tta", is_flag=True, help="Average ten views of each face: five shifts and their mirror images.")
 @click.option("--ferplus", type=FILE, help="fer2013new.csv: how far each head agrees with ten voters an image.")

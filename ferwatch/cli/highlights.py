@@ -1,4 +1,4 @@
-"""Highlights on the command line."""
+"""`ferwatch highlights`: a run's highlights on the command line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ferwatch.records import EMOTIONS
 @click.argument("run", type=FILE, metavar="RUN")
 @click.option("--emotion", type=click.Choice(EMOTIONS), help="Only this emotion.  [default: all but neutral]")
 @click.option(
-    "--top", type=click.IntRange(min=1), default=10, show_default=True, metavar="N", help="Moments of a kind."
+    "--top", type=click.IntRange(min=1), default=10, show_default=True, metavar="N", help="Moments of each kind."
 )
 @click.option("--clips", is_flag=True, help="Cut a clip of each, and one reel of all.")
 @click.option("--out", type=FILE, metavar="DIR", help="Where to write.  [default: RUN/highlights]")

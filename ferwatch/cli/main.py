@@ -27,7 +27,7 @@ COMMANDS = {
     "look-inside": "the forward pass as pictures",
     "evaluate": "measure a classifier on FER2013",
     "train": "train a classifier on FER2013",
-    "models": "the classifiers, and how right they are",
+    "models": "the classifiers and their accuracy",
 }
 
 
@@ -69,7 +69,7 @@ def cli() -> None:
 
 
 def main() -> None:
-    """The console script. 0: done; 1: a line on stderr says what it could not do; 2: wrong usage; 130: interrupted."""
+    """Run the command line and exit. 0: done; 1: failed, with one line on stderr; 2: wrong usage; 130: interrupted."""
     stopped_by: list[int] = []
 
     def stop(number: int, _frame: FrameType | None) -> None:
@@ -77,24 +77,24 @@ def main() -> None:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, stop)
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a job in the background ignores it
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a job in the background ignores SIGINT
         signal.signal(signal.SIGINT, stop)
     if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr does: names of files may be no text at all
+        sys.stdout.reconfigure(errors="backslashreplace")  # file names may hold bytes that are no text
     enable_suppression()
     try:
-        # Torch makes a folder of this name when it loads, in the place for temporary files: so none is left behind.
+        # Torch makes this folder when it loads. The folder for temporary files exists already, so none is left behind.
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", gettempdir())
         try:
             sys.exit(cli.main(standalone_mode=False) or 0)
         except Exception:
-            if stopped_by:  # an extension module in which it struck may have made an error of its own of it
+            if stopped_by:  # an extension module may have turned the interrupt into an error of its own
                 raise KeyboardInterrupt from None
             raise
     except FerwatchError as error:
         click.echo(f"ferwatch: {' '.join(str(error).split())}", err=True)
         sys.exit(1)
-    except OSError as error:  # of no file that a command knows: no room for temporary files, say
+    except OSError as error:  # for example, no room for temporary files
         click.echo(f"ferwatch: operating system error: {error}", err=True)
         sys.exit(1)
     except click.ClickException as error:

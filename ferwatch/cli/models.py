@@ -1,4 +1,4 @@
-"""`ferwatch models`: lists the classifiers without importing torch, which would take a second."""
+"""`ferwatch models`: the classifiers and their accuracy. Torch, which takes a second to load, is not imported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The options that say how a video is analysed: AnalysisOptions on the command line."""
+"""Options of `run`, `batch` and `study` that say how a video is analysed: AnalysisOptions on the command line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Time(click.ParamType):
-    """Seconds, or [HH:]MM:SS[.mmm]."""
+    """Parses a time, in seconds or [HH:]MM:SS[.mmm], to seconds."""
 
     name = "time"
 
@@ -31,7 +31,7 @@ class Time(click.ParamType):
 
 
 class Rectangle(click.ParamType):
-    """X,Y,WIDTH,HEIGHT in pixels."""
+    """Parses X,Y,WIDTH,HEIGHT in pixels."""
 
     name = "X,Y,W,H"
 
@@ -64,7 +64,9 @@ min_episode_option = click.option(
     metavar="S",
     help=f"Seconds: the shortest episode.  [default: {MIN_EPISODE_SECONDS:g}]",
 )
-region_option = click.option("--region", type=Rectangle(), help="Keep the faces whose centre lies there, in pixels.")
+region_option = click.option(
+    "--region", type=Rectangle(), help="Keep only the faces whose centre lies in this rectangle, in pixels."
+)
 device_option = click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True
 )
@@ -114,7 +116,7 @@ ANALYSIS_OPTIONS = (
         "--max-faces",
         type=click.IntRange(min=1),
         metavar="N",
-        help="Most faces that are analysed in one frame.  [default: 50]",
+        help="Largest number of faces that are analysed in one frame.  [default: 50]",
     ),
     click.option("--no-charts", is_flag=True, help="Draw no charts in annotated.mp4."),
     click.option("--blur-faces", is_flag=True, help="Make faces unrecognisable in annotated.mp4."),
@@ -134,9 +136,9 @@ def analysis_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def options_from(values: dict[str, Any]) -> AnalysisOptions:
-    """The AnalysisOptions that a command was called with; those that were not given have their defaults.
+    """Return the AnalysisOptions that a command was called with; those that were not given have their defaults.
 
-    Raises click.UsageError where options exclude each other, OptionError where a value cannot be.
+    Raises click.UsageError where options exclude each other, OptionError where a value is not allowed.
     """
     from ferwatch.pipeline.options import AnalysisOptions
 

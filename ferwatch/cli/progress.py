@@ -1,4 +1,4 @@
-"""Progress bars on a terminal, nothing in a pipe."""
+"""Progress bars on a terminal; nothing is shown where stderr is not one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from types import TracebackType
 from tqdm import tqdm
 
 UNITS = {"timeline": "files"}
-"""Stage -> what is counted in it; frames where it is not named."""
+"""Stage -> unit of its progress bar; frames for all others."""
 
 BAR = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt} of {total_fmt}{unit}, {remaining} left"
 

@@ -1,4 +1,4 @@
-"""The main job on the command line: reads options, shows progress, prints the summary."""
+"""`ferwatch run`: one video on the command line."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def run(videos: tuple[Path, ...], out: Path | None, overwrite: bool, resume: boo
 
 
 def print_summary(timeline: Timeline, files: Sequence[Path]) -> None:
-    """Print who was seen, for how long and with which emotions, and where the files are."""
+    """Print each face's time on screen and shares of emotions, and where the files are."""
     from ferwatch.utils.timecode import format_time
 
     summary = timeline.summary

@@ -1,4 +1,4 @@
-"""A study on the command line."""
+"""`ferwatch study`: a study on the command line."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def study(
 
     PLAN.csv has one line a recording: video (or a run folder), participant, any number of columns with conditions, and,
     where they are needed, face, start and end. Paths are relative to the plan. Videos without a run are analysed into
-    DIR/runs; run again, only what is missing is.
+    DIR/runs; a second call analyses only what is missing.
 
     \b
     ferwatch study plan.csv --out study

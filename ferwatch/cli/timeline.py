@@ -12,7 +12,7 @@ from ferwatch.cli.run import print_summary
 
 
 class Pair(click.ParamType):
-    """ID=TEXT, or ID=ID."""
+    """Parses ID=TEXT or ID=ID."""
 
     def __init__(self, second: type[int] | type[str], name: str) -> None:
         self.second = second
@@ -34,11 +34,16 @@ class Pair(click.ParamType):
 @min_episode_option
 @export_option
 @click.option("--name", "names", multiple=True, type=Pair(str, "ID=NAME"), help="What a face is called.")
-@click.option("--merge", multiple=True, type=Pair(int, "ID=ID"), help="The first face is the second one.")
+@click.option(
+    "--merge",
+    multiple=True,
+    type=Pair(int, "ID=ID"),
+    help="The first face is the same person as the second; it gets the second's id.",
+)
 @click.option("--ignore", multiple=True, type=int, metavar="ID", help="Leave a face out.")
 @region_option
-@click.option("--baseline", metavar="START-END|FILE", help="When, or in which run, the face was neutral.")
-@click.option("--reset", is_flag=True, help="Forget names, corrections and baseline of before.")
+@click.option("--baseline", metavar="START-END|FILE", help="Time, or run, in which the face was neutral.")
+@click.option("--reset", is_flag=True, help="Forget all earlier names, corrections and the baseline.")
 @click.option("--out", type=FILE, metavar="DIR", help="Where to write.  [default: beside the rows]")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 def timeline(
@@ -50,8 +55,8 @@ def timeline(
     quiet: bool,
     **options: Any,
 ) -> None:
-    """Make the timeline of RUN, a run folder or a frames.csv, again, without running the video. Names and corrections
-    are kept in the run folder; all of its files are made again.
+    """Make the timeline of RUN, a run folder or a frames.csv, again, without the video. Names and corrections are kept
+    in the run folder; all of its files but annotated.mp4 are made again.
 
     \b
     ferwatch timeline interview-ferwatch --smoothing 1 --export eaf

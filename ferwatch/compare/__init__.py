@@ -1,1 +1,1 @@
-"""Comparing two faces."""
+"""Compares two faces: `ferwatch compare`."""

@@ -1,4 +1,4 @@
-"""Pair comparison: the probabilities of two faces, and which changes exceed the model's own jitter."""
+"""Compares the probabilities of two faces, and tells which changes exceed the model's own jitter."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Classify = Callable[[NDArray[np.uint8]], NDArray[np.float64]]
 """Maps (N, 48, 48) uint8 gray crops to (N, 7) probabilities."""
 
 MIN_CHANGE_DEVIATIONS = 3.0
-"""Jitter's standard deviations that a change has to exceed to be marked."""
+"""Number of standard deviations of the jitter that a change has to exceed to be marked."""
 MIN_CHANGE = 0.01
 """Smallest change of a probability that is marked: one percentage point."""
 
@@ -33,6 +33,7 @@ class Side:
     """One of the two faces that are compared."""
 
     snapshot: Snapshot
+    """Picture that shows the face."""
     face: Face
     crops: NDArray[np.uint8]
     """(K, 48, 48) gray crops of the same face from nearby frames, or shifted by up to a pixel."""
@@ -138,7 +139,7 @@ def compare(left: Side, right: Side, model: str, classify: Classify) -> Comparis
 
 @dataclass(frozen=True)
 class Change:
-    """One face at two times of a video."""
+    """Results of one face at two times of a video."""
 
     face_id: int
     start: float

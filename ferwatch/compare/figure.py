@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from ferwatch.compare.comparison import MIN_CHANGE_DEVIATIONS, Comparison, Side
 from ferwatch.records import EMOTIONS
-from ferwatch.render.figures import FAINT, INK, place, probability_bars, render, show_frame, show_gray, slide
+from ferwatch.render.figures import FAINT_INK, INK, place, probability_bars, render, show_frame, show_gray, slide
 from ferwatch.utils.files import atomic_write, make_folder
 
 
@@ -70,7 +70,9 @@ def _several_models(comparisons: list[Comparison]) -> Figure:
                 axes.set_yticks([])
             if row:
                 text = f"{comparison.divergence:.2f} bit"
-                axes.text(0.5, -0.06, text, transform=axes.transAxes, ha="center", va="top", fontsize=12, color=FAINT)
+                axes.text(
+                    0.5, -0.06, text, transform=axes.transAxes, ha="center", va="top", fontsize=12, color=FAINT_INK
+                )
     return figure
 
 

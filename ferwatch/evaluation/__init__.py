@@ -1,1 +1,1 @@
-"""Measuring a classifier on FER2013."""
+"""Measures classifiers on FER2013: data, metrics, plots."""

@@ -14,21 +14,23 @@ from ferwatch.evaluation.metrics import CrowdScores, Scores, score, score_crowd
 from ferwatch.models.classifier import Classifier
 from ferwatch.records import EMOTIONS
 
-STEP = 256
-"""Faces between two reports of progress."""
+FACES_PER_STEP = 256
+"""Number of faces that are classified between two reports of progress."""
 
 HEAD_TITLES = {"fer2013": "fer2013 head", "crowd": "crowd head", "video": "both, as in a video"}
+"""Key of Evaluation.heads -> title in the table of `side_by_side`."""
 
 
 @dataclass(frozen=True)
 class Answers:
-    """The probabilities of one head, or of both together, on one split, and what they are worth."""
+    """The probabilities of one head, or of both together, on one split, and their scores."""
 
-    probabilities: NDArray[np.float64]  # (N, 7)
+    probabilities: NDArray[np.float64]
+    """(N, 7) calibrated probabilities in the order of EMOTIONS."""
     labels: Scores
-    """Against FER2013's labels."""
+    """Scores against FER2013's labels."""
     crowd: CrowdScores | None
-    """Against FER+'s votes, where there are any."""
+    """Scores against FER+'s votes; None without votes."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the figures without the tables, for --json."""
@@ -44,27 +46,28 @@ class Answers:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One model on one split."""
+    """Scores of one model on one split."""
 
     model: str
     asked: str
-    """Head that the first figures measure: "fer2013" or "crowd"."""
-    labels: NDArray[np.int64]  # (N,)
+    """Chosen labels, "fer2013" or "crowd": which answers `whole` and `deduplicated` score."""
+    labels: NDArray[np.int64]
+    """(N,) FER2013's labels, as indices into EMOTIONS."""
     whole: Scores
-    """The answers that were asked for, against FER2013's labels."""
+    """Scores of the chosen answers against FER2013's labels, on all images."""
     deduplicated: Scores | None
-    """Figures without the images of which the training set holds an exact copy."""
+    """Scores without the images of which the training set holds an exact copy; None where they were not computed."""
     heads: dict[str, Answers]
-    """Each head by itself, and "video": what a video uses, where that is a blend of both."""
+    """Name of a head -> its answers; "video" -> those that a video gets with the crowd labels, a blend of both."""
 
     @property
     def probabilities(self) -> NDArray[np.float64]:
-        """(N, 7): the answers that were asked for."""
+        """(N, 7) probabilities of the chosen answers."""
         return self.answers.probabilities
 
     @property
     def answers(self) -> Answers:
-        """The answers that were asked for."""
+        """Answers of the chosen labels."""
         return self.heads["video" if self.asked == "crowd" else "fer2013"]
 
     def as_dict(self) -> dict[str, Any]:
@@ -99,17 +102,18 @@ def evaluate(
     tta: bool = False,
     on_faces: Callable[[int], object] | None = None,
 ) -> Evaluation:
-    """Scores a classifier, and each of its heads, on one split.
+    """Return the scores of a classifier, and of each of its heads, on one split.
 
     Args:
-        unseen: (N,) marks the faces without a copy in the training set.
+        faces: the split.
+        unseen: (N,) marks the faces without a copy in the training set; None: they are not scored separately.
         tta: average ten views of each face.
-        on_faces: called with how many more faces are done.
+        on_faces: called with the number of faces done since its last call.
     """
     checkpoint = classifier.checkpoint
     rows: dict[str, list[NDArray[np.float64]]] = {}
-    for start in range(0, len(faces), STEP):
-        crops = faces.images[start : start + STEP]
+    for start in range(0, len(faces), FACES_PER_STEP):
+        crops = faces.images[start : start + FACES_PER_STEP]
         views = [classifier.by_head(view) for view in (tta_views(crops) if tta else [crops])]
         for name in views[0]:
             rows.setdefault(name, []).append(np.mean([answers[name] for answers in views], axis=0))
@@ -136,8 +140,10 @@ def evaluate(
 
 
 def tta_views(crops: NDArray[np.uint8], shift: int = 2) -> list[NDArray[np.uint8]]:
-    """Ten views of each face (N, 48, 48): as it is and moved by `shift` pixels in four directions, and their mirror
-    images. What moves in repeats the border."""
+    """Return ten views of the faces (N, 48, 48): unmoved, moved by `shift` pixels in four directions, and mirrored.
+
+    Pixels that move in from outside repeat the border.
+    """
     side = crops.shape[1]
     padded = np.pad(crops, ((0, 0), (shift, shift), (shift, shift)), mode="edge")
     moved = [
@@ -148,20 +154,20 @@ def tta_views(crops: NDArray[np.uint8], shift: int = 2) -> list[NDArray[np.uint8
 
 
 def class_table(scores: Scores) -> str:
-    """Per class, in the report's form."""
+    """Return the accuracy of each class, and of all, as lines of text."""
     lines = [f"{e.capitalize():9}: {hits / max(n, 1):4.0%} ({hits}/{n})" for e, (hits, n) in scores.per_class.items()]
     return "\n".join([*lines, "", f"Accuracy : {scores.accuracy:.1%} ({scores.correct}/{scores.n})"])
 
 
 def confusion_table(scores: Scores) -> str:
-    """Rows: the label; columns: the answer."""
+    """Return the confusion matrix as text: labels in rows, answers in columns."""
     head = " " * 9 + "".join(f"{e:>9}" for e in EMOTIONS)
     rows = [f"{e:9}" + "".join(f"{n:9}" for n in row) for e, row in zip(EMOTIONS, scores.confusion, strict=True)]
     return "\n".join([head, *rows])
 
 
 def side_by_side(evaluations: list[Evaluation], names: list[str]) -> str:
-    """One column a model."""
+    """Return the figures of several evaluations as a table of text, one column per model."""
     width = max(12, *(len(name) + 2 for name in names))
     lines = [" " * 24 + "".join(f"{name:>{width}}" for name in names)]
 

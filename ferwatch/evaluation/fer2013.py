@@ -1,4 +1,4 @@
-"""FER2013 and FER+ read into arrays."""
+"""Reads FER2013 and FER+ into arrays."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from ferwatch.errors import DataError
 from ferwatch.records import EMOTIONS, FACE_SIZE
 
 SPLITS = {"train": "Training", "public_test": "PublicTest", "private_test": "PrivateTest"}
-"""Our names of the splits -> those of fer2013.csv's Usage column."""
+"""Split -> its name in the column Usage of fer2013.csv."""
 
 SPLIT_FOLDERS = {
     "train": ("train", "training"),
     "public_test": ("public_test", "publictest", "test"),
     "private_test": ("private_test", "privatetest"),
 }
-"""Our names of the splits -> how folders of them are called, in lower case. Kaggle's folders have `test`."""
+"""Split -> the names that its folder may have, in lower case; Kaggle's data set has `test`."""
 
 CLASS_FOLDERS = {
     **{emotion: emotion for emotion in EMOTIONS},
     **{"anger": "angry", "disgusted": "disgust", "fearful": "fear", "happiness": "happy", "sadness": "sad"},
     "surprised": "surprise",
 }
-"""How folders of the classes are called, in lower case -> the class."""
+"""Name of a class's folder, in lower case -> its emotion."""
 
 VOTES = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "unknown")
 """Choices of a FER+ voter in the order of fer2013new.csv; its last column, NF (no face), is left out."""
@@ -41,25 +41,28 @@ VOTE_OF_EMOTION = (4, 5, 6, 1, 3, 2, 0)
 
 @dataclass(frozen=True)
 class Faces:
-    """One split of the data."""
+    """The faces of one split of FER2013."""
 
-    images: NDArray[np.uint8]  # (N, 48, 48)
-    labels: NDArray[np.int64]  # (N,) index into EMOTIONS
-    votes: NDArray[np.float32] | None = None  # (N, 9) counts in the order of VOTES; a row of zeros: nobody voted
+    images: NDArray[np.uint8]
+    """(N, 48, 48) gray."""
+    labels: NDArray[np.int64]
+    """(N,) indices into EMOTIONS."""
+    votes: NDArray[np.float32] | None = None
+    """(N, 9) counts of FER+ votes in the order of VOTES, zeros where nobody voted; None without FER+."""
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def where(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> Faces:
-        """The faces that a mask or an index selects."""
+        """Return the faces that a mask (N,) or an array of indices selects."""
         return Faces(self.images[rows], self.labels[rows], None if self.votes is None else self.votes[rows])
 
 
 def load(data: Path, split: str, ferplus: Path | None = None, *, may_be_empty: bool = False) -> Faces:
-    """Reads one split of FER2013, from fer2013.csv or from folders SPLIT/EMOTION/*.png.
+    """Return one split of FER2013, from fer2013.csv or from folders SPLIT/EMOTION/*.png.
 
-    Raises DataError that names the line or the file where the data is not in that form, and where the split is empty
-    unless it may be.
+    Raises DataError, naming the line or the file, where the data is not in that form, or the split is empty and
+    `may_be_empty` is not set.
     """
     if data.is_dir():
         if ferplus is not None:
@@ -154,7 +157,7 @@ def _no_images(data: Path, split: str) -> DataError:
 
 
 def load_votes(path: Path, split: str, rows: int) -> NDArray[np.float32]:
-    """(rows, 9) counts of FER+ votes; fer2013new.csv has one line for each line of fer2013.csv.
+    """Return the counts (rows, 9) of FER+ votes of a split; fer2013new.csv has one line per line of fer2013.csv.
 
     Raises DataError where the file is not of that form or has another number of lines.
     """
@@ -182,7 +185,7 @@ def load_votes(path: Path, split: str, rows: int) -> NDArray[np.float32]:
 
 
 def clean(faces: Faces) -> Faces:
-    """A training set without blank images, without second copies, and without copies that contradict each other."""
+    """Return a training set without blank images, second copies, and copies whose labels contradict each other."""
     copies: dict[bytes, list[int]] = defaultdict(list)
     for row, image in enumerate(faces.images):
         if image.std() > 1:
@@ -192,13 +195,13 @@ def clean(faces: Faces) -> Faces:
 
 
 def without_copies_mask(faces: Faces, others: Faces) -> NDArray[np.bool_]:
-    """(N,) True for the faces of which `others` holds no exact copy."""
+    """Return a mask (N,) of the faces of which `others` holds no exact copy."""
     known = {image.tobytes() for image in others.images}
     return np.array([image.tobytes() not in known for image in faces.images], bool)
 
 
 def crowd_majority(votes: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """The emotion (N,) with the most votes, and (N,) whether it has more than every other choice."""
+    """Return the emotion (N,) with the most votes, and whether it has more than every other choice (N,)."""
     seven = votes[:, VOTE_OF_EMOTION]
     majority = seven.argmax(axis=1)
     most = seven.max(axis=1)
@@ -206,7 +209,7 @@ def crowd_majority(votes: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArr
 
 
 def class_shares(faces: Faces, head: str) -> NDArray[np.float64]:
-    """(7,) shares of the emotions in what a head learns from these faces: their labels, or FER+'s votes.
+    """Return the shares (7,) of the emotions in the targets of a head: FER2013's labels, or FER+'s votes.
 
     Raises DataError for the crowd head where the faces have no votes.
     """

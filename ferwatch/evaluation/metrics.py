@@ -1,5 +1,7 @@
-"""Metrics of a classifier's answers: accuracy, macro-F1, calibration error, agreement with people; and the
-temperature that makes probabilities mean what they say."""
+"""Computes metrics of a classifier's answers, and the temperature that calibrates its probabilities.
+
+The metrics are accuracy, macro-F1, calibration error, and agreement with people.
+"""
 
 from __future__ import annotations
 
@@ -19,24 +21,28 @@ from ferwatch.records import EMOTIONS
 
 @dataclass(frozen=True)
 class Scores:
-    """The figures of one model on one split, against one label an image."""
+    """Scores of one model on one split, against one label per image."""
 
     n: int
+    """Number of images."""
     correct: int
+    """Number of images whose answer is the label."""
     accuracy: float
+    """Share of images whose answer is the label, 0 to 1."""
     macro_f1: float
+    """Mean of the F1 of all classes, 0 to 1."""
     loss: float
     """Mean cross-entropy of the calibrated probabilities, in nats."""
     ece: float
     """Expected calibration error over 15 bins of confidence (Guo et al. 2017, https://arxiv.org/abs/1706.04599)."""
     per_class: dict[str, list[int]]
-    """emotion: [correct, n]."""
+    """Emotion -> [number of its images that are answered right, number of its images]."""
     confusion: list[list[int]]
-    """Rows: the label; columns: the answer."""
+    """(7, 7) number of images by label (rows) and answer (columns)."""
 
     @property
     def macro_recall(self) -> float:
-        """The mean over the emotions that occur of the share of their images that are answered right."""
+        """Mean recall of the emotions that occur, 0 to 1."""
         return float(np.mean([correct / n for correct, n in self.per_class.values() if n > 0]))
 
 
@@ -45,21 +51,21 @@ class CrowdScores:
     """Agreement of a model's answers with the ten people who labelled each image for FER+."""
 
     n: int
-    """Images on which one of the seven emotions has more votes than any other choice."""
+    """Number of images on which one of the seven emotions has more votes than any other choice."""
     agreement: float
-    """Share of them where the model's answer is the crowd's."""
+    """Share of these images on which the model's answer is the crowd's majority, 0 to 1."""
     macro_recall: float
-    """The mean of that share over the emotions of the crowd, each of equal weight."""
+    """Mean of the agreement over the majority's emotions, each of equal weight, 0 to 1."""
     jsd_bits: float
     """Mean Jensen-Shannon divergence, in bits, between the model's probabilities and the votes for the seven."""
     ece: float
     """Calibration error of the probabilities against the crowd's majority, over 15 bins."""
     confusion: list[list[int]]
-    """Rows: the crowd's majority; columns: the answer."""
+    """(7, 7) number of images by the crowd's majority (rows) and answer (columns)."""
 
 
 def score(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> Scores:
-    """(N, 7) probabilities and (N,) labels -> their figures."""
+    """Return the scores of probabilities (N, 7) against labels (N,)."""
     n, classes = len(labels), len(EMOTIONS)
     answers = probabilities.argmax(axis=1)
     confusion = np.zeros((classes, classes), np.int64)
@@ -79,7 +85,7 @@ def score(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> Scor
 
 
 def score_crowd(probabilities: NDArray[np.float64], votes: NDArray[np.float32]) -> CrowdScores:
-    """(N, 7) probabilities and (N, 9) votes -> their figures."""
+    """Return the scores of probabilities (N, 7) against FER+'s votes (N, 9)."""
     majority, has_majority = crowd_majority(votes)
     scores = score(probabilities[has_majority], majority[has_majority])
     seven = votes[:, VOTE_OF_EMOTION]
@@ -98,7 +104,7 @@ def score_crowd(probabilities: NDArray[np.float64], votes: NDArray[np.float32]) 
 def reliability(
     probabilities: NDArray[np.float64], labels: NDArray[np.int64], bins: int = 15
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
-    """(bins,) counts, mean confidences and accuracies of the answers by their confidence; NaN in an empty bin."""
+    """Return count, mean confidence and accuracy (bins,) of the answers by confidence; NaN in an empty bin."""
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == labels
     of = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
@@ -112,7 +118,7 @@ def reliability(
 
 
 def calibration_error(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
-    """Mean distance between confidence and accuracy over the bins, weighted by their counts."""
+    """Return the mean distance between confidence and accuracy over 15 bins, weighted by their counts."""
     counts, confidence, accuracy = reliability(probabilities, labels)
     return float(np.nansum(counts * np.abs(confidence - accuracy)) / counts.sum())
 
@@ -126,7 +132,7 @@ def jensen_shannon(p: NDArray[np.float64], q: NDArray[np.float64]) -> NDArray[np
 
 
 def fit_temperature(logits: NDArray[np.float64], labels: NDArray[np.int64], offsets: Sequence[float] = ()) -> float:
-    """The T for which softmax((logits + offsets) / T) has the least cross-entropy (Guo et al. 2017)."""
+    """Return the T for which softmax((logits + offsets) / T) has the least cross-entropy (Guo et al. 2017)."""
     shifted = logits + np.array(offsets) if len(offsets) else logits
 
     def loss(log_t: float) -> float:
@@ -141,10 +147,10 @@ def cross_fit_probabilities(
     offsets: Sequence[float] = (),
     labelled: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.float64]:
-    """(N, 7) probabilities of which each half is calibrated by a temperature fitted on the other half.
+    """Return probabilities (N, 7) of which each half is calibrated by a temperature fitted on the other half.
 
     Args:
-        offsets: added to the logits before that; see Calibration.
+        offsets: added to the logits before the temperature divides them; see Calibration.
         labelled: (N,) the rows whose label may be used in fitting; None: all.
     """
     even = np.arange(len(labels)) % 2 == 0

@@ -1,4 +1,4 @@
-"""Learning curves, confusion matrix and reliability diagram as PNG files."""
+"""Draws confusion matrices and reliability diagrams as PNG files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TRAIN, TEST = "#0072b2", "#d55e00"  # blue and vermilion of Okabe and Ito's colo
 
 @contextmanager
 def _picture(path: Path, columns: int, width: float, height: float) -> Iterator[NDArray[np.object_]]:
-    """Axes to draw on, (columns,); they are written to `path` at the end."""
+    """Yield axes (columns,) to draw on; the picture is written to `path` at the end."""
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.subplots(1, columns, squeeze=False)[0]
     yield axes
@@ -29,11 +29,11 @@ def _picture(path: Path, columns: int, width: float, height: float) -> Iterator[
 
 
 def draw_confusion(confusion: list[list[int]], title: str, path: Path, rows: str = "label") -> None:
-    """Shares of each label's images; the counts are written into the fields.
+    """Draw a confusion matrix, coloured by the share of each label's images, with the counts in the cells.
 
     Args:
         confusion: (7, 7) counts; rows: the label, columns: the answer.
-        rows: what the rows are, for the axis.
+        rows: title of the vertical axis.
     """
     counts = np.array(confusion)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)

@@ -1,1 +1,1 @@
-"""Pictures that explain a classifier's forward pass."""
+"""Draws pictures that explain a classifier's forward pass: `ferwatch look-inside`."""

@@ -37,6 +37,7 @@ class AttentionAnalysis:
 
     @property
     def has_class_token(self) -> bool:
+        """True if a class token stands before the patches."""
         return len(self.readout) > self.grid_side**2
 
     def to_grid(self, per_token: Tensor) -> Tensor:

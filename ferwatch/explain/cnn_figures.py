@@ -1,4 +1,4 @@
-"""Pictures of a convolutional network: its kernels, and the feature maps they give for a face."""
+"""Draws pictures of a convolutional network: its kernels, and the feature maps they give for a face."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from ferwatch.explain.trace import Step, Trace
 from ferwatch.render.figures import (
-    SIGNED,
-    VALUES,
+    SIGNED_COLORMAP,
+    VALUE_COLORMAP,
     Array,
     Picture,
     colour_bar,
@@ -76,7 +76,7 @@ def overview_picture(crop: NDArray[np.uint8], trace: Trace, probabilities: Array
         for row, channel in enumerate(strongest):
             at = (left + column * width, 0.81 - row * 0.2, width * 0.93, 0.18)
             axes = place(figure, *at)
-            show(axes, maps[channel], VALUES, 0, high)
+            show(axes, maps[channel], VALUE_COLORMAP, 0, high)
             if row == 0:
                 size = f"{maps.shape[0]}x{maps.shape[1]}x{maps.shape[2]}"
                 label(axes, f"{step.layer or step.operation}\n{size}", 11)
@@ -112,7 +112,7 @@ def kernel_pictures(trace: Trace) -> list[Picture]:
             f"{caption} Red weights add where the picture is bright, blue ones subtract; one scale for all.",
         )
         high = limit(kernels)
-        shown = show(place(figure, 0, 0, 0.92, 1), sheet, SIGNED, -high, high)
+        shown = show(place(figure, 0, 0, 0.92, 1), sheet, SIGNED_COLORMAP, -high, high)
         colour_bar(figure, shown, "weight", (0.935, 0.15, 0.012, 0.7))
         pictures.append(
             Picture(
@@ -147,7 +147,7 @@ def _feature_picture(crop: NDArray[np.uint8], name: str, step: Step) -> Picture:
     )
     show_gray(place(figure, 0, 0.34, 0.14, 0.34), crop, "the face")
     high = limit(maps)
-    cmap, low = (SIGNED, -high) if signed else (VALUES, 0.0)
+    cmap, low = (SIGNED_COLORMAP, -high) if signed else (VALUE_COLORMAP, 0.0)
     sheet = mosaic(maps, columns_for(channels, 1.75), gap=max(1, height // 14))
     shown = show(place(figure, 0.165, 0, 0.755, 1), sheet, cmap, low, high)
     colour_bar(figure, shown, "output", (0.935, 0.15, 0.012, 0.7))

@@ -1,4 +1,4 @@
-"""Pictures for any network: its input, its last layer, and the occlusion map."""
+"""Draws pictures of any network: its input, its last layer, and the occlusion map."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from ferwatch.models.registry import InputSpec
 from ferwatch.records import EMOTIONS, Face
 from ferwatch.render.figures import (
     BOTTOM,
-    FAINT,
+    FAINT_INK,
     LEFT,
     RIGHT,
-    SIGNED,
+    SIGNED_COLORMAP,
     TOP,
-    VALUES,
+    VALUE_COLORMAP,
     Array,
     Picture,
     colour_bar,
@@ -57,12 +57,12 @@ def input_picture(
     label(axes, f"the input, {size}")
     axes.text(
         0.5, -0.05, f"black is {x.min():.2f}, white {x.max():.2f}",
-        transform=axes.transAxes, fontsize=11, color=FAINT, ha="center", va="top",
+        transform=axes.transAxes, fontsize=11, color=FAINT_INK, ha="center", va="top",
     )  # fmt: skip
     probability_bars(place(figure, 0.87, 0.12, 0.13, 0.76), probabilities, "the answer")
     for at in (0.3525, 0.5675, 0.7825):
         figure.text(
-            LEFT + at * (RIGHT - LEFT), (TOP + BOTTOM) / 2, "→", fontsize=22, color=FAINT, ha="center", va="center"
+            LEFT + at * (RIGHT - LEFT), (TOP + BOTTOM) / 2, "→", fontsize=22, color=FAINT_INK, ha="center", va="center"
         )
     return Picture(
         "input",
@@ -77,10 +77,10 @@ def input_picture(
 def answer_picture(trace: Trace, features: Array, checkpoint: Checkpoint, probabilities: Array) -> Picture:
     """Return a slide with the last feature vector, the seven logits of the head in use and the seven probabilities."""
     temperature = checkpoint.calibration(trace.head).temperature
-    blended = trace.head == "crowd" and checkpoint.crowd_weight < 1
+    blended = trace.head == "crowd" and checkpoint.blend.crowd_weight < 1
     both_heads = (
-        f" The answer comes from two heads: {checkpoint.crowd_weight:.0%} from the crowd head, shown here, and the "
-        "rest from the fer2013 head, which reads the same features."
+        f" The answer comes from two heads: {checkpoint.blend.crowd_weight:.0%} from the crowd head, shown here, and "
+        "the rest from the fer2013 head, which reads the same features."
     )
     figure = slide(
         "The last step: from a vector to seven probabilities",
@@ -89,7 +89,7 @@ def answer_picture(trace: Trace, features: Array, checkpoint: Checkpoint, probab
         f"{temperature:.3g}; only differences between logits matter.",
     )
     high = limit(features)
-    cmap, low = (SIGNED, -high) if features.min() < 0 else (VALUES, 0.0)
+    cmap, low = (SIGNED_COLORMAP, -high) if features.min() < 0 else (VALUE_COLORMAP, 0.0)
     width = 16
     padded = np.full(-(-len(features) // width) * width, np.nan)
     padded[: len(features)] = features
@@ -100,8 +100,8 @@ def answer_picture(trace: Trace, features: Array, checkpoint: Checkpoint, probab
     logits = trace.logits[0].double().numpy()
     axes = place(figure, 0.44, 0.08, 0.2, 0.8)
     axes.set_axis_on()
-    axes.barh(EMOTIONS, logits - logits.mean(), color=FAINT, height=0.72)
-    axes.axvline(0, color=FAINT, linewidth=0.8)
+    axes.barh(EMOTIONS, logits - logits.mean(), color=FAINT_INK, height=0.72)
+    axes.axvline(0, color=FAINT_INK, linewidth=0.8)
     axes.invert_yaxis()
     axes.tick_params(axis="y", length=0, labelsize=12.5)
     axes.tick_params(axis="x", labelsize=11)
@@ -133,7 +133,7 @@ def occlusion_picture(crop: NDArray[np.uint8], occluded: Occlusion, probabilitie
     show_gray(place(figure, 0, 0.2, 0.24, 0.6), crop, f"the face: {emotion} {probabilities[top]:.1%}")
     high = max(0.02, float(np.abs(change).max()))
     axes = place(figure, 0.265, 0.08, 0.33, 0.84)
-    shown = show(axes, tint(crop, (change / high + 1) / 2, SIGNED), SIGNED, -high, high)
+    shown = show(axes, tint(crop, (change / high + 1) / 2, SIGNED_COLORMAP), SIGNED_COLORMAP, -high, high)
     label(axes, f"change of {emotion} where the patch covers it")
     colour_bar(figure, shown, "mean change of the probability", (0.605, 0.14, 0.012, 0.72))
     show_gray(place(figure, 0.75, 0.5, 0.2, 0.42), occluded.covered, "the patch that lowers it most")

@@ -1,4 +1,4 @@
-"""Occlusion sensitivity: which parts of a face a classifier's answer depends on."""
+"""Computes occlusion sensitivity: which parts of a face a classifier's answer depends on."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ STRIDE_PIXELS = 4
 
 @dataclass(frozen=True)
 class Occlusion:
-    """How the probabilities of a face change when parts of it are covered."""
+    """Changes of a face's probabilities when parts of it are covered."""
 
     change: NDArray[np.float64]
     """(7, 48, 48) change of each class's probability, averaged over all patches that cover a pixel."""
@@ -36,9 +36,8 @@ def occlude(classify: Callable[[NDArray[np.uint8]], NDArray[np.float64]], crop: 
         crop: (48, 48) uint8 gray.
     """
     side = crop.shape[0]
-    corners = range(
-        STRIDE_PIXELS - PATCH_PIXELS, side, STRIDE_PIXELS
-    )  # from one stride inside the picture to its last column
+    # The patch moves from a position where only one stride of it covers the picture to the last row and column.
+    corners = range(STRIDE_PIXELS - PATCH_PIXELS, side, STRIDE_PIXELS)
     masks = np.zeros((len(corners) ** 2, side, side), bool)
     for mask, (y, x) in zip(masks, ((y, x) for y in corners for x in corners), strict=True):
         mask[max(y, 0) : y + PATCH_PIXELS, max(x, 0) : x + PATCH_PIXELS] = True

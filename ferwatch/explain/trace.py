@@ -65,11 +65,11 @@ class Trace:
     """(1, channels, size, size) preprocessed face."""
     steps: list[Step]
     logits: Tensor
-    """(1, 7) outputs of the network."""
+    """(1, 7) logits of the head `head`."""
     unused: dict[str, int]
-    """Sizes of the parameters, by name, that the forward pass never uses."""
+    """Name -> size of each parameter that the forward pass never uses."""
     head: str = "fer2013"
-    """The head that gave the logits."""
+    """Name of the head that gave the logits."""
 
     @property
     def parameters(self) -> int:

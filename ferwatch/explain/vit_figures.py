@@ -1,4 +1,4 @@
-"""Pictures of a vision transformer: patches, positions, attention, and attention rollout."""
+"""Draws pictures of a vision transformer: patches, positions, attention, and attention rollout."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from ferwatch.explain.attention import AttentionAnalysis
 from ferwatch.explain.trace import Trace
 from ferwatch.render.figures import (
-    FAINT,
-    SIGNED,
+    FAINT_INK,
+    SIGNED_COLORMAP,
     Array,
     Picture,
     colour_bar,
@@ -82,7 +82,7 @@ def _patches_picture(trace: Trace, entering: Tensor, rows: int) -> Picture:
     tokens = entering.numpy()
     high = limit(tokens)
     axes = place(figure, 0.4, 0.04, 0.53, 0.48)
-    shown = axes.imshow(tokens, cmap=SIGNED, vmin=-high, vmax=high, aspect="auto", interpolation="nearest")
+    shown = axes.imshow(tokens, cmap=SIGNED_COLORMAP, vmin=-high, vmax=high, aspect="auto", interpolation="nearest")
     label(axes, f"the tokens: {count} rows of {width} numbers")
     colour_bar(figure, shown, "value", (0.945, 0.04, 0.012, 0.48))
     return Picture(
@@ -116,7 +116,7 @@ def _filters_picture(filters: Tensor) -> Picture:
     figure = slide(f"What a patch is compared with: {what}", f"{caption} Filters of {side}x{side}, one scale for all.")
     high = limit(images)
     sheet = mosaic(images, columns_for(len(images), 2.1), gap=2)
-    shown = show(place(figure, 0, 0, 0.92, 1), sheet, SIGNED, -high, high)
+    shown = show(place(figure, 0, 0, 0.92, 1), sheet, SIGNED_COLORMAP, -high, high)
     colour_bar(figure, shown, "weight", (0.935, 0.15, 0.012, 0.7))
     return Picture(
         "filters",
@@ -137,10 +137,10 @@ def _positions_picture(similarity: Tensor, rows: int) -> Picture:
     maps[np.eye(rows**2, dtype=bool).reshape(maps.shape)] = np.nan
     high = max(0.1, float(np.nanmax(np.abs(maps))))
     axes = place(figure, 0.2, 0, 0.6, 1)
-    shown = show(axes, mosaic(maps, rows), SIGNED, -high, high)
+    shown = show(axes, mosaic(maps, rows), SIGNED_COLORMAP, -high, high)
     for patch in range(rows**2):
         row, column = divmod(patch, rows)
-        axes.text(column * (rows + 2), row * (rows + 2), "+", ha="center", va="center", fontsize=9, color=FAINT)
+        axes.text(column * (rows + 2), row * (rows + 2), "+", ha="center", va="center", fontsize=9, color=FAINT_INK)
     colour_bar(figure, shown, "cosine similarity", (0.8, 0.15, 0.012, 0.7))
     return Picture(
         "positions",
@@ -241,7 +241,7 @@ def _rollout_picture(crop: NDArray[np.uint8], analysis: AttentionAnalysis) -> Pi
     axes.set_anchor("W")
     for i in range(layers):
         name = f"after layer {i + 1}" if layers < 9 else f"{i + 1}"
-        axes.text(i * 54 + 23.5, -5, name, ha="center", fontsize=10, color=FAINT)
+        axes.text(i * 54 + 23.5, -5, name, ha="center", fontsize=10, color=FAINT_INK)
     return Picture(
         "rollout",
         "Attention rollout: where the answer comes from",
@@ -288,10 +288,10 @@ def _sheet(
     size = 11 if max(rows, columns) < 10 else 8.5
     for i, name in enumerate(names if across else head_names):
         at = (i * step + side / 2 - 0.5, -0.5)
-        axes.annotate(name, at, (0, 5), textcoords="offset points", ha="center", fontsize=size, color=FAINT)
+        axes.annotate(name, at, (0, 5), textcoords="offset points", ha="center", fontsize=size, color=FAINT_INK)
     for i, name in enumerate(head_names if across else names):
         at = (-0.5, i * step + side / 2 - 0.5)
         axes.annotate(
-            name, at, (-6, 0), textcoords="offset points", ha="right", va="center", fontsize=size, color=FAINT
+            name, at, (-6, 0), textcoords="offset points", ha="right", va="center", fontsize=size, color=FAINT_INK
         )
     return shown

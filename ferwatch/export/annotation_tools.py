@@ -1,4 +1,4 @@
-"""Episodes for the tools that people code behaviour in: ELAN, tab-separated intervals, BORIS."""
+"""Writes episodes for annotation tools: ELAN, BORIS and tab-separated intervals."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ferwatch.records import Episode
 from ferwatch.render.palette import PALETTE
 from ferwatch.timeline.model import LABELS, Timeline
 
-# Both formats want a date. A fixed one keeps the same run the same file.
+# Both formats want a date. A fixed one makes the same run give the same file.
 _DATE = "1970-01-01T00:00:00"
 
 _VOCABULARY = "emotion"
@@ -48,7 +48,7 @@ def write_eaf(path: Path, timeline: Timeline) -> None:
     for face in timeline.summary.faces:
         name = timeline.name_of(face.face_id)
         eaf.add_tier(name, ling=_VOCABULARY, part=name, ann="ferwatch")
-    # What a new document of pympi starts with.
+    # A new document of pympi starts with these, which are not wanted.
     eaf.remove_tier("default")
     eaf.remove_linguistic_type("default-lt")
     eaf.properties = [("lastUsedAnnotationId", len(timeline.episodes))]

@@ -1,4 +1,4 @@
-"""The rows of many runs as one table; the first column names the run, the last the video."""
+"""Writes the rows of many runs as one table; the first column names the run, the last the video."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The export formats: what each is called, the file it makes, and its writer, which is imported when it is used.
+"""Registry of the export formats: name, file, and writer, which is imported when it is used.
 
 Nothing heavy is imported here, so that the command line can list the formats at once.
 """
@@ -23,7 +23,7 @@ Writer = Callable[[Path, "Timeline"], None]
 
 @dataclass(frozen=True)
 class ExportFormat:
-    """One file that follows from a timeline."""
+    """An export format: one file that is written from a timeline."""
 
     file: str
     """File name within the run folder."""
@@ -39,7 +39,7 @@ class ExportFormat:
         writer(path, timeline)
 
 
-ALWAYS = (
+REQUIRED_EXPORTS = (
     ExportFormat("episodes.csv", "ferwatch.export.tables:write_episodes_csv"),
     ExportFormat("timeline.png", "ferwatch.export.timeline_plot:write_png"),
 )
@@ -59,7 +59,7 @@ EXPORTS: dict[str, ExportFormat] = {
 
 
 def register(name: str, file: str, writer: Writer | str) -> None:
-    """Add an export format of one's own, which `exports=[name]` then writes.
+    """Add an export format, which `exports=[name]` then writes.
 
     Args:
         name: what `exports` calls the format.
@@ -67,15 +67,15 @@ def register(name: str, file: str, writer: Writer | str) -> None:
         writer: called with the path to write and the Timeline; or "module:function", imported when it is used.
     Raises OutputError where the name or the file is taken.
     """
-    taken = {export.file for export in (*ALWAYS, *EXPORTS.values())}
+    taken = {export.file for export in (*REQUIRED_EXPORTS, *EXPORTS.values())}
     if name in EXPORTS or file in taken or Path(file).name != file:
         raise OutputError(f"cannot register the export {name} ({file}): the name or the file is taken or not allowed")
     EXPORTS[name] = ExportFormat(file, writer)
 
 
 def run_files() -> list[str]:
-    """The names of all files that `write_timeline` may write into a run folder."""
-    return [export.file for export in (*ALWAYS, *EXPORTS.values())]
+    """Return the names of all files that `write_timeline` may write into a run folder."""
+    return [export.file for export in (*REQUIRED_EXPORTS, *EXPORTS.values())]
 
 
 def write_timeline(
@@ -92,7 +92,7 @@ def write_timeline(
     unknown = [name for name in names if name not in EXPORTS]
     if unknown:
         raise OutputError(f"there is no export {unknown[0]!r}; there are {', '.join(EXPORTS)}")
-    formats = (*ALWAYS, *(EXPORTS[name] for name in names))
+    formats = (*REQUIRED_EXPORTS, *(EXPORTS[name] for name in names))
     for number, export in enumerate(formats, 1):
         with atomic_write(folder / export.file) as temp_path:
             export.write(temp_path, timeline)

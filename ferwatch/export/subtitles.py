@@ -1,4 +1,4 @@
-"""Episodes as subtitles: WebVTT and SubRip. One cue per episode; faces seen together have cues that overlap."""
+"""Writes episodes as subtitles: WebVTT and SubRip. One cue per episode; faces seen together have cues that overlap."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def write_srt(path: Path, timeline: Timeline) -> None:
 
 
 def _cues(timeline: Timeline) -> list[tuple[int, Episode, float, float]]:
-    """Number, episode, start and end of each cue, by start, as players want them.
+    """Return number, episode, start and end of each cue, by start, as players require.
 
     Players load the files with annotated.mp4, so that the times are that video's where there is one.
     """

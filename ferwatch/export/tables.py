@@ -1,4 +1,4 @@
-"""Rows and episodes as tables: episodes.csv, JSON and Parquet."""
+"""Writes rows and episodes as tables: episodes.csv, JSON and Parquet."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def write_episodes_csv(path: Path, timeline: Timeline) -> None:
 
 
 def write_json(path: Path, timeline: Timeline) -> None:
-    """Write all of the run: summary, episodes, and one line per sampled frame."""
+    """Write the whole run as JSON: summary, episodes, and one line per sampled frame."""
     head = {
         "ferwatch": __version__,
         "video": {"file": timeline.video, "duration": timeline.duration, "fps": timeline.fps},
@@ -89,7 +89,7 @@ def _frames(timeline: Timeline) -> Iterator[dict[str, Any]]:
 
 
 def _plain(value: Any) -> Any:
-    """A value of a table as JSON holds it: None for NaN."""
+    """Return a value of a table as JSON holds it: None for NaN."""
     return None if math.isnan(value) else value.item()
 
 
@@ -125,7 +125,7 @@ def write_parquet(path: Path, timeline: Timeline) -> None:
 
 
 def _corrected(timeline: Timeline, none: NDArray[np.bool_]) -> dict[str, Any]:
-    """The probabilities after the baseline was taken out; nothing without a baseline."""
+    """Return the columns of the baseline-corrected probabilities; none without a baseline."""
     import pyarrow as pa
 
     if timeline.baseline is None:

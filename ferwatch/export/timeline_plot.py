@@ -1,4 +1,4 @@
-"""timeline.png: one lane per face with its probabilities over time and, below them, its episodes."""
+"""Draws timeline.png: one lane per face with its probabilities over time and, below them, its episodes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _WIDTH, _LEFT, _RIGHT, _TOP, _BOTTOM = 11.0, 1.35, 0.3, 0.95, 0.55  # inches
-_BINS = 400  # points of a curve across a lane; more cannot be told apart
+_CURVE_POINTS = 400  # points of a curve across a lane; more cannot be told apart
 
 # matplotlib's own font, then those that carry the scripts it lacks on Linux, Windows and macOS.
 _FONTS = (
@@ -31,16 +31,16 @@ _FONTS = (
     *("Microsoft YaHei", "Yu Gothic", "Malgun Gothic", "PingFang SC", "Hiragino Sans", "Arial Unicode MS"),
 )
 
-_INK, _QUIET, _TRACK = "#24292F", "#6E7781", "#F1F2F4"
+_INK, _QUIET_INK, _TRACK_COLOR = "#24292F", "#6E7781", "#F1F2F4"
 
 # In units of probability, below the curves: valence around a level of its own, then the band of episodes.
 _VALENCE, _VALENCE_HEIGHT, _BAND, _BOTTOM_EDGE = -0.2, 0.13, -0.57, -0.62
 
-_STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
+_TICK_SECONDS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
 
 
 def write_png(path: Path, timeline: Timeline) -> None:
-    """Draw the picture, 11 inches wide at 160 dots per inch, and as high as its faces need."""
+    """Write timeline.png, 11 inches wide at 160 dots per inch, and as high as its faces need."""
     from matplotlib import font_manager, rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -76,11 +76,11 @@ def _draw(figure: Figure, timeline: Timeline) -> None:
 
     start, end = timeline.span
     lanes[-1].set_xlim(start, end)
-    step = next((step for step in _STEPS if (end - start) / step <= 10), _STEPS[-1])
+    step = next((step for step in _TICK_SECONDS if (end - start) / step <= 10), _TICK_SECONDS[-1])
     ticks = np.arange(np.ceil(start / step), np.floor(end / step) + 1) * step
     for axes in lanes:
         axes.set_ylim(_BOTTOM_EDGE, 1.04)
-        axes.set_yticks([_VALENCE, 0, 0.5, 1], ["val.", "0", "0.5", "1"], fontsize=7, color=_QUIET)
+        axes.set_yticks([_VALENCE, 0, 0.5, 1], ["val.", "0", "0.5", "1"], fontsize=7, color=_QUIET_INK)
         axes.grid(color="#E4E6E9", linewidth=0.6)
         axes.set_axisbelow(True)
         axes.tick_params(length=0)
@@ -88,16 +88,16 @@ def _draw(figure: Figure, timeline: Timeline) -> None:
     lanes[-1].set_xticks(ticks, [format_time(tick, 1 if step < 1 else 0) for tick in ticks], color=_INK)
     label = "time (h:mm:ss)" if end >= 3600 else "time (m:ss)"
     label += "; val.: valence, happy less the strongest negative emotion"
-    if (end - start) / _BINS > 1:
-        label += f"; curves are means over {(end - start) / _BINS:.2g} s"
+    if (end - start) / _CURVE_POINTS > 1:
+        label += f"; curves are means over {(end - start) / _CURVE_POINTS:.2g} s"
     if timeline.baseline:
         label += f"; baseline: {_shorten(timeline.baseline.source, 40)}"
-    lanes[-1].set_xlabel(label, color=_QUIET)
+    lanes[-1].set_xlabel(label, color=_QUIET_INK)
 
     for axes, face in zip(lanes, faces, strict=False):
         _draw_lane(axes, timeline, face)
     if not faces:
-        lanes[0].text(0.5, 0.5, "no face found", transform=lanes[0].transAxes, ha="center", color=_QUIET)
+        lanes[0].text(0.5, 0.5, "no face found", transform=lanes[0].transAxes, ha="center", color=_QUIET_INK)
 
     title = _shorten(timeline.source, 80) or "Facial expression over time"
     figure.text(box["left"], 1 - 0.3 / height, title, fontsize=12, fontweight="bold", va="center")
@@ -106,7 +106,7 @@ def _draw(figure: Figure, timeline: Timeline) -> None:
 
 def _draw_lane(axes: Axes, timeline: Timeline, face: FaceSummary) -> None:
     start, end = axes.get_xlim()
-    axes.barh(_BAND + 0.1, end - start, height=0.2, left=start, color=_TRACK, zorder=1)
+    axes.barh(_BAND + 0.1, end - start, height=0.2, left=start, color=_TRACK_COLOR, zorder=1)
     axes.plot([start, end], [_VALENCE, _VALENCE], color="#D0D7DE", linewidth=0.6, zorder=1)
     episodes = timeline.episodes_of(face.face_id)
     spans = [(episode.start, episode.duration) for episode in episodes]
@@ -122,18 +122,18 @@ def _draw_lane(axes: Axes, timeline: Timeline, face: FaceSummary) -> None:
 
     table = timeline.table
     for rows in visible_spans(table, face.face_id):
-        times, curves = _thin(*_standing(table, rows, timeline.smoothed[rows]), (end - start) / _BINS)
+        times, curves = _thin(*_standing(table, rows, timeline.smoothed[rows]), (end - start) / _CURVE_POINTS)
         for k, emotion in enumerate(EMOTIONS):
             if curves[:, k].max() > 0.25:
                 axes.fill_between(times, curves[:, k], color=PALETTE[emotion], alpha=0.16, linewidth=0, zorder=2)
             axes.plot(times, curves[:, k], color=PALETTE[emotion], linewidth=1.2, solid_joinstyle="round", zorder=3)
 
         valence = _VALENCE + _VALENCE_HEIGHT * valence_of(curves)
-        axes.plot(times, valence, color=_QUIET, linewidth=0.9, solid_joinstyle="round", zorder=3)
+        axes.plot(times, valence, color=_QUIET_INK, linewidth=0.9, solid_joinstyle="round", zorder=3)
 
     for text, size, colour, lower in (
         (_shorten(timeline.name_of(face.face_id), 16), 9.5, _INK, 0),
-        (f"{format_time(face.on_screen, 1 if face.on_screen < 10 else 0)} on screen", 7, _QUIET, 12),
+        (f"{format_time(face.on_screen, 1 if face.on_screen < 10 else 0)} on screen", 7, _QUIET_INK, 12),
     ):
         place: Any = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "right", "va": "center"}
         axes.annotate(text, (0, 0.62), (-30, -lower), fontsize=size, color=colour, **place)
@@ -156,7 +156,7 @@ def _draw_legend(figure: Figure, timeline: Timeline, left: float, bottom: float)
 def _standing(
     table: FrameTable, rows: NDArray[np.intp], curves: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Times (n,) and curves (n, 7) with one more point at the end of every picture that stands."""
+    """Return times (n,) and curves (n, 7) with one more point at the end of each picture shown for over STANDING_MS."""
     stands = table.shown()[rows] > STANDING_MS / 1000
     times = np.concatenate([table.timestamp[rows], (table.timestamp + table.shown())[rows][stands] - 1e-6])
     order = np.argsort(times, kind="stable")
@@ -166,7 +166,7 @@ def _standing(
 def _thin(
     times: NDArray[np.float64], curves: NDArray[np.float64], width: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The means of times (n,) and curves (n, 7) over bins of `width` seconds."""
+    """Return the means of times (n,) and curves (n, 7) over bins of `width` seconds."""
     bins = np.floor((times - times[0]) / width)
     first = np.flatnonzero(np.diff(bins, prepend=-1))
     size = np.diff(first, append=len(times))

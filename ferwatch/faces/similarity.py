@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import lru_cache
-from importlib.resources import files
 from typing import Any
 
 import cv2
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ferwatch.records import FACE_SIZE
+from ferwatch.utils.files import weights_folder
 
 SMOOTHING_SIGMA = 0.8
 """Pixels of the crop: standard deviation of the Gaussian blur before gradients are taken."""
@@ -27,7 +27,7 @@ WHITENING_FLOOR = 0.1
 """Added to the standard deviation of each component, in units of the largest, before it is scaled to 1: small
 components are mostly noise."""
 _ORIENTATION_NUMBERS = np.arange(ORIENTATIONS, dtype=np.float32)[:, None, None]
-PROJECTION_FILE = "face_descriptor.npz"
+PROJECTION_FILE = "face-descriptor.npz"
 """File in this package that holds the result of `fit_projection`."""
 
 
@@ -65,7 +65,7 @@ def fit_projection(crops: NDArray[np.uint8]) -> dict[str, NDArray[np.float16]]:
 
 @lru_cache(maxsize=1)
 def _projection() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    with files("ferwatch.faces").joinpath(PROJECTION_FILE).open("rb") as file, np.load(file) as arrays:
+    with np.load(weights_folder() / PROJECTION_FILE) as arrays:
         return arrays["mean"].astype(np.float32), arrays["projection"].astype(np.float32)
 
 

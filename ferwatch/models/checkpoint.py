@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from ferwatch.errors import WeightsError
-from ferwatch.models.calibration import Calibration
+from ferwatch.models.calibration import Blend, Calibration
 from ferwatch.models.heads import head_names
 from ferwatch.models.pretrained import FORMAT, read_metadata
 from ferwatch.models.registry import InputSpec, get_model
@@ -38,8 +38,8 @@ class Checkpoint:
     input: InputSpec
     calibrations: dict[str, Calibration] = field(default_factory=dict)
     """Calibration of each head; a head that is not named here has the plain softmax."""
-    crowd_weight: float = 1.0
-    """Share of the crowd head's probabilities in what a video uses; the rest is the fer2013 head's. 0 to 1."""
+    blend: Blend = field(default_factory=Blend)
+    """How a video's probabilities are made from both heads'."""
     config: dict[str, Any] = field(default_factory=dict)
     """Keyword arguments with which the network was built."""
     about: dict[str, Any] = field(default_factory=dict)
@@ -82,7 +82,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path, *, eight_bits: bool = Fa
         "classes": list(EMOTIONS),
         "input": asdict(checkpoint.input),
         "heads": {name: asdict(checkpoint.calibration(name)) for name in checkpoint.head_names},
-        "crowd_weight": checkpoint.crowd_weight,
+        "blend": asdict(checkpoint.blend),
         "network": checkpoint.source,
         "parts": names,
         "about": checkpoint.about,
@@ -143,7 +143,7 @@ def _load_own(path: Path, model: str) -> Checkpoint:
             name: Calibration(values["temperature"], tuple(values.get("offsets", ())))
             for name, values in metadata["heads"].items()
         },
-        crowd_weight=metadata.get("crowd_weight", 1.0),
+        blend=Blend(**metadata.get("blend", {})),
         config=metadata["config"],
         about=metadata["about"],
         checksum=checksum.hexdigest(),

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ferwatch.errors import FerwatchError, WeightsError
-from ferwatch.models.calibration import blend
 from ferwatch.models.checkpoint import Checkpoint, load_checkpoint
 from ferwatch.models.heads import head_logits
 from ferwatch.models.preprocess import preprocess
@@ -57,7 +56,7 @@ class Classifier:
             name: self.checkpoint.calibration(name).probabilities(logits) for name, logits in self.logits(crops).items()
         }
         if "crowd" in heads:
-            heads["video"] = blend(heads["fer2013"], heads["crowd"], self.checkpoint.crowd_weight)
+            heads["video"] = self.checkpoint.blend.probabilities(heads["fer2013"], heads["crowd"])
         return heads
 
     def logits(self, crops: NDArray[np.uint8]) -> dict[str, NDArray[np.float64]]:

@@ -8,15 +8,10 @@ from typing import Any
 
 from ferwatch.errors import WeightsError
 from ferwatch.models.registry import get_model
+from ferwatch.utils.files import weights_folder
 
 FORMAT = 2
 """Version of the metadata that is written. Files of version 1 hold a network with one head, fer2013."""
-
-
-def weights_folder() -> Path:
-    """Return the folder of the shipped weights: inside an installed package, or at the top of a checkout."""
-    installed = Path(__file__).parents[1] / "weights_data"
-    return installed if installed.is_dir() else Path(__file__).parents[2] / "weights"
 
 
 def shipped_weights(model: str) -> Path:

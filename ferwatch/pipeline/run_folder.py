@@ -43,8 +43,6 @@ class RunFolder:
         Raises OutputError where it holds a run and must not be overwritten, and where it cannot be made.
         """
         try:
-            if self.path.exists() and not self.path.is_dir():
-                raise OutputError(f"{self.path} is a file; name another folder with --out")
             names = dict.fromkeys((*RUN_FILES, *run_files()))  # formats may have been registered since
             existing = [self.path / name for name in names if (self.path / name).exists()]
         except OSError as error:

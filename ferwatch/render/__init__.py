@@ -1,1 +1,1 @@
-"""Drawing: faces on frames, the annotated video, and the style of explaining figures."""
+"""Drawing: faces on frames, the annotated video, and the style of explanatory figures."""

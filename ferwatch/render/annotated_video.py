@@ -1,4 +1,4 @@
-"""annotated.mp4: the source's frames with each face's box, label and chart."""
+"""Writes annotated.mp4: the source's frames with each face's box, label and chart."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def annotate_video(
 ) -> list[str]:
     """Write every source frame between two times, with the table's faces drawn in, and the sound of that range.
 
-    Time 0 of the new file is `start`. Returns what could not be kept of the source, one line each. Raises VideoError
-    and OutputError.
+    Time 0 of the new file is `start`. Returns warnings about what could not be kept of the source, one line each.
+    Raises VideoError and OutputError.
 
     Args:
         video: the source.
@@ -77,8 +77,10 @@ def _drawn(
     charts: bool,
     blur_faces: bool,
 ) -> Iterator[tuple[av.VideoFrame, float, float | None]]:
-    """Yield each frame with the table's faces drawn in, as a picture of that width and height to encode, with its time
-    and its duration in seconds."""
+    """Yield each frame with the table's faces drawn in: a picture to encode, and its time and duration in seconds.
+
+    size: width and height of the pictures.
+    """
     shown, hidden = FaceInterpolator(table), FaceInterpolator.for_blur(table)
     places: ChartPlaces = {}
     for frame in frames:

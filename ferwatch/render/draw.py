@@ -1,4 +1,4 @@
-"""Drawing on frames: box, label and bar chart of each face, and the blur that hides it."""
+"""Draws box, label and bar chart of each face on frames, and blurs faces."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from ferwatch.render.palette import PALETTE
 Picture = NDArray[np.uint8]
 Colour = tuple[int, int, int]
 ChartPlaces = dict[int, int]
-"""face_id -> where its chart stood last: 0 right of the face, 1 left of it, 2 below, 3 above."""
+"""face_id -> place of its chart in the latest frame: 0 right of the face, 1 left of it, 2 below, 3 above."""
 
 MIN_CHART_FACE = 56
-"""Pixels: a face whose box is lower has no chart, which could not be read."""
+"""Smallest height of a face's box, in pixels, that gets a chart; smaller ones could not be read."""
 CHART_ROWS_PER_FACE = 9.0
-"""Rows of a chart, which has seven, in the height of its face's box."""
+"""Number of chart rows that would fit into the height of the face's box; a chart has seven."""
 MIN_NAMED_ROW = 10
-"""Pixels: the lowest row in which the emotion's name can be read; lower ones have bars only."""
+"""Smallest height of a row, in pixels, that shows the emotion's name; lower rows have bars only."""
 BLUR_BLOCKS = 5
-"""Blocks along each side of a blurred face."""
+"""Number of blocks along each side of a blurred face."""
 INK: Colour = (20, 20, 20)
-"""Ground of charts, and edge of boxes."""
+"""Colour of the background of charts and of the edge of boxes, BGR."""
 
 
 def bgr(emotion: str) -> Colour:
-    """The palette's colour in OpenCV's order."""
+    """Return the palette's colour of an emotion in OpenCV's order: blue, green, red."""
     red, green, blue = bytes.fromhex(PALETTE[emotion][1:])
     return blue, green, red
 
@@ -55,7 +55,7 @@ def draw(
 
     Args:
         image: (H, W, 3) BGR.
-        faces: what to draw.
+        faces: the faces to draw.
         places: passed again with the next frame, it keeps each chart where it was for as long as there is room.
         labels: face_id -> one of the timeline's labels, to be shown instead of the face's most probable emotion.
         charts: whether to draw charts.
@@ -90,7 +90,7 @@ def _words_of(face: FaceResult, label: str) -> str:
 
 
 def _draw_charts(image: Picture, faces: Sequence[FaceResult], taken: list[BoundingBox], places: ChartPlaces) -> None:
-    """Draw a chart beside each face that is large enough, where nothing is that is `taken`, the largest face first."""
+    """Draw a chart beside each face that is large enough, clear of all boxes in `taken`, the largest face first."""
     height, width = image.shape[:2]
     gap = 2 * max(1, round(height / 200)) + 1
     taken = list(taken)
@@ -125,7 +125,7 @@ def _draw_charts(image: Picture, faces: Sequence[FaceResult], taken: list[Boundi
 
 
 def _pixels(box: BoundingBox) -> tuple[int, int, int, int]:
-    """left, top, right, bottom, rounded."""
+    """Return left, top, right and bottom of a box, rounded to pixels."""
     return round(box[0]), round(box[1]), round(box[0] + box[2]), round(box[1] + box[3])
 
 
@@ -134,9 +134,9 @@ def _widened(box: BoundingBox, margin: float) -> BoundingBox:
 
 
 def blur(image: Picture, boxes: Iterable[BoundingBox]) -> Picture:
-    """Makes the faces in `boxes` unrecognisable, in place, and returns the image.
+    """Make the faces in `boxes` unrecognisable, in place, and return the image.
 
-    The box, enlarged to hold the head, keeps no more than the means of 5 x 5 blocks, which nothing can undo.
+    Of each box, enlarged to hold the head, only the means of 5 x 5 blocks are kept, so the blur cannot be undone.
     """
     height, width = image.shape[:2]
     for x, y, w, h in boxes:
@@ -155,12 +155,15 @@ def _overlap(a: BoundingBox, b: BoundingBox) -> bool:
 
 
 def _within(start: int, length: int, limit: int) -> int:
-    """The start nearest to `start` for which start..start + length lies in 0..limit."""
+    """Return the start nearest to `start` for which start..start + length lies in 0..limit."""
     return max(0, min(start, limit - length))
 
 
 def _outline(image: Picture, left: int, top: int, right: int, bottom: int, line: int, colour: Colour) -> None:
-    """Draw a rectangle, `line` pixels thick inside these bounds: four filled ones, faster than cv2's lines."""
+    """Draw the outline of a rectangle, `line` pixels thick, inside these bounds.
+
+    Four filled rectangles are faster than cv2's lines.
+    """
     _fill(image, left, top, right, top + line, colour)
     _fill(image, left, bottom - line, right, bottom, colour)
     _fill(image, left, top, left + line, bottom, colour)
@@ -180,7 +183,7 @@ def _paste(image: Picture, patch: Picture, x: int, y: int) -> None:
 
 @lru_cache(maxsize=4096)
 def _label(words: str, size: int, colour: Colour) -> Picture:
-    """Words in black or white, whichever reads better, on `colour`."""
+    """Return a picture of words in black or white, whichever is easier to read, on `colour`."""
     luminance = np.dot(colour, (0.114, 0.587, 0.299))
     ink: Colour = (0, 0, 0) if luminance > 110 else (255, 255, 255)
     return _words([words], size, round(size * 1.35), ink, colour)
@@ -188,7 +191,7 @@ def _label(words: str, size: int, colour: Colour) -> Picture:
 
 @lru_cache(maxsize=16)
 def _chart_ground(row: int, named: bool) -> Picture:
-    """A chart without bars: rows of `row` pixels, with or without the names of the emotions."""
+    """Return a chart without bars: rows of `row` pixels, with or without the names of the emotions."""
     pad = max(2, row // 4)
     bar = row * 4
     names = _words(EMOTIONS, row, row, (235, 235, 235), INK) if named else np.empty((7 * row, 0, 3), np.uint8)
@@ -199,7 +202,7 @@ def _chart_ground(row: int, named: bool) -> Picture:
 
 
 def _chart(probabilities: Sequence[float], row: int, named: bool) -> Picture:
-    """Seven horizontal bars in the palette's colours; a full bar is a probability of 1."""
+    """Return a chart of seven horizontal bars in the palette's colours; a full bar is a probability of 1."""
     chart = _chart_ground(row, named).copy()
     pad = max(2, row // 4)
     bar = row * 4
@@ -212,7 +215,7 @@ def _chart(probabilities: Sequence[float], row: int, named: bool) -> Picture:
 
 
 def _words(lines: Sequence[str], size: int, row: int, ink: Colour, ground: Colour) -> Picture:
-    """Lines of text, one every `row` pixels, on a ground."""
+    """Return a picture of lines of text, one every `row` pixels, in `ink` on `ground` (BGR)."""
     font = ImageFont.load_default(size)
     pad = max(2, size // 4)
     width = max(round(font.getlength(line)) for line in lines) + 2 * pad
@@ -220,5 +223,5 @@ def _words(lines: Sequence[str], size: int, row: int, ink: Colour, ground: Colou
     pen = ImageDraw.Draw(picture)
     for i, line in enumerate(lines):
         pen.text((pad, (i + 0.5) * row), line, fill=ink, font=font, anchor="lm")
-    # Filled in BGR order from the start, so that nothing is left to convert.
+    # The colours were given in BGR order, so no conversion is needed.
     return np.asarray(picture)

@@ -1,4 +1,4 @@
-"""The style of explaining figures: 16:9 slides with a title, a caption and the content between them."""
+"""The style of explanatory figures: 16:9 slides with a title, a caption and the content between them."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from ferwatch.utils.files import atomic_write
 WIDTH, HEIGHT, DPI = 12.8, 7.2, 120  # inches: 1536x864 pixels
 LEFT, RIGHT, BOTTOM, TOP = 0.045, 0.955, 0.135, 0.865
 """Edges of the content, in fractions of the slide."""
-INK, FAINT = "#1B1F24", "#5E6470"
+INK, FAINT_INK = "#1B1F24", "#5E6470"
 ACCENT = "#D55E00"
-VALUES, SIGNED = "viridis", "RdBu_r"
+VALUE_COLORMAP, SIGNED_COLORMAP = "viridis", "RdBu_r"
 """Colour maps for values from 0 up, and for values on both sides of 0."""
 
 Array = NDArray[np.floating]
@@ -40,7 +40,7 @@ class Picture:
     name: str
     title: str
     explanation: str
-    """Two or three sentences that stand beside it on the page."""
+    """Two or three sentences that stand beside the slide on the HTML page."""
     png: bytes
     """The slide as a PNG file."""
 
@@ -51,23 +51,23 @@ class Picture:
 
 
 def slide(title: str, caption: str) -> Figure:
-    """A new slide with a title, a caption and no content."""
+    """Return a new slide with a title, a caption and no content."""
     figure = Figure(figsize=(WIDTH, HEIGHT), facecolor="white")
     FigureCanvasAgg(figure)
     figure.text(LEFT, 0.945, title, fontsize=23, fontweight="bold", color=INK, va="center")
-    figure.text(LEFT, 0.055, textwrap.fill(caption, 118), fontsize=12.5, color=FAINT, va="center", linespacing=1.4)
+    figure.text(LEFT, 0.055, textwrap.fill(caption, 118), fontsize=12.5, color=FAINT_INK, va="center", linespacing=1.4)
     return figure
 
 
 def render(figure: Figure) -> bytes:
-    """The slide as the bytes of a PNG file."""
+    """Return the slide as the bytes of a PNG file."""
     png = io.BytesIO()
     figure.savefig(png, format="png", dpi=DPI, metadata={"Software": None})
     return png.getvalue()
 
 
 def place(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:
-    """Axes without frame and ticks; left, bottom, width and height are fractions of the content's area."""
+    """Add and return axes without frame and ticks; the place is in fractions of the content's area."""
     across, up = RIGHT - LEFT, TOP - BOTTOM
     axes = figure.add_axes((LEFT + left * across, BOTTOM + bottom * up, width * across, height * up))
     axes.set_axis_off()
@@ -90,7 +90,7 @@ def colour_bar(figure: Figure, image: AxesImage, text: str, at: tuple[float, flo
     axes.set_axis_on()
     bar = figure.colorbar(image, cax=axes)
     bar.outline.set_visible(False)
-    bar.ax.tick_params(labelsize=11, color=FAINT, labelcolor=INK, length=3)
+    bar.ax.tick_params(labelsize=11, color=FAINT_INK, labelcolor=INK, length=3)
     bar.set_label(text, fontsize=12, color=INK)
 
 
@@ -113,7 +113,7 @@ def show_frame(axes: Axes, image: NDArray[np.uint8], box: BoundingBox, text: str
 
 
 def tint(crop: NDArray[np.uint8], values: Array, cmap: str) -> Array:
-    """The crop (48, 48) coloured by a coarse map of values 0 to 1, as (48, 48, 3) RGB; its brightness is kept."""
+    """Return the crop (48, 48) coloured by a coarse map of values 0 to 1: (48, 48, 3) RGB of the same brightness."""
     side = len(crop)
     coarse = cv2.resize(np.asarray(values, np.float32), (side, side), interpolation=cv2.INTER_NEAREST)
     light = (crop.astype(float) - crop.min()) / max(1, int(np.ptp(crop)))
@@ -150,18 +150,18 @@ def probability_bars(axes: Axes, probabilities: Array, text: str = "", spread: A
 
 
 def _on(colour: str) -> str:
-    """The text colour that reads better on a colour: dark or white."""
+    """Return the text colour that is easier to read on a colour: dark or white."""
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     return INK if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else "white"
 
 
 def limit(values: Array) -> float:
-    """The upper end of a colour scale: the 99.8th percentile of the absolute values, so that outliers count little."""
+    """Return the upper end of a colour scale: the 99.8th percentile of the absolute values, without outliers."""
     return float(np.nanquantile(np.abs(values), 0.998)) or 1.0
 
 
 def mosaic(images: Array, columns: int, gap: int = 1) -> Array:
-    """One picture of `images` (C, h, w) or (C, h, w, 3) in rows of `columns`, with NaN in the gaps between them."""
+    """Return `images` (C, h, w) or (C, h, w, 3) as one picture with rows of `columns`, and NaN in the gaps."""
     count, height, width = images.shape[:3]
     rows = -(-count // columns)
     sheet = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, *images.shape[3:]), np.nan)
@@ -172,7 +172,7 @@ def mosaic(images: Array, columns: int, gap: int = 1) -> Array:
 
 
 def columns_for(count: int, aspect: float) -> int:
-    """The number of columns for `count` squares in a field `aspect` times as wide as high, with few empty cells."""
+    """Return the number of columns that fit `count` squares into an area `aspect` times as wide as high."""
 
     def cost(columns: int) -> float:
         rows = -(-count // columns)

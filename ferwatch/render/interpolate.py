@@ -1,4 +1,4 @@
-"""What is shown at any time, also between the samples of a table: FaceInterpolator, EpisodeLabels."""
+"""Looks up faces and labels at any time, also between the samples of a table: FaceInterpolator, EpisodeLabels."""
 
 from __future__ import annotations
 
@@ -33,12 +33,15 @@ class FaceInterpolator:
 
     @classmethod
     def for_blur(cls, table: FrameTable) -> FaceInterpolator:
-        """The interpolator for hiding faces, which shows a face too long rather than too short: over gaps of up to a
-        second, and half a second before and after."""
+        """Return an interpolator for blurring, which shows a face too long rather than too short.
+
+        It bridges gaps of up to a second, and begins half a second before the first sample and ends as long after the
+        last one.
+        """
         return cls(table, max_gap=1.0, hold=0.5)
 
     def at(self, timestamp: float) -> list[FaceResult]:
-        """The faces at a time in seconds, in the order of their ids."""
+        """Return the faces at a time in seconds, in the order of their ids."""
         table = self._table
         reach = max(self._max_gap, self._hold)
         first, split, last = np.searchsorted(table.timestamp, (timestamp - reach, timestamp + 1e-9, timestamp + reach))
@@ -49,7 +52,7 @@ class FaceInterpolator:
         return [face for face in faces if face is not None]
 
     def _face(self, face_id: int, before: int | None, after: int | None, timestamp: float) -> FaceResult | None:
-        """One face at a time, from its nearest rows on either side; None where it is not shown."""
+        """Return a face at a time in seconds, from its nearest rows on either side; None where it is not shown."""
         times = self._table.timestamp
         if before is not None and after is not None and times[after] - times[before] <= self._max_gap:
             return self._mix(face_id, before, after, (timestamp - times[before]) / (times[after] - times[before]))
@@ -60,7 +63,7 @@ class FaceInterpolator:
         return None
 
     def _mix(self, face_id: int, first: int, second: int, weight: float) -> FaceResult:
-        """The weighted mean of two rows; a `weight` of 1 gives the second."""
+        """Return the weighted mean of two rows; a `weight` of 1 gives the second."""
         table = self._table
         score, box, probabilities = (
             ((1 - weight) * column[first] + weight * column[second]).tolist()
@@ -78,7 +81,7 @@ class EpisodeLabels:
             self._episodes[episode.face_id].append(episode)
 
     def at(self, timestamp: float) -> dict[int, str]:
-        """The labels at a time in seconds, by face_id; faces without an episode then are left out."""
+        """Return the labels at a time in seconds, by face_id; faces without an episode at that time are left out."""
         labels = {}
         for face_id, episodes in self._episodes.items():
             number = bisect_right(episodes, timestamp + 1e-9, key=lambda episode: episode.start) - 1

@@ -15,7 +15,7 @@ PALETTE: dict[str, str] = {
     "neutral": "#5E6470",
     "uncertain": "#D0D3D8",
 }
-"""RGB hex of every name in records.EMOTIONS, and of "uncertain".
+"""Label of an episode -> its colour, "#RRGGBB".
 
 After Okabe and Ito, "Color Universal Design" (2008), with a yellow that also shows on white and a grey each for
 "neutral" and "uncertain". Any two differ by CIEDE2000 of 10 or more for normal sight and for protanopes,
@@ -24,7 +24,7 @@ deuteranopes and tritanopes (simulated after Machado et al. 2009).
 
 
 def ink_on(colour: str) -> str:
-    """DARK_INK or LIGHT_INK, whichever has the higher contrast on a colour "#RRGGBB" (WCAG 2 relative luminance)."""
+    """Return the ink, dark or light, with the higher contrast on a colour "#RRGGBB" (WCAG 2 relative luminance)."""
     channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
     red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels)
     # Contrast is (lighter + 0.05) / (darker + 0.05); on this luminance black and white have the same.

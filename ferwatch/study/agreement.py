@@ -19,10 +19,12 @@ MIN_OVERLAP = 0.6
 """Share of the longer of two events that both must cover to count as the same event (Holle & Rein 2015)."""
 
 BLOCK_MILLISECONDS = 5_000
+"""Length of the blocks that the bootstrap draws where there are too few recordings."""
 MIN_UNITS = 8
-"""Fewer recordings or blocks than this give no interval."""
+"""Smallest number of recordings or blocks that gives an interval."""
 
 Interval = tuple[float, float] | None
+"""Lower and upper end of a 95% interval; None where there is none."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,7 @@ def link_events(reference: Sequence[Event], other: Sequence[Event]) -> list[tupl
 def _events(
     pairs: Sequence[Pair], overlaps: Sequence[Sequence[Overlap]], labels: Sequence[str]
 ) -> tuple[NDArray[np.int64], list[tuple[Event, Event]], int]:
-    """The table of events, the linked events on whose label both agree, and how many events are left out."""
+    """Return the table of events, the linked events on whose label both agree, and the number of events left out."""
     position = {label: i for i, label in enumerate(labels)}
     table = np.zeros((len(labels) + 1, len(labels) + 1), np.int64)
     agreed, left_out = [], 0
@@ -171,7 +173,7 @@ def _events(
 
 
 def _mostly_covered(band: Band, shared: Sequence[Overlap]) -> list[Event]:
-    """The events of which the other side covers at least half: of the rest it cannot say whether they are there."""
+    """Return the events of which the other side covers at least half; it says too little about the rest."""
     kept, i = [], 0
     for event in band.events:
         while i < len(shared) and shared[i].end <= event.start:
@@ -186,7 +188,7 @@ def _mostly_covered(band: Band, shared: Sequence[Overlap]) -> list[Event]:
 
 
 def _units(overlaps: Sequence[Sequence[Overlap]], labels: Sequence[str]) -> tuple[NDArray[np.int64] | None, str]:
-    """(U, L, L) milliseconds of each unit that the bootstrap draws, and what a unit is."""
+    """Return the (U, L, L) milliseconds of each unit that the bootstrap draws, and the unit's name."""
     recordings = [confusion(one, labels) for one in overlaps if one]
     if len(recordings) >= MIN_UNITS:
         return np.stack(recordings), f"bootstrap over {len(recordings)} recordings"
@@ -230,7 +232,7 @@ def _covered(bands: Iterable[Band]) -> int:
 
 
 def _labels(used: Iterable[str]) -> tuple[str, ...]:
-    """The emotions in their usual order, then all other labels in alphabetical order."""
+    """Return the labels in use: the emotions in their usual order, then all others in alphabetical order."""
     present = set(used)
     return (*(label for label in LABELS if label in present), *sorted(present - set(LABELS)))
 

@@ -1,4 +1,4 @@
-"""An agreement as text, as JSON, and as the files of a folder."""
+"""Writes an agreement as text, as JSON, and as the files of a folder."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def _matrix(rows: Sequence[str], columns: Sequence[str], cells: Sequence[Sequenc
 
 
 def _aligned(lines: Sequence[Sequence[str]]) -> str:
-    """Columns of equal width; the first to the left, the others to the right."""
+    """Return lines as text in aligned columns, the first flush left, the others flush right."""
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     text = [
         "  ".join([f"{line[0]:<{widths[0]}}", *(f"{c:>{w}}" for c, w in zip(line[1:], widths[1:], strict=True))])

@@ -1,4 +1,4 @@
-"""The runs of a study's recordings: found where they are, made where they are missing."""
+"""Finds the runs of a study's recordings, and analyses the videos that have none."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from ferwatch.pipeline.options import AnalysisOptions
 
 Report = Callable[[int, int, str | None], None]
-"""Called with the videos done, all videos, and why the last one failed, if it did."""
+"""Progress callback: number of videos done, number of all videos, and why the last one failed (None: it did not)."""
 
 
 def find_runs(
     plan: Plan, out: Path, options: AnalysisOptions | None, jobs: int | None, overwrite: bool, report: Report
 ) -> tuple[dict[Path, FinishedRun], list[str]]:
-    """Returns the run of every path in the plan, and what failed, a line each.
+    """Returns the run of every path in the plan, and one line for each that failed.
 
-    A path that is a run folder is read. A video is analysed into `out`/runs as `ferwatch batch` does it: what is there
-    with the same options is kept. options: None for the usual ones.
+    A path that is a run folder is read. A video is analysed into `out`/runs as `ferwatch batch` does it: a run with the
+    same options is kept. options: None for the defaults.
     Raises OutputError where `out`/runs holds runs with other options and `overwrite` is not set.
     """
     paths = list(dict.fromkeys(recording.path for recording in plan.recordings))

@@ -1,4 +1,4 @@
-"""Bands: one label at a time over one recording, and two of them laid side by side."""
+"""Bands: events of one label at a time over one recording, and the overlay of two bands."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ferwatch.study.codes import Code
 
 @dataclass(frozen=True)
 class Event:
-    """One label without a break. Times in milliseconds."""
+    """A stretch of time with one label. Times in milliseconds."""
 
     start: int
     end: int
@@ -22,7 +22,7 @@ class Event:
 
     @property
     def duration(self) -> int:
-        """Milliseconds."""
+        """Duration in milliseconds."""
         return self.end - self.start
 
 
@@ -34,25 +34,16 @@ class Band:
     overlapped: int = 0
     """Milliseconds in which several codes held at once; the one that started last counts."""
 
-    def label_at(self, times: NDArray[np.int64]) -> list[str | None]:
-        """Returns the label at each time (milliseconds); None where there is no code."""
-        starts = np.array([event.start for event in self.events], np.int64)
-        places = np.searchsorted(starts, times, side="right") - 1
-        return [
-            self.events[i].label if i >= 0 and time < self.events[i].end else None
-            for i, time in zip(places.tolist(), times.tolist(), strict=True)
-        ]
-
 
 def band_of(codes: Iterable[Code], rename: Mapping[str, str] | None = None) -> Band:
-    """Makes a band of codes. Neighbours of one label that touch become one event.
+    """Returns the band of some codes. Adjacent codes of one label become one event.
 
-    rename: label -> the label to count it as; an empty one drops it, which leaves its time without a code.
+    rename: label -> the label to count it as; an empty one drops the code, which leaves its time without a code.
     """
     renamed = [(c.start, c.end, (rename or {}).get(c.label, c.label)) for c in codes]
     kept = sorted((start, end, label) for start, end, label in renamed if label)
     cuts = sorted({time for start, end, _ in kept for time in (start, end)})
-    pieces: list[Event] = []
+    events: list[Event] = []
     overlapped, i = 0, 0
     open_codes: list[tuple[int, int, str]] = []
     for start, end in pairwise(cuts):
@@ -64,27 +55,27 @@ def band_of(codes: Iterable[Code], rename: Mapping[str, str] | None = None) -> B
             continue
         if len({label for *_, label in open_codes}) > 1:
             overlapped += end - start
-        pieces.append(Event(start, end, open_codes[-1][2]))
-    return Band(tuple(_joined(pieces)), overlapped)
+        events.append(Event(start, end, open_codes[-1][2]))
+    return Band(tuple(_joined(events)), overlapped)
 
 
 def fill(band: Band, label: str, start: int, end: int) -> Band:
     """Returns the band with `label` wherever there is no code from `start` to `end` (milliseconds)."""
     filled: list[Event] = []
-    at = start
+    filled_until = start
     for event in band.events:
-        if event.start > at:
-            filled.append(Event(at, min(event.start, end), label))
+        if event.start > filled_until:
+            filled.append(Event(filled_until, min(event.start, end), label))
         filled.append(event)
-        at = max(at, event.end)
-    if at < end:
-        filled.append(Event(at, end, label))
+        filled_until = max(filled_until, event.end)
+    if filled_until < end:
+        filled.append(Event(filled_until, end, label))
     return Band(tuple(_joined([event for event in filled if event.duration > 0])), band.overlapped)
 
 
 @dataclass(frozen=True)
 class Overlap:
-    """A stretch over which neither side changes and both have a code. Times in milliseconds."""
+    """A stretch of time in which both sides have one code each. Times in milliseconds."""
 
     start: int
     end: int
@@ -93,7 +84,7 @@ class Overlap:
 
 
 def overlay(reference: Band, other: Band) -> list[Overlap]:
-    """Cuts the time that both bands cover into stretches of one pair of labels."""
+    """Returns the stretches of time that both bands cover, each with its pair of labels."""
     overlaps = []
     j = 0
     for event in reference.events:

@@ -1,4 +1,4 @@
-"""A whole study: a plan in, a folder of tables, figures, a page and a methods text out."""
+"""Runs a study: reads a plan and writes a folder of tables, figures, a page and a methods text."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ EVENT_HEADER = ("recording", "participant", "event", "time", "bin_start", "bin_e
 
 @dataclass(frozen=True)
 class Study:
-    """What a study leaves behind."""
+    """Result of a study: its recordings, files and notes."""
 
     folder: Path
     files: tuple[Path, ...]
     recordings: tuple[StudyRecording, ...]
     notes: tuple[str, ...]
-    """What was left out, chosen, or could not be computed."""
+    """Notes on what was left out, chosen, or could not be computed, one line each."""
     failures: tuple[str, ...]
-    """Recordings that are missing from the study, and why."""
+    """Recordings that are missing from the study and the reason, one line each."""
 
 
 def run_study(
@@ -53,7 +53,7 @@ def run_study(
 
     Args:
         plan_file: see `read_plan`; events_file as well.
-        options: how videos are analysed; None for the usual way.
+        options: how videos are analysed; None for the defaults.
         jobs: videos at a time; None: one a core.
         overwrite: replace runs that an earlier study made with other options.
         report: see `find_runs`.
@@ -69,7 +69,7 @@ def run_study(
     with rows_writer(out, plan.conditions) as writer:
         last_use = {planned.path: number for number, planned in enumerate(plan.recordings)}
         for number, planned in enumerate(plan.recordings):
-            # Let go after its last use, so that a study need not fit in memory.
+            # A run is released after its last use, so that a study need not fit in memory.
             run = runs.pop(planned.path, None) if last_use[planned.path] == number else runs.get(planned.path)
             if run is None:
                 continue

@@ -1,4 +1,4 @@
-"""Short clips of a run's highlights, and one reel of them all."""
+"""Cuts short clips of a run's highlights, and one reel of them all."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from ferwatch.study.runs import FinishedRun
 from ferwatch.utils.files import atomic_write, make_folder
 
 MARGIN_SECONDS = 1.0
-"""Shown before the start and after the end of an episode."""
+"""Seconds of a clip before the start and after the end of its episode."""
 
-MAX_SECONDS = 15.0
-"""A longer clip is cut to this, around its peak."""
+MAX_CLIP_SECONDS = 15.0
+"""Longest clip; a longer one is cut to this length around its peak."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class Clip:
     """One clip to be cut. Times in seconds of the video that it is cut from."""
 
     path: Path
+    """File to write."""
     start: float
     end: float
 
@@ -50,7 +51,7 @@ def write_clips(run: FinishedRun, highlights: Sequence[Highlight], out: Path) ->
 
 
 def _video_of(run: FinishedRun) -> tuple[Path, float]:
-    """The video to cut from, and the time of the source at which it begins."""
+    """Return the video to cut from, and the time of the analysed video at which it begins, in seconds."""
     annotated = run.folder / "annotated.mp4"
     if run.blurred:
         if not annotated.is_file():
@@ -68,9 +69,9 @@ def _video_of(run: FinishedRun) -> tuple[Path, float]:
 
 def _clip_of(episode: Episode, number: int, offset: float, out: Path) -> Clip:
     start, end = episode.start - MARGIN_SECONDS, episode.end + MARGIN_SECONDS
-    if end - start > MAX_SECONDS:
-        start = min(max(start, episode.peak_time - MAX_SECONDS / 2), end - MAX_SECONDS)
-        end = start + MAX_SECONDS
+    if end - start > MAX_CLIP_SECONDS:
+        start = min(max(start, episode.peak_time - MAX_CLIP_SECONDS / 2), end - MAX_CLIP_SECONDS)
+        end = start + MAX_CLIP_SECONDS
     seconds = f"{max(start, 0.0):.1f}".replace(".", "-")
     name = f"{number:02d}-{episode.emotion}-face{episode.face_id}-{seconds}s.mp4"
     return Clip(out / name, max(start - offset, 0.0), end - offset)
@@ -90,7 +91,7 @@ def _cut(video: Path, clips: Sequence[Clip]) -> None:
         for frame in source:
             for clip, writer in writers:
                 if clip.start <= frame.timestamp < clip.end:
-                    # A picture for each: the encoder writes its time into it.
+                    # Each clip gets its own copy, because the encoder writes a time into the picture.
                     writer.write(to_picture(frame.image), frame.timestamp, frame.duration)
 
 

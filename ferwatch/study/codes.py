@@ -1,4 +1,4 @@
-"""Codes: who saw which label from when to when, read from the files of coding tools."""
+"""Codes: labels over stretches of time that human coders gave, read from the files of coding tools."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COLUMN_NAMES = {
     "tier": ("tier", "subject", "face_id", "face"),
     "recording": ("recording", "file", "video", "media", "media file path", "media file name", "observation id"),
 }
-"""Column names (lower case) that a table of codes may use, by what they hold."""
+"""Content of a column -> the names, in lower case, that it may have in a table of codes."""
 
 
 @dataclass(frozen=True)
@@ -27,12 +27,12 @@ class Code:
     """One label over a stretch of time."""
 
     start: int
-    """Milliseconds."""
+    """Start in milliseconds."""
     end: int
-    """Milliseconds; later than `start`."""
+    """End in milliseconds, later than `start`."""
     label: str
     tier: str = ""
-    """The tier (ELAN) or subject (BORIS) it stands on; empty where the file has none."""
+    """Tier (ELAN) or subject (BORIS) of the code; "" where the file has none."""
 
 
 @dataclass(frozen=True)
@@ -118,14 +118,14 @@ def read_text(path: Path) -> str:
 
 
 def table_lines(text: str) -> list[list[str]]:
-    """Splits a table at tabs, semicolons or commas, whichever its first line with any of them has most of."""
+    """Returns the cells of a table, split at the most frequent of tab, semicolon and comma in its header."""
     head = next((line for line in text.splitlines() if re.search(r"[\t;,]", line)), "")
     delimiter = max("\t;,", key=head.count)
     return [[cell.strip() for cell in line] for line in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)]
 
 
 def parse_seconds(text: str) -> float:
-    """Seconds of "83.5", "83,5" or "1:23.5"; raises ValueError where the text is no time."""
+    """Returns the seconds of "83.5", "83,5" or "1:23.5"; raises ValueError where the text is no time."""
     return parse_time(text.replace(",", "."))
 
 

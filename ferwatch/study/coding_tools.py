@@ -11,7 +11,7 @@ from ferwatch.study.codes import CodedRecording, CodesBuilder, parse_seconds
 
 BORIS_TIME, BORIS_BEHAVIOR, BORIS_SUBJECT = "time", "behavior", "subject"
 BORIS_KIND = ("behavior type", "status")
-"""Columns that say START, STOP or POINT: since BORIS 8, and before."""
+"""Names of the column that says START, STOP or POINT: since BORIS 8, and in earlier versions."""
 
 
 def read_eaf(path: Path) -> list[CodedRecording]:

@@ -1,4 +1,4 @@
-"""contrasts.csv: what differs between the levels of each condition."""
+"""Computes contrasts.csv: the differences between the levels of each condition."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from ferwatch.study.recordings import StudyRecording, Totals
 from ferwatch.study.statistics import Array, false_discovery_rate, independent_difference, paired_difference
 from ferwatch.timeline.model import LABELS
 
-TESTED = ("share_by_episodes", "mean_probability", "episodes_per_minute")
+COMPARED_MEASURES = ("share_by_episodes", "mean_probability", "episodes_per_minute")
 """Measures of each emotion that are compared; the mean valence is compared too."""
 
 MAX_LEVELS = 8
-"""A condition with more levels (an age, say) is not compared level by level."""
+"""Largest number of levels of a condition that are compared; an age, for instance, has more."""
 
 ByPerson = Mapping[str, float]
 
@@ -77,9 +77,9 @@ def _compare(a: Mapping[str, Totals], b: Mapping[str, Totals]) -> Iterator[Row]:
 
 
 def _values(a: Mapping[str, Totals], b: Mapping[str, Totals]) -> Iterator[tuple[str, str, ByPerson, ByPerson]]:
-    """Measure, emotion, and each participant's value in both levels; people without a value are left out."""
+    """Yield measure, emotion, and each participant's value in both levels; people without a value are left out."""
     computed = [{person: measures(totals) for person, totals in side.items()} for side in (a, b)]
-    for measure in TESTED:
+    for measure in COMPARED_MEASURES:
         for i, label in enumerate(LABELS):
             of_a, of_b = ({p: float(values[measure][i]) for p, values in side.items()} for side in computed)
             if not all(np.isnan(v) for v in (*of_a.values(), *of_b.values())):
@@ -89,7 +89,7 @@ def _values(a: Mapping[str, Totals], b: Mapping[str, Totals]) -> Iterator[tuple[
 
 
 def _adjust(rows: Sequence[Row]) -> None:
-    """Fills in p_adjusted: one family of tests is all emotions and pairs of levels of one condition and measure."""
+    """Fill in p_adjusted; all emotions and pairs of levels of one condition and measure form one family of tests."""
     families: dict[tuple[object, object], list[Row]] = {}
     for row in rows:
         families.setdefault((row["condition"], row["measure"]), []).append(row)

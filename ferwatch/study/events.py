@@ -1,4 +1,4 @@
-"""events.csv: how each probability changes around something that happened."""
+"""Computes events.csv: how each probability changes around an event of the plan."""
 
 from __future__ import annotations
 
@@ -13,21 +13,26 @@ from ferwatch.study.recordings import Array, StudyRecording
 from ferwatch.timeline.table import FrameTable
 
 BEFORE_SECONDS = 2.0
+"""Time before an event whose mean is the baseline of the change."""
 AFTER_SECONDS = 5.0
+"""Time after an event that is followed."""
 BIN_SECONDS = 0.5
+"""Width of a bin of the curves around an event."""
 
 EDGES = np.arange(-BEFORE_SECONDS, AFTER_SECONDS + BIN_SECONDS / 2, BIN_SECONDS)
-"""(B + 1,) seconds from the event: where bins begin and end."""
+"""(B + 1,) seconds from the event at which bins begin and end."""
 
 CURVES = (*EMOTIONS, "valence")
-"""What is followed around an event."""
+"""Names of the curves around an event: the seven probabilities and the valence."""
 
 
 def event_rows(
     recording: StudyRecording, table: FrameTable, events: Iterable[PlannedEvent], conditions: Sequence[str]
 ) -> list[Row]:
-    """Returns one row per event of a recording, bin and curve: the mean of the bin's rows, and its change against the
-    mean of the two seconds before the event. A bin without rows has none; without rows before there is no change.
+    """Returns one row per event of a recording, bin and curve.
+
+    A row has the mean over the bin, and its change against the mean of the two seconds before the event. A bin without
+    sampled faces gets no row; the change is NaN where no face was sampled in those two seconds.
     """
     seen = table.select(table.success)
     values = np.column_stack([seen.probabilities, seen.valence])

@@ -1,4 +1,4 @@
-"""The figures of a study, each as PNG and SVG."""
+"""Draws the figures of a study, each as PNG and SVG."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ferwatch.render.palette import PALETTE
+from ferwatch.study.contrasts import MAX_LEVELS
 from ferwatch.study.events import BIN_SECONDS, CURVES, EDGES, participant_curves
 from ferwatch.study.participants import Row, measures, totals_by_level
 from ferwatch.study.recordings import StudyRecording, Totals
@@ -22,12 +23,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-INK, FAINT, GRID, DOT = "#24292F", "#5E6470", "#E4E6E9", "#9AA1AC"
+INK, FAINT_INK, GRID_COLOR, DOT_COLOR = "#24292F", "#5E6470", "#E4E6E9", "#9AA1AC"
 CURVE_COLORS = {**PALETTE, "valence": INK}
-PIXELS = 1600
-"""Width of the picture of all timelines: one column of colour a pixel."""
-MAX_NAMED = 60
-"""Recordings whose names still fit beside their line."""
+STRIP_PIXELS = 1600
+"""Width in pixels of the strips of colour in the picture of all timelines."""
+MAX_NAMED_RECORDINGS = 60
+"""Largest number of recordings whose names fit beside their lines."""
 
 
 def write_figures(
@@ -37,7 +38,7 @@ def write_figures(
     files = [_save(_timelines(recordings, conditions), out / "participants.png")]
     for number, condition in enumerate(conditions):
         levels = totals_by_level(recordings, number)
-        if 2 <= len(levels) <= 8:
+        if 2 <= len(levels) <= MAX_LEVELS:
             files.append(_save(_condition(condition, levels), out / f"condition-{_slug(condition)}.png"))
     for event in dict.fromkeys(str(row["event"]) for row in event_rows):
         curves = {curve: participant_curves(event_rows, event, curve) for curve in CURVES}
@@ -47,7 +48,7 @@ def write_figures(
 
 
 def _condition(condition: str, levels: Mapping[str, Mapping[str, Totals]]) -> Figure:
-    """A panel for each label: every participant a dot, a line from level to level, mean and interval beside them."""
+    """Return a figure with a panel per label: participants as dots, lines between levels, means with intervals."""
     figure, panels = _grid(f"Share of time by {condition}", len(LABELS))
     shares = {
         level: {person: measures(totals)["share_by_episodes"] for person, totals in people.items()}
@@ -64,11 +65,11 @@ def _condition(condition: str, levels: Mapping[str, Mapping[str, Totals]]) -> Fi
                 if p in shares[names[at + 1]]
             ]
             for x1, y1, x2, y2 in pairs[:200]:
-                axes.plot([x1, x2], [y1, y2], color=GRID, linewidth=0.8, zorder=1)
+                axes.plot([x1, x2], [y1, y2], color=GRID_COLOR, linewidth=0.8, zorder=1)
         for at, name in enumerate(names):
             values = {p: float(v[i]) for p, v in shares[name].items() if not np.isnan(v[i])}
             axes.scatter(
-                [at + offsets[p] for p in values], list(values.values()), s=9, color=DOT, linewidth=0, zorder=2
+                [at + offsets[p] for p in values], list(values.values()), s=9, color=DOT_COLOR, linewidth=0, zorder=2
             )
             _mean_mark(axes, at, np.array(list(values.values())), PALETTE[label])
         axes.set_title(label, fontsize=10, color=INK, loc="left")
@@ -95,7 +96,7 @@ def _mean_mark(axes: Axes, at: float, values: Array, color: str) -> None:
 
 
 def _event(event: str, curves: Mapping[str, Array]) -> Figure:
-    """A panel for each probability and the valence: mean change over participants with its interval."""
+    """Return a figure with a panel per probability and valence: mean change over participants with its interval."""
     figure, panels = _grid(f"Around “{event}”: change against the 2 s before", len(CURVES))
     middles = EDGES[:-1] + BIN_SECONDS / 2
     people = max(len(values) for values in curves.values())
@@ -109,8 +110,8 @@ def _event(event: str, curves: Mapping[str, Array]) -> Figure:
     limit = max([0.05, *(float(np.abs(m).max()) for m in shown if m.size)]) * 1.1
     for axes, curve in zip(panels, CURVES, strict=True):
         color = CURVE_COLORS[curve]
-        axes.axvline(0, color=FAINT, linewidth=0.8)
-        axes.axhline(0, color=FAINT, linewidth=0.8)
+        axes.axvline(0, color=FAINT_INK, linewidth=0.8)
+        axes.axhline(0, color=FAINT_INK, linewidth=0.8)
         axes.fill_between(middles, *bands[curve].T, color=color, alpha=0.25, linewidth=0)
         axes.plot(middles, means[curve], color=color, linewidth=1.8)
         axes.set_title(curve, fontsize=10, color=INK, loc="left")
@@ -125,33 +126,33 @@ def _event(event: str, curves: Mapping[str, Array]) -> Figure:
 
 
 def _timelines(recordings: Sequence[StudyRecording], conditions: Sequence[str]) -> Figure:
-    """One line a recording, in the order of conditions and participants: its episodes from its start on."""
+    """Return a figure with one line per recording, ordered by conditions and participants: its episodes over time."""
     place = {r.plan.conditions: i for i, r in reversed(list(enumerate(recordings)))}  # as the plan first names them
     order = sorted(recordings, key=lambda r: (place[r.plan.conditions], r.plan.participant))
     longest = max(max((r.end - r.start for r in order), default=1.0), 0.1)
-    picture = np.full((len(order), PIXELS, 3), 255, np.uint8)
+    picture = np.full((len(order), STRIP_PIXELS, 3), 255, np.uint8)
     for line, recording in enumerate(order):
         spans = [
             (recording.start, recording.end, "#F1F2F4"),
             *((e.start, e.end, PALETTE[e.emotion]) for e in recording.episodes),
         ]
         for start, end, color in spans:
-            first, last = (round((t - recording.start) / longest * PIXELS) for t in (start, end))
+            first, last = (round((t - recording.start) / longest * STRIP_PIXELS) for t in (start, end))
             picture[line, first : max(last, first + 1)] = [int(color[i : i + 2], 16) for i in (1, 3, 5)]
     height = 1.55 + min(max(0.22 * len(order), 0.8), 12.0)
     figure = _figure(11.0, height, "Expressions over time, one line a recording")
     axes = figure.add_axes((0.2, 0.6 / height, 0.77, 1 - 1.55 / height))
     axes.imshow(picture, aspect="auto", interpolation="nearest", extent=(0, longest, len(order), 0))
-    if len(order) <= MAX_NAMED:
+    if len(order) <= MAX_NAMED_RECORDINGS:
         names = [" · ".join((r.plan.participant, *r.plan.conditions)) for r in order]
         axes.set_yticks(np.arange(len(order)) + 0.5, [_short(name, 28) for name in names])
         axes.hlines(np.arange(1, len(order)), 0, longest, color="white", linewidth=2)
     else:
         axes.set_yticks([])
         axes.set_ylabel(
-            f"{len(order)} recordings, by {', '.join((*conditions, 'participant'))}", fontsize=9, color=FAINT
+            f"{len(order)} recordings, by {', '.join((*conditions, 'participant'))}", fontsize=9, color=FAINT_INK
         )
-    axes.set_xlabel("seconds from the start", fontsize=9, color=FAINT)
+    axes.set_xlabel("seconds from the start", fontsize=9, color=FAINT_INK)
     _tidy(axes)
     for i, label in enumerate(LABELS):
         x, y = 0.2 + 0.095 * i, 1 - 0.68 / height
@@ -169,7 +170,7 @@ def _grid(title: str, panels: int) -> tuple[Figure, list[Axes]]:
     )
     flat = list(axes.flat)
     for one in flat:
-        one.grid(axis="y", color=GRID, linewidth=0.6)
+        one.grid(axis="y", color=GRID_COLOR, linewidth=0.6)
         _tidy(one)
     return figure, flat
 
@@ -187,7 +188,7 @@ def _figure(width: float, height: float, title: str) -> Figure:
 
 
 def _caption(figure: Figure, text: str) -> None:
-    figure.text(0.03, 0.035, text, fontsize=8.5, color=FAINT)
+    figure.text(0.03, 0.035, text, fontsize=8.5, color=FAINT_INK)
 
 
 def _tidy(axes: Axes) -> None:
@@ -210,7 +211,7 @@ def _save(figure: Figure, path: Path) -> Path:
 
 
 def _slug(name: str) -> str:
-    """A name as part of a file name."""
+    """Return a name as it can stand in a file name."""
     return re.sub(r"[^\w-]+", "-", name).strip("-").lower()[:60] or "unnamed"
 
 

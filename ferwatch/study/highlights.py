@@ -1,4 +1,4 @@
-"""Highlights: the strongest, longest and most sudden moments of a run."""
+"""Finds the highlights of a run: its strongest, longest and most sudden episodes."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ ONSET_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Highlight:
-    """One moment."""
+    """One episode that stands out, and why."""
 
     kind: str
     """"strongest", "longest" or "most sudden"."""
     rank: int
-    """From 1, within its kind."""
+    """Rank among the highlights of its kind, from 1."""
     value: float
     """Peak confidence (strongest), seconds (longest), or rise of the probability at the onset (most sudden)."""
     episode: Episode
 
     def as_row(self) -> Row:
-        """The highlight as a line of highlights.csv."""
+        """Return the highlight as a line of highlights.csv."""
         e = self.episode
         return {
             "kind": self.kind,
@@ -44,7 +44,7 @@ class Highlight:
 
 
 def find_highlights(run: FinishedRun, emotion: str | None = None, top: int = 10) -> list[Highlight]:
-    """Returns up to `top` moments of each kind, the most remarkable first.
+    """Returns up to `top` highlights of each kind, ordered by their value.
 
     emotion: only its episodes; None: those of every emotion but neutral. Onsets without rows on both sides have no
     suddenness and are left out of the most sudden.
@@ -88,7 +88,7 @@ def as_text(highlights: Sequence[Highlight]) -> str:
 
 
 def _rise(run: FinishedRun, episode: Episode) -> float:
-    """How much the emotion's mean probability rises from the half second before the onset to that after it."""
+    """Return the rise of the emotion's mean probability from the half second before the onset to that after it."""
     if episode.emotion == UNCERTAIN:
         return float("nan")
     table = run.table

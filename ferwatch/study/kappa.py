@@ -6,7 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 RESAMPLES = 2000
+"""Number of bootstrap draws."""
 CONFIDENCE = 0.95
+"""Confidence of the bootstrap intervals."""
 SEED = 0
 """Seed of every bootstrap, so that the same data give the same interval."""
 
@@ -14,7 +16,7 @@ Matrix = NDArray[np.float64]
 
 
 def cohen_kappa(confusion: NDArray[np.floating | np.integer]) -> Matrix:
-    """Cohen's kappa of confusion matrices (..., L, L): (...,), NaN where both sides only ever use one same label.
+    """Return Cohen's kappa (...,) of confusion matrices (..., L, L); NaN where both sides use one same label only.
 
     Cohen, J. (1960). A coefficient of agreement for nominal scales. https://doi.org/10.1177/001316446002000104
     """
@@ -28,7 +30,7 @@ def cohen_kappa(confusion: NDArray[np.floating | np.integer]) -> Matrix:
 
 
 def one_against_rest(confusion: NDArray[np.floating | np.integer], label: int) -> Matrix:
-    """(..., 2, 2): a confusion matrix (..., L, L) in which all labels but one are taken together."""
+    """Return confusion matrices (..., L, L) as (..., 2, 2), with all labels but one taken together."""
     counts = np.asarray(confusion, np.float64)
     both = counts[..., label, label]
     row, column = counts[..., label, :].sum(axis=-1), counts[..., :, label].sum(axis=-1)
@@ -37,9 +39,9 @@ def one_against_rest(confusion: NDArray[np.floating | np.integer], label: int) -
 
 
 def event_kappa(table: NDArray[np.floating | np.integer]) -> float:
-    """Kappa of an agreement table (L + 1, L + 1) of events whose last row and column hold those without a partner.
+    """Return the kappa of an agreement table (L + 1, L + 1) of events; last row and column: those without a partner.
 
-    Nobody can count events that neither side saw, so the last cell of the diagonal is no zero that was observed: the
+    Events that neither side saw cannot be counted, so the zero in the last cell of the diagonal is not observed: the
     agreement expected by chance is that of quasi-independence, fitted to both margins by iterative proportional
     fitting with that cell left out. NaN where chance agreement is complete or there is no event.
 
@@ -64,7 +66,7 @@ def event_kappa(table: NDArray[np.floating | np.integer]) -> float:
 
 
 def resampled_sums(units: NDArray[np.floating | np.integer], resamples: int = RESAMPLES) -> Matrix:
-    """(resamples, L, L): sums of confusion matrices (U, L, L) drawn with replacement, as a bootstrap takes them."""
+    """Return the bootstrap's (resamples, L, L) sums of confusion matrices (U, L, L) drawn with replacement."""
     count = len(units)
     rng = np.random.default_rng(SEED)
     drawn = rng.multinomial(count, np.full(count, 1 / count), size=resamples)
@@ -73,7 +75,7 @@ def resampled_sums(units: NDArray[np.floating | np.integer], resamples: int = RE
 
 
 def interval(values: Matrix) -> tuple[float, float] | None:
-    """The central 95% of bootstrap values; None where more than a tenth of them is undefined."""
+    """Return the central 95% interval of bootstrap values; None where more than a tenth of them is undefined."""
     defined = values[~np.isnan(values)]
     if len(defined) < 0.9 * len(values):
         return None

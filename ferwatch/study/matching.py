@@ -1,4 +1,4 @@
-"""The matching score of the validation literature: is the largest peak that of the emotion that was shown?"""
+"""Computes the matching score of validation studies: how often the largest peak is that of the emotion shown."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from ferwatch.records import EMOTIONS
 from ferwatch.study.bands import Event
 from ferwatch.study.pairing import Pair, Side
 
-SHOWN = tuple(emotion for emotion in EMOTIONS if emotion != "neutral")
-"""Emotions that can have a peak; a neutral face is where nothing peaks."""
+PEAK_EMOTIONS = tuple(emotion for emotion in EMOTIONS if emotion != "neutral")
+"""Emotions whose peaks are compared: all but neutral."""
 
 
 @dataclass(frozen=True)
 class MatchingScore:
-    """How often the largest peak within a coded event is that of its emotion.
+    """Numbers of coded events whose largest peak is that of their emotion.
 
     Stöckli, S., Schulte-Mecklenbeck, M., Borer, S., & Samson, A. C. (2018). Facial expression analysis with AFFDEX and
     FACET: A validation study. Behavior Research Methods, 50, 1446-1460. https://doi.org/10.3758/s13428-017-0996-1
     """
 
     matched: dict[str, int]
-    """Events whose largest peak is that of their emotion, by emotion."""
+    """Emotion -> number of its events whose largest peak is that of the emotion."""
     events: dict[str, int]
-    """Number of events of the emotions that occur."""
+    """Emotion -> number of its events; emotions without an event are left out."""
     without_face: int
-    """Events in which the face was never found; they count as not matched."""
+    """Number of events in which the face was never found; they count as not matched."""
 
     @property
     def overall(self) -> float:
@@ -42,23 +42,23 @@ class MatchingScore:
 
 
 def matching_score(pairs: Sequence[Pair]) -> MatchingScore | None:
-    """Scores every coded event of an emotion other than neutral against the raw probabilities of a run's rows.
+    """Return the score of all coded events of emotions other than neutral, from the raw probabilities of a run's rows.
 
-    None where no side but the reference is a run, or no event is coded with the name of an emotion.
+    Returns None where no side but the reference is a run, or no event is coded with the name of an emotion.
     """
-    events, matched = dict.fromkeys(SHOWN, 0), dict.fromkeys(SHOWN, 0)
+    events, matched = dict.fromkeys(PEAK_EMOTIONS, 0), dict.fromkeys(PEAK_EMOTIONS, 0)
     without_face = 0
     for pair in pairs:
         if pair.other.run is None:
             continue
         for event in pair.reference_band.events:
-            if event.label not in SHOWN:
+            if event.label not in PEAK_EMOTIONS:
                 continue
             peak = _largest_peak(pair.other, event)
             events[event.label] += 1
             matched[event.label] += peak == event.label
             without_face += peak is None
-    present = [emotion for emotion in SHOWN if events[emotion]]
+    present = [emotion for emotion in PEAK_EMOTIONS if events[emotion]]
     if not present:
         return None
     return MatchingScore({e: matched[e] for e in present}, {e: events[e] for e in present}, without_face)
@@ -72,4 +72,4 @@ def _largest_peak(side: Side, event: Event) -> str | None:
     if not rows.any():
         return None
     peaks = table.probabilities[rows].max(axis=0)
-    return max(SHOWN, key=lambda emotion: peaks[EMOTIONS.index(emotion)])
+    return max(PEAK_EMOTIONS, key=lambda emotion: peaks[EMOTIONS.index(emotion)])

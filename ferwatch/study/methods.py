@@ -1,4 +1,4 @@
-"""methods.md: a paragraph for the paper, with everything that a reader needs to repeat the study, and BibTeX."""
+"""Writes methods.md: a paragraph for the paper, the weights' checksums, notes on the study, and BibTeX."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def methods_text(
     events: int,
     notes: Sequence[str],
 ) -> str:
-    """Returns methods.md: the paragraph, what to know about this study, and the references."""
+    """Returns the text of methods.md: the paragraph, the weights, notes on this study, and the references."""
     participants = len({r.plan.participant for r in recordings})
     frames, rows = sum(r.totals.frames for r in recordings), sum(r.totals.rows for r in recordings)
     sentences = [
@@ -130,7 +130,10 @@ def methods_text(
 
 
 def _accuracy(recordings: Sequence[StudyRecording]) -> list[str]:
-    """A sentence on how right each shipped model is on FER2013's PublicTest; none for weights of one's own."""
+    """Return a sentence on the accuracy of the shipped weights of each model on FER2013's PublicTest.
+
+    Runs are matched by the model's name, so a run with other weights of that model gets the sentence too.
+    """
     from ferwatch.models.pretrained import read_metadata, shipped_weights
 
     sentences = []

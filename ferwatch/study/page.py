@@ -1,4 +1,4 @@
-"""study.html: one page with all recordings of a study, which asks no network."""
+"""Writes study.html: one self-contained page with all recordings of a study. It needs no network."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def write_page(
 
 
 def _data(recordings: Sequence[StudyRecording], conditions: Sequence[str]) -> dict[str, object]:
-    """What study.js reads. Times are milliseconds."""
+    """Return the data that study.js reads. Times are milliseconds."""
     position = {label: i for i, label in enumerate(LABELS)}
     return {
         "labels": LABELS,

@@ -1,4 +1,4 @@
-"""Pairs recordings with files of codes."""
+"""Pairs the two sides of an agreement: runs or files of codes that are about the same recording."""
 
 from __future__ import annotations
 
@@ -21,10 +21,12 @@ class Side:
     name: str
     """Display name: the file or folder, and the tier or face."""
     aliases: tuple[str, ...]
-    """Names by which the recording may be known to the other side; without suffix, lower case."""
+    """Names that the other side may use for the recording, in lower case and without suffix."""
     codes: tuple[Code, ...]
     run: FinishedRun | None = None
+    """Run that the codes are episodes of; None: a coder's."""
     face_id: int | None = None
+    """Face of the run that is compared; None for a coder's codes, or where no face has an episode."""
     warnings: tuple[str, ...] = ()
 
 
@@ -34,17 +36,17 @@ class Pair:
 
     recording: str
     reference: Side
-    """Whose codes count as what was shown."""
+    """Side whose codes count as what was shown."""
     other: Side
     reference_band: Band
     other_band: Band
 
 
 def read_sides(path: Path, *, face: int | None = None, tiers: Sequence[str] = ()) -> list[Side]:
-    """Reads a run folder, a folder of run folders (a study or a batch), or a file of codes.
+    """Returns the sides in a run folder, a folder of run folders (a study or a batch), or a file of codes.
 
     face: the face_id of runs that counts; None: the one with the most time. tiers: names of the tiers that count;
-    none: the only one. Raises DataError where there is nothing to read, or a choice has to be made.
+    empty: the only one. Raises DataError where there is nothing to read, or a choice has to be made.
     """
     if is_run(path):
         return [_side_of_run(read_run(path), face)]
@@ -61,7 +63,7 @@ def read_sides(path: Path, *, face: int | None = None, tiers: Sequence[str] = ()
 def pair_up(
     references: Sequence[Side], others: Sequence[Side], rename: Mapping[str, str], uncoded: str | None
 ) -> tuple[list[Pair], list[str]]:
-    """Pairs the sides that speak of the same recording; returns them and warnings.
+    """Returns the pairs of sides that are about the same recording, and warnings.
 
     rename: as in `band_of`, for both sides. uncoded: the label that counts where a file of codes has none; None: that
     time is not compared. Raises DataError where a side has no partner or several.
@@ -96,7 +98,7 @@ def _pair(reference: Side, other: Side, rename: Mapping[str, str], uncoded: str 
     if uncoded is not None:
         events = [event for band in bands for event in band.events]
         start, end = min((e.start for e in events), default=0), max((e.end for e in events), default=0)
-        # Where a run has no episode there was no face to see; no label can stand for that.
+        # Only coders' codes are filled: where a run has no episode, it saw no face, which is no label.
         bands = [
             fill(band, uncoded, start, end) if side.run is None else band
             for side, band in zip((reference, other), bands, strict=True)
@@ -106,7 +108,7 @@ def _pair(reference: Side, other: Side, rename: Mapping[str, str], uncoded: str 
 
 
 def _sides_of_study(path: Path, face: int | None) -> list[Side]:
-    """The runs of a study, wherever they lie, each with the participant's face."""
+    """Return the runs that recordings.csv of a study names, each with the participant's face."""
     try:
         with open(path / "recordings.csv", encoding="utf-8", newline="") as file:
             lines = [(line["run"], line["face_id"]) for line in csv.DictReader(file)]

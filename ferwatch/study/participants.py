@@ -1,4 +1,4 @@
-"""participants.csv: every participant under every condition, emotion by emotion."""
+"""Computes participants.csv: one row per participant, combination of conditions, and emotion."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MEASURES = (
     "first_onset",
     "mean_confidence",
 )
-"""What is known of each emotion, in the order of the columns."""
+"""Names of the measures of each emotion, in the order of the columns."""
 
 Row = dict[str, str | int | float]
 
@@ -43,7 +43,7 @@ def participant_table(recordings: Sequence[StudyRecording], conditions: Sequence
 
 
 def totals_by_level(recordings: Sequence[StudyRecording], condition: int) -> dict[str, dict[str, Totals]]:
-    """Returns for each level of a condition what each of its participants adds up to, all other conditions pooled."""
+    """Returns the totals of each participant in each level of a condition, all other conditions pooled."""
     levels: dict[str, dict[str, Totals]] = {}
     for (participant, level), totals in _cells(recordings, [condition]).items():
         levels.setdefault(level, {})[participant] = totals
@@ -74,7 +74,7 @@ def mean_valence(totals: Totals) -> float:
 
 
 def _cells(recordings: Iterable[StudyRecording], conditions: Iterable[int]) -> dict[tuple[str, ...], Totals]:
-    """Totals by participant and levels of these conditions, in the order in which the plan names them first."""
+    """Return totals by participant and levels of these conditions, in the order in which the plan names them first."""
     chosen = list(conditions)
     cells: dict[tuple[str, ...], Totals] = {}
     for recording in recordings:

@@ -13,6 +13,7 @@ RECORDING_COLUMNS = ("video", "run", "recording", "file")
 """Names that the column of recordings may have, in lower case."""
 
 OWN_COLUMNS = ("participant", "face", "start", "end")
+"""Columns of a plan that are no condition, besides that of recordings."""
 
 
 @dataclass(frozen=True)
@@ -22,27 +23,28 @@ class PlannedRecording:
     name: str
     """File name of the recording, with "#2" and so on where a plan has several lines for one."""
     path: Path
-    """The video, or a run folder."""
+    """Path of the video, or of a run folder."""
     participant: str
     conditions: tuple[str, ...]
-    """Its level of each of the plan's conditions."""
+    """Level of each of the plan's conditions."""
     face: int | None = None
-    """The face_id that is the participant; None: the face with the most time."""
+    """Participant's face_id; None: the face with the most time."""
     start: float = 0.0
-    """Seconds: what comes before does not count."""
+    """Time in seconds from which the recording counts."""
     end: float | None = None
-    """Seconds: what comes from there on does not count; None: to the end."""
+    """Time in seconds up to which the recording counts; None: to its end."""
 
 
 @dataclass(frozen=True)
 class PlannedEvent:
-    """Something that happened in a recording."""
+    """Event in a recording, from the file of events."""
 
     recording: str
     """Name of a PlannedRecording."""
     time: float
     """Seconds from the start of the video."""
     event: str
+    """Name of the event; several events may share it."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ def _read_events(path: Path, recordings: Sequence[PlannedRecording]) -> tuple[Pl
 
 
 def _read_table(path: Path, expected: str) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
-    """Header in lower case where it is one of ours, and the lines that are not empty with their numbers."""
+    """Return the header, with known names in lower case, and the number and cells of each line that is not empty."""
     lines = table_lines(read_text(path))
     filled = [(number, line) for number, line in enumerate(lines, start=1) if any(line)]
     if len(filled) < 2:

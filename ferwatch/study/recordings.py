@@ -1,4 +1,4 @@
-"""What a study takes from a recording: the rows and episodes of its participant, and what they add up to."""
+"""Reads a study's recordings: the rows and episodes of the participant, and their totals."""
 
 from __future__ import annotations
 
@@ -22,17 +22,18 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Totals:
-    """Sums over one or several recordings, from which every measure of a participant follows; they add up."""
+    """Sums over one or several recordings of a participant, from which every measure follows. Totals can be added."""
 
     recordings: int
+    """Number of recordings."""
     frames: int
-    """Sampled frames."""
+    """Number of sampled frames."""
     rows: int
-    """Sampled frames that show the participant's face."""
+    """Number of sampled frames that show the participant's face."""
     seconds: float
-    """Time for which the face was in sight."""
+    """Seconds for which the face was in sight."""
     labelled_rows: Array
-    """(8,) rows whose raw label is each of LABELS; 0 for "uncertain", which is no raw label."""
+    """(8,) number of rows whose raw label is each of LABELS; 0 for "uncertain", which is no raw label."""
     probability: Array
     """(8,) sum over rows of each probability; NaN for "uncertain"."""
     valence: float
@@ -65,29 +66,29 @@ class Totals:
 
 @dataclass(frozen=True)
 class StudyRecording:
-    """One line of the plan with what was found."""
+    """One line of the plan with its run, its episodes and its totals."""
 
     plan: PlannedRecording
     run: str
-    """The run folder, relative to the study's, with forward slashes."""
+    """Path of the run folder, relative to the study's folder, with forward slashes."""
     page: str | None
-    """The run's page, relative to the study's folder; None where the run has none."""
+    """Path of the run's timeline.html, relative to the study's folder; None where the run has none."""
     face_id: int | None
-    """The participant's face; None where no face was found."""
+    """Participant's face_id; None where no face has an episode."""
     start: float
-    """Seconds: the first sampled moment, or the plan's `start`."""
+    """Time in seconds of the first sample, or the plan's `start`."""
     end: float
-    """Seconds: the last sampled moment, or the plan's `end`."""
+    """Time in seconds of the last sample, or the plan's `end`."""
     episodes: tuple[Episode, ...]
-    """Of the participant, cut at the plan's `start` and `end`."""
+    """Episodes of the participant, cut at the plan's `start` and `end`."""
     totals: Totals
     facts: dict[str, object]
-    """run.json."""
+    """Contents of run.json."""
     notes: tuple[str, ...] = ()
 
 
 def read_recording(plan: PlannedRecording, run: FinishedRun, out: Path) -> tuple[StudyRecording, FrameTable]:
-    """Reads what one line of the plan is about: the recording, and its table with one row per sampled frame.
+    """Returns the recording of one line of the plan, and its table with one row per sampled frame.
 
     Rows of other faces are left out; a sampled frame without the participant's face has a row without a face.
     Raises DataError where the plan names a face that the run does not have, or a time without any sampled frame.
@@ -145,8 +146,8 @@ def _totals(table: FrameTable, episodes: Sequence[Episode], start: float) -> Tot
         confidence[i] += duration * episode.mean_confidence
         first[i] = min(first[i], episode.start - start)
     until_next = table.until_next()
-    usual = np.median(until_next[:-1]) if len(table) > 1 else table.shown()[-1]
-    until_next[-1] = usual  # nothing is sampled after the last one
+    # Nothing is sampled after the last frame: it counts for the median interval.
+    until_next[-1] = np.median(until_next[:-1]) if len(table) > 1 else table.shown()[-1]
     return Totals(
         recordings=1,
         frames=len(table),
@@ -163,7 +164,7 @@ def _totals(table: FrameTable, episodes: Sequence[Episode], start: float) -> Tot
 
 
 def _rows_of_face(table: FrameTable, face_id: int) -> FrameTable:
-    """One row per sampled frame: the face's, or one without a face where it is not in the frame."""
+    """Return one row per sampled frame: the face's, or one without a face where it is not in the frame."""
     _, first = np.unique(table.frame, return_index=True)
     place = np.searchsorted(table.frame[first], table.frame)
     chosen = first.copy()

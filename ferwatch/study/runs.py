@@ -16,11 +16,11 @@ from ferwatch.timeline.table import FrameTable, read_frames_csv
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """One run folder."""
+    """A finished run folder; its tables are read when they are first used."""
 
     folder: Path
     facts: dict[str, Any]
-    """run.json."""
+    """Contents of run.json."""
 
     @property
     def source(self) -> str:
@@ -34,18 +34,18 @@ class FinishedRun:
 
     @property
     def blurred(self) -> bool:
-        """Whether the run hides who is seen."""
+        """True if the run was made with --blur-faces."""
         settings = self.facts.get("settings")
         return bool(isinstance(settings, dict) and settings.get("blurred faces"))
 
     @cached_property
     def episodes(self) -> tuple[Episode, ...]:
-        """The episodes of all faces, as in episodes.csv."""
+        """Episodes of all faces, from episodes.csv."""
         return read_episodes_csv(self.folder / "episodes.csv")
 
     @cached_property
     def table(self) -> FrameTable:
-        """The rows of frames.csv."""
+        """Rows of frames.csv."""
         return read_frames_csv(self.folder / "frames.csv")
 
     def main_face(self) -> int | None:
@@ -67,7 +67,7 @@ def read_run(folder: Path) -> FinishedRun:
         raise DataError(
             f"{folder} holds no finished run: frames.csv or run.json is missing; run 'ferwatch VIDEO' first"
         )
-    # Not by pipeline.run_folder, which imports torch: a comparison of two tables must not wait for it.
+    # pipeline.run_folder reads run.json too, but imports torch, which takes a second.
     try:
         facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

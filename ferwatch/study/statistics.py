@@ -1,4 +1,4 @@
-"""Differences between conditions: tests, effect sizes, and intervals by a bootstrap over participants."""
+"""Compares conditions: tests, effect sizes, and intervals by a bootstrap over participants."""
 
 from __future__ import annotations
 
@@ -10,32 +10,35 @@ from numpy.typing import NDArray
 from ferwatch.study.kappa import CONFIDENCE, SEED
 
 MIN_PARTICIPANTS = 6
-"""Participants (pairs, or people in each of two groups) below which no test and no interval is given."""
+"""Smallest number of participants (pairs, or people in each of two groups) for a test and an interval."""
 
 RESAMPLES = 2000
+"""Number of bootstrap draws."""
 
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Difference:
-    """The mean difference between two conditions, b less a, over participants; NaN where it cannot be computed."""
+    """Comparison of two conditions over participants; NaN where a value cannot be computed."""
 
     difference: float
+    """Mean of condition b less mean of condition a."""
     low: float
-    """Lower end of the 95% interval."""
+    """Lower end of the 95% interval of the difference."""
     high: float
+    """Upper end of the 95% interval of the difference."""
     effect_size: float
     """Hedges' g: the difference in standard deviations, corrected for the size of the sample."""
     statistic: float
     """Student's t of the pairs, or Welch's t of two groups."""
     p: float
     note: str = ""
-    """Why there is no test, or an empty text."""
+    """Reason why there is no test; "" where there is one."""
 
 
 def paired_difference(a: Array, b: Array) -> Difference:
-    """Compares two conditions (n,), (n,) that the same participants were in: a t-test of their differences.
+    """Compares two conditions (n,), (n,) of the same participants by a t-test of their differences.
 
     The effect size is Hedges' g for pairs: the mean difference over the standard deviation of the differences.
     """
@@ -56,7 +59,7 @@ def paired_difference(a: Array, b: Array) -> Difference:
 
 
 def independent_difference(a: Array, b: Array) -> Difference:
-    """Compares two groups of people (n,), (m,): Welch's t-test, which does not take their spreads for equal.
+    """Compares two groups of people (n,), (m,) by Welch's t-test, which does not assume equal variances.
 
     The effect size is Hedges' g: the difference of the means over the pooled standard deviation.
     """
@@ -76,7 +79,7 @@ def independent_difference(a: Array, b: Array) -> Difference:
 
 
 def small_sample_correction(degrees: int) -> float:
-    """Hedges' factor that makes a standardised mean difference unbiased, by its degrees of freedom.
+    """Return Hedges' factor that makes a standardised mean difference of so many degrees of freedom unbiased.
 
     Hedges, L. V. (1981). Distribution theory for Glass's estimator of effect size and related estimators. Journal of
     Educational Statistics, 6, 107-128. https://doi.org/10.3102/10769986006002107
@@ -87,7 +90,7 @@ def small_sample_correction(degrees: int) -> float:
 
 
 def false_discovery_rate(p: Array) -> Array:
-    """Adjusts p values (n,) after Benjamini & Hochberg (1995), by scipy; NaN stays NaN and does not count as a test."""
+    """Returns p values (n,) adjusted after Benjamini & Hochberg (1995); NaN stays NaN and does not count as a test."""
     from scipy import stats
 
     adjusted = np.full(len(p), np.nan)
@@ -98,9 +101,9 @@ def false_discovery_rate(p: Array) -> Array:
 
 
 def mean_interval(values: Array) -> tuple[float, float]:
-    """The 95% interval of the mean of participants' values (n,), by the same bootstrap as contrasts have.
+    """Return the 95% interval of the mean of participants' values (n,), by the bootstrap that contrasts use.
 
-    NaN, NaN with fewer than MIN_PARTICIPANTS values or without any spread.
+    Both ends are NaN with fewer than MIN_PARTICIPANTS values or without any spread.
     """
     if len(values) < MIN_PARTICIPANTS or values.std(ddof=1) < 1e-12:
         return float("nan"), float("nan")
@@ -108,10 +111,10 @@ def mean_interval(values: Array) -> tuple[float, float]:
 
 
 def _studentized_interval(groups: list[Array], mean: float) -> tuple[float, float]:
-    """The bootstrap-t interval of one group's mean, or of the first group's mean less the second's.
+    """Return the bootstrap-t interval of one group's mean, or of the first group's mean less the second's.
 
     Participants are drawn with replacement, from each group on its own; each draw's error is divided by its own
-    standard error. It keeps its 95% for small groups, where the interval of plain quantiles is too narrow
+    standard error. It covers the truth in 95% of cases for small groups too, where plain quantiles are too narrow
     (Efron & Tibshirani 1993, An introduction to the bootstrap, chapter 12).
     """
     rng = np.random.default_rng(SEED)
@@ -126,7 +129,7 @@ def _studentized_interval(groups: list[Array], mean: float) -> tuple[float, floa
         error += sign * means
         variance += np.maximum(drawn @ centred**2 / n - means**2, 0) / (n - 1)
         own_variance += float(values.var(ddof=1)) / n
-    # A draw of one participant alone has no standard error; there is none to divide by.
+    # A draw that repeats one participant has a standard error of 0, by which it cannot be divided.
     usable = variance > 1e-9 * own_variance
     low, high = np.quantile(error[usable] / np.sqrt(variance[usable]), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return mean - float(high) * own_variance**0.5, mean - float(low) * own_variance**0.5

@@ -1,4 +1,4 @@
-"""The tidy tables of a study as files that R and pandas read as they are."""
+"""Writes the tidy tables of a study, which R and pandas read as they are."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from ferwatch.timeline.table import FrameTable
 from ferwatch.utils.files import atomic_write
 
 DECIMALS = 6
+"""Decimals of the numbers in a study's tables."""
 
 
 class RowsWriter:
@@ -84,7 +85,7 @@ def rows_writer(out: Path, conditions: Sequence[str]) -> Iterator[RowsWriter]:
 
 
 def write_table(path: Path, rows: Sequence[Row], header: Sequence[str] = ()) -> Path:
-    """Writes rows as CSV; an undefined number is an empty field. header: of a table that may have no rows.
+    """Writes rows as CSV; an undefined number is an empty field. header: the column names where there are no rows.
 
     Raises OutputError where the disk refuses.
     """

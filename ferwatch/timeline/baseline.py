@@ -1,8 +1,8 @@
 """A person's own neutral: probabilities as shifts in log-odds against a stretch in which the person was neutral.
 
-Faces differ at rest: one looks sad, another angry, to a classifier and to people. The shift takes the mean log-odds of
-the stretch out of every row and puts those of a plainly neutral face in their place, so that a person is compared with
-herself. Measured on posed pictures of ten women it moves accuracy little; it is no better classifier.
+Faces differ at rest: one looks sad, another angry, to a classifier and to people. The shift subtracts the mean log-odds
+of the stretch from every row and adds those of a clearly neutral face, so that each person is compared with his or her
+own neutral. docs/formats.md says how little this moves the accuracy of the classifier.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ MIN_PROBABILITY = 0.0001
 
 @dataclass(frozen=True)
 class Baseline:
-    """The shifts of some faces, and where they come from. run.json keeps it under "timeline", "baseline"."""
+    """Correction of the probabilities of some faces. run.json keeps it under "timeline", "baseline"."""
 
     source: str
-    """The stretch or the file, for people."""
+    """Display text: the stretch of time or the file that the baseline was measured on."""
     shifts: Mapping[int, tuple[float, ...]] = field(default_factory=dict)
-    """face_id -> what is added to the logarithm of each of the seven probabilities."""
+    """face_id -> seven numbers that are added to the logarithms of the probabilities, in the order of EMOTIONS."""
 
     def apply(self, table: FrameTable) -> NDArray[np.float64]:
-        """(R, 7) corrected probabilities; those of faces without a shift are as they were."""
+        """Return the corrected probabilities (R, 7); faces without a shift keep theirs."""
         corrected = table.probabilities.copy()
         for face_id, shift in self.shifts.items():
             rows = table.face_id == face_id
@@ -44,12 +44,12 @@ class Baseline:
         return corrected
 
     def as_json(self) -> dict[str, Any]:
-        """What run.json keeps."""
+        """Return the plain values that run.json keeps."""
         return {"source": self.source, "shifts": {str(face): list(shift) for face, shift in self.shifts.items()}}
 
 
 def baseline_of_stretch(table: FrameTable, start: float, end: float, source: str) -> Baseline:
-    """The baseline of every face that is seen between two times (seconds). Raises DataError where none is."""
+    """Return the baseline of every face that is seen between two times (seconds). Raises DataError where none is."""
     inside = (start <= table.timestamp) & (table.timestamp < end) & table.success
     faces = np.unique(table.face_id[inside])
     if not len(faces):
@@ -59,7 +59,7 @@ def baseline_of_stretch(table: FrameTable, start: float, end: float, source: str
 
 
 def baseline_of_recording(neutral: FrameTable, table: FrameTable, source: str) -> Baseline:
-    """The baseline of all faces of a table from a recording of one neutral face.
+    """Return one baseline for all faces of a table, measured on a recording of one neutral face.
 
     Raises DataError where that recording does not show exactly one face.
     """
@@ -70,7 +70,7 @@ def baseline_of_recording(neutral: FrameTable, table: FrameTable, source: str) -
 
 
 def read_baseline(kept: Any) -> Baseline | None:
-    """The baseline that run.json keeps; None where it keeps none. Raises DataError where it is damaged."""
+    """Return the baseline that run.json keeps; None where it keeps none. Raises DataError where it is damaged."""
     if not kept:
         return None
     try:
@@ -83,7 +83,7 @@ def read_baseline(kept: Any) -> Baseline | None:
 
 
 def _shift(probabilities: NDArray[np.float64]) -> tuple[float, ...]:
-    """The shift that takes the mean log-odds of (n, 7) rows to those of a plainly neutral face."""
+    """Return the shift from the mean log-probabilities of (n, 7) rows to those of a clearly neutral face."""
     own = np.log(np.maximum(probabilities, MIN_PROBABILITY)).mean(axis=0)
     neutral = np.array([(1 - NEUTRAL_PROBABILITY) / 6] * len(EMOTIONS))
     neutral[EMOTIONS.index("neutral")] = NEUTRAL_PROBABILITY

@@ -1,4 +1,4 @@
-"""From rows to a timeline: smoothed probabilities, episodes, and the summary of a run.
+"""Builds a timeline from rows: smoothed probabilities, episodes, and the summary of a run.
 
 All times are whole milliseconds inside this module, which is what frames.csv resolves: comparisons are exact, so
 that a table whose times are all shifted gives the same episodes, shifted.
@@ -42,7 +42,7 @@ def build_timeline(
     names: Mapping[int, str] | None = None,
     baseline: Baseline | None = None,
 ) -> Timeline:
-    """Smooth a table and cut it into episodes.
+    """Return the timeline of a table: smoothed probabilities, episodes and summary.
 
     The rows of a face are split where it is gone, see `visible_spans`. A span is cut into episodes so that the
     probability of their labels, integrated over time, less `smoothing` / 2 for every change is as large as possible.
@@ -131,9 +131,9 @@ def build_timeline(
 
 
 def visible_spans(table: FrameTable, face_id: int) -> list[NDArray[np.intp]]:
-    """The rows of a face, split where it was not seen for more than a second (or three sampling intervals).
+    """Return the rows of a face, split where it was not seen for over a second (or over three sampling intervals).
 
-    A picture that shows the face is seen until it ends.
+    The face counts as seen for as long as a picture that shows it is shown.
     """
     rows = np.flatnonzero(table.face_id == face_id)
     times, shown = _milliseconds(table.timestamp[rows]), _milliseconds(table.shown()[rows])
@@ -144,7 +144,7 @@ def visible_spans(table: FrameTable, face_id: int) -> list[NDArray[np.intp]]:
 
 
 def _names(given: Mapping[int, str], table: FrameTable) -> dict[int, str]:
-    """A name for every face that fits on a line and belongs to no other."""
+    """Return a unique one-line name for every face; "Face N" where none is given."""
     names: dict[int, str] = {}
     for face_id in table.face_ids:
         printable = "".join(c if c.isprintable() else " " for c in given.get(face_id, ""))
@@ -158,7 +158,7 @@ def _names(given: Mapping[int, str], table: FrameTable) -> dict[int, str]:
 def _sampling_interval(table: FrameTable) -> int:
     """The median time between two sampled frames in milliseconds, at least 1.
 
-    Of the time that a picture stands, no more than STANDING_MS counts: it is known what was shown meanwhile.
+    A picture that is shown for longer than STANDING_MS counts as if it were shown for STANDING_MS.
     """
     between = np.diff(_milliseconds(table.sample_times()))
     standing = _milliseconds(table.shown()[table.first_rows()])[: len(between)]
@@ -173,8 +173,9 @@ def _milliseconds(seconds: NDArray[np.float64]) -> NDArray[np.int64]:
 def _edges(times: NDArray[np.int64], shown: NDArray[np.int64], interval: int, limit: int) -> NDArray[np.int64]:
     """(n + 1,) milliseconds: the time that each of n samples stands for, from edge i to edge i + 1.
 
-    Halfway between the end of a sample's picture, where that is known, and the next sample. The first begins at itself,
-    and the last lasts for a sampling interval or as long as its picture is shown, but not beyond `limit`.
+    An edge lies halfway between the end of a sample's picture, where that is known, and the next sample. The first
+    edge is the first sample; the last sample lasts for a sampling interval or as long as its picture is shown, but not
+    beyond `limit`.
     """
     end = max(times[-1], min(times[-1] + max(interval, shown[-1]), limit))
     # Rounded up: a sample is never before its own edge.
@@ -182,9 +183,9 @@ def _edges(times: NDArray[np.int64], shown: NDArray[np.int64], interval: int, li
 
 
 def _time_limits(table: FrameTable, duration: float, end: float | None) -> NDArray[np.int64]:
-    """(R,) milliseconds: the time beyond which a row cannot last, were it the last of its face.
+    """(R,) milliseconds: the latest time at which an episode can end whose last row is this one.
 
-    Where it is known how long pictures are shown, that is the next sampled frame, which does not show the face.
+    Where it is known how long pictures are shown, that is the time of the next sampled frame.
     """
     unlimited = np.iinfo(np.int64).max
     limits = np.full(len(table), unlimited)
@@ -205,9 +206,9 @@ def _episode(
     smoothed: NDArray[np.float64],
     valence: NDArray[np.float64],
 ) -> Episode:
-    """The episode of a segment, described by the samples within it, or by the nearest one where there is none.
+    """Return the episode of a segment, described by the samples within it, or by the nearest one where there is none.
 
-    The confidence of "uncertain" is that of whichever emotion leads.
+    The confidence of "uncertain" is the probability of the most probable emotion.
     """
     first, last = np.searchsorted(times, (part.start, part.end))
     first = min(first, len(times) - 1)
@@ -228,7 +229,7 @@ def _episode(
 
 
 def _mean(values: NDArray[np.float64], milliseconds: NDArray[np.int64]) -> float:
-    """The mean over time of values (n,) that stand for so many milliseconds each."""
+    """Return the mean of values (n,), weighted by the milliseconds that each stands for."""
     return float(np.average(values, weights=np.maximum(milliseconds, 1)))
 
 
@@ -239,7 +240,7 @@ def _summary(
     rows: FrameTable,
     weights: NDArray[np.int64],
 ) -> FaceSummary:
-    """The summary of a face from the spans (milliseconds) in which it was visible, its episodes and its n rows.
+    """Return the summary of a face from its visible spans (milliseconds), its episodes and its n rows.
 
     weights: (n,) milliseconds that each row stands for.
     """
@@ -260,7 +261,7 @@ def _summary(
 
 
 def _shares(episodes: Sequence[Episode]) -> dict[str, float]:
-    """The share of each label in the time of some episodes."""
+    """Return the share of each label in the time of some episodes."""
     total = sum(episode.duration for episode in episodes)
     return {
         label: sum(e.duration for e in episodes if e.emotion == label) / total if total else 0.0 for label in LABELS

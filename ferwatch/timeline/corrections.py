@@ -1,4 +1,4 @@
-"""Corrections: who is who among the faces of a run, as somebody who knows the people says it."""
+"""Corrections of faces that a user makes after a run: names, merged and ignored faces, a region."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ Region = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Corrections:
-    """What a person says about the faces of a run. run.json keeps it under "faces"."""
+    """Corrections that a user makes to the faces of a run. run.json keeps them under "faces"."""
 
     names: Mapping[int, str] = field(default_factory=dict)
-    """face_id -> name."""
+    """face_id -> display name; "" removes the name."""
     merge: Mapping[int, int] = field(default_factory=dict)
-    """face_id -> the face that it really is."""
+    """face_id -> face_id of the same person, into which the face is merged."""
     ignore: tuple[int, ...] = ()
-    """Faces that are left out."""
+    """face_ids of the faces that are left out."""
     region: Region | None = None
-    """Only faces whose centre lies within are kept; None: all."""
+    """Rectangle that holds the centre of every face that is kept; None: all are kept."""
 
     def apply(self, table: FrameTable) -> FrameTable:
-        """The table with faces merged and left out; a frame that loses its faces keeps a row without one.
+        """Return the table with faces merged and left out; a frame that loses all its faces keeps a row without one.
 
         Raises DataError where a face is not in the table, or two faces to be merged are seen together.
         """
@@ -68,19 +68,19 @@ class Corrections:
 
 
 def _without(table: FrameTable, out: np.ndarray) -> FrameTable:
-    """The table without the faces of some rows, by frame and face."""
+    """Return the table without the faces of the rows marked in `out` (R,), sorted by frame and face."""
     blank = {name: np.where(out, np.nan, getattr(table, name)) for name in ("score",)}
     for name in ("bbox", "probabilities"):
         blank[name] = np.where(out[:, None], np.nan, getattr(table, name))
     table = replace(table, face_id=np.where(out, 0, table.face_id), **blank)
     table = table.select(np.lexsort((table.face_id, table.frame)))
-    # Of a frame's rows without a face only the last one stays, and none beside a face: they are sorted first.
+    # Rows without a face sort first within a frame: only the last one stays, and only if no face follows.
     followed = np.append(table.frame[1:] == table.frame[:-1], False) if len(table) else np.zeros(0, bool)
     return table.select(table.success | ~followed)
 
 
 def read_corrections(facts: Mapping[str, Any]) -> Corrections:
-    """The corrections that run.json holds; none where it holds none. Raises DataError where they are damaged."""
+    """Return the corrections that run.json keeps, empty where there are none. Raises DataError if damaged."""
     kept = facts.get("faces") or {}
     try:
         return Corrections(
@@ -94,7 +94,7 @@ def read_corrections(facts: Mapping[str, Any]) -> Corrections:
 
 
 def facts_of(corrections: Iterable[Corrections]) -> dict[str, Any]:
-    """What run.json keeps of corrections that were made one after the other; the names are the latest."""
+    """Return the plain values that run.json keeps of successive corrections; a later name or region wins."""
     names: dict[int, str] = {}
     merge: dict[int, int] = {}
     ignore: set[int] = set()

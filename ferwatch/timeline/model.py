@@ -21,19 +21,19 @@ LABELS = (*EMOTIONS, UNCERTAIN)
 
 @dataclass(frozen=True)
 class FaceSummary:
-    """One face over the whole table."""
+    """Summary of one face over the whole table."""
 
     face_id: int
     first_seen: float
-    """Seconds."""
+    """Time in seconds at which the face is first visible."""
     last_seen: float
-    """Seconds: the end of the last span in which the face was visible."""
+    """Time in seconds at which the last span ends in which the face is visible."""
     on_screen: float
-    """Seconds."""
+    """Seconds for which the face is visible, all spans together."""
     episodes: int
-    """Number of episodes."""
+    """Number of the face's episodes."""
     mean_confidence: float
-    """Mean over the time of the episodes, 0 to 1; 0 without any."""
+    """Mean confidence over the time of the face's episodes, 0 to 1; 0 without an episode."""
     shares: dict[str, float]
     """Label -> its share of the time of the episodes; the shares sum to 1, or are all 0 without an episode."""
     shares_of_rows: dict[str, float] = field(default_factory=dict)
@@ -41,15 +41,17 @@ class FaceSummary:
     mean_probabilities: dict[str, float] = field(default_factory=dict)
     """Emotion -> its mean probability over the face's rows, weighted by time, not smoothed."""
     mean_valence: float = 0.0
-    """Mean over the time on screen, -1 to 1."""
+    """Mean valence over the time on screen, -1 to 1."""
 
 
 @dataclass(frozen=True)
 class Summary:
-    """The whole table; run.json holds it as `dataclasses.asdict` makes it."""
+    """Summary of the whole table; run.json holds it as `dataclasses.asdict` makes it."""
 
     sampled_frames: int
+    """Number of sampled frames, with or without a face."""
     frames_with_faces: int
+    """Number of sampled frames that show a face."""
     episodes: int
     """Number of episodes of all faces."""
     shares: dict[str, float]
@@ -83,17 +85,17 @@ class Timeline:
     has_annotated_video: bool = False
     """True if annotated.mp4 lies in the run folder. Its time 0 is `start`."""
     smoothing: float = 0.0
-    """Seconds, as build_timeline took it."""
+    """Seconds of smoothing, see build_timeline; 0: none."""
     min_episode: float = 0.0
-    """Seconds: the shortest episode that was asked for."""
+    """Shortest episode in seconds."""
     baseline: Baseline | None = None
-    """What the probabilities were corrected with before they were smoothed; None: nothing."""
+    """Correction of the probabilities that was made before smoothing; None: none."""
     names: Mapping[int, str] = field(default_factory=dict)
-    """face_id -> what people read for the face: any printable text, unique."""
+    """face_id -> unique display name of the face, in printable characters."""
 
     @property
     def span(self) -> tuple[float, float]:
-        """Seconds where a time axis starts and ends: the whole video, or the part of it that was sampled."""
+        """Start and end of the time axis in seconds: the whole video, or the part of it that was sampled."""
         times = self.table.sample_times()
         if not len(times):
             return self.start, max(self.end or self.duration, self.start + 0.1)
@@ -119,5 +121,5 @@ class Timeline:
         return self.names.get(face_id, f"Face {face_id}")
 
     def episodes_of(self, face_id: int) -> list[Episode]:
-        """The episodes of one face, by start."""
+        """Return the episodes of one face, by start."""
         return [episode for episode in self.episodes if episode.face_id == face_id]

@@ -30,13 +30,13 @@ class Column:
     format: str
     """Format specification of the text in frames.csv."""
     source: Callable[[Any], Any]
-    """Takes the value from a FrameResult (`per_frame`) or a FaceResult."""
+    """Function that returns the column's value of a FrameResult (`per_frame`) or of a FaceResult."""
     field: str
     """Attribute of FrameTable that holds the column; "" for a registered signal, which is computed from the rows."""
     position: int | None = None
     """Index within the rows of a two-dimensional attribute."""
     per_frame: bool = False
-    """True: the value belongs to the frame and is there without a face too."""
+    """True if the value belongs to the frame, and is given without a face too."""
     derived: bool = False
     """True if the column follows from the others, so that the reader passes over it."""
     without_face: str = ""
@@ -44,7 +44,9 @@ class Column:
     optional: bool = False
     """True if the column may be missing, as in tables of earlier versions, and its fields empty."""
     low: float = -MAX_VALUE
+    """Smallest value that the reader accepts."""
     high: float = MAX_VALUE
+    """Largest value that the reader accepts."""
 
     @property
     def is_null_without_face(self) -> bool:
@@ -57,27 +59,27 @@ class Column:
         return 0.0 if self.type is int else math.nan
 
     def text(self, frame: FrameResult, face: FaceResult | None) -> str:
-        """The column's field in frames.csv."""
+        """Return the text of the column in frames.csv for one face, or for a frame without a face."""
         if face is None and not self.per_frame:
             return self.without_face
         value = self.source(frame if self.per_frame else face)
         return "" if value is None else format(value, self.format)
 
     def text_of(self, value: Any, has_face: bool) -> str:
-        """The column's field in frames.csv for a value of a table."""
+        """Return the text of the column in frames.csv for a value of a FrameTable."""
         if not has_face and not self.per_frame:
             return self.without_face
         return "" if self.optional and math.isnan(value) else format(value, self.format)
 
     def values(self, table: FrameTable) -> NDArray[Any]:
-        """(R,) the column's values of a table."""
+        """Return the column's values (R,) in a FrameTable."""
         if not self.field:
             return np.array([math.nan if face is None else self.source(face) for face in table.faces()])
         column: NDArray[Any] = getattr(table, self.field)
         return column if self.position is None else column[:, self.position]
 
     def parse(self, text: str) -> float:
-        """The number that a field holds; NaN where an optional column is empty.
+        """Return the number that a field of frames.csv holds; NaN where an optional column is empty.
 
         Raises ValueError where it is no number or out of the column's range.
         """
@@ -100,7 +102,7 @@ def _probability(position: int) -> Column:
 
 
 def _valence(face: FaceResult) -> float:
-    # Of the probabilities as frames.csv holds them, so that the column follows from the others.
+    # Computed from the rounded probabilities of frames.csv, so that the column follows from the others.
     return float(valence_of(np.array([round(p, 4) for p in face.probabilities])))
 
 
@@ -150,12 +152,12 @@ def signals() -> list[Column]:
 
 
 def rows_of_table(table: FrameTable) -> Iterator[list[str]]:
-    """The lines of frames.csv that hold a table."""
+    """Yield the fields of every line of frames.csv for a table."""
     columns = [column.values(table).tolist() for column in SCHEMA]
     for values, has_face in zip(zip(*columns, strict=True), table.success.tolist(), strict=True):
         yield [column.text_of(value, has_face) for column, value in zip(SCHEMA, values, strict=True)]
 
 
 def rows_of(frame: FrameResult) -> list[list[str]]:
-    """The lines of frames.csv that one FrameResult becomes."""
+    """Return the fields of the lines of frames.csv for one FrameResult."""
     return [[column.text(frame, face) for column in SCHEMA] for face in frame.faces or (None,)]

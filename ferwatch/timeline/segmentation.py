@@ -15,11 +15,11 @@ class Segment:
     """A span of time with one label."""
 
     start: int
-    """Milliseconds."""
+    """Start in milliseconds."""
     end: int
-    """Milliseconds."""
+    """End in milliseconds."""
     label: int
-    """Index of the label."""
+    """Index of the label in timeline.model.LABELS."""
 
 
 def segment(
@@ -30,11 +30,11 @@ def segment(
     interval: int,
     shown: NDArray[np.int64],
 ) -> list[Segment]:
-    """The segments with the largest sum of (probability of the label x time) - penalty x changes.
+    """Return the segments with the largest sum of (probability of the label x time) - penalty x changes.
 
-    None is shorter than `minimum`; the list is empty where all of the series is. First the best segments of any length
-    are found. Those that are long enough stay, and the short ones between them are extended or join their neighbours in
-    the best way there is: a clear expression is not lost because what lies beside it is short.
+    No segment is shorter than `minimum`; the list is empty where the whole series is shorter. First the best segments
+    of any length are found. Those that are long enough stay, and the short ones between them are extended or join their
+    neighbours, so that the sum is largest: a clear expression is not lost because what lies beside it is short.
     Each of the two searches is exact: optimal partitioning (Jackson et al. 2005), with a minimum length in the second,
     in a time that grows with samples x labels.
 
@@ -57,14 +57,14 @@ def segment(
     return _place_changes(cuts, edges, gained, minimum, interval) if cuts else []
 
 
-_KEEP = 1000.0
+_KEEP_BONUS = 1000.0
 """Added to the probability of a label to keep a sample under it: more than any neighbour can gain."""
 
 
 def _kept(cuts: list[tuple[int, int, int]], edges: NDArray[np.int64], minimum: int, labels: int) -> NDArray[np.float64]:
-    """(n, labels) what to add to the probabilities so that every segment that is long enough stays.
+    """(n, labels) bonus on the probabilities that keeps every segment of at least `minimum` milliseconds.
 
-    Beside a short segment it may lose half of what that one lacks.
+    Samples beside a short segment get none, so that it can grow on either side by half of what it lacks.
     """
     lacking = [0.0, *(max(minimum - (edges[last] - edges[first]), 0) / 2 for first, last, _ in cuts), 0.0]
     kept = np.zeros((len(edges) - 1, labels))
@@ -73,21 +73,21 @@ def _kept(cuts: list[tuple[int, int, int]], edges: NDArray[np.int64], minimum: i
             inside = (edges[first:last] >= edges[first] + lacking[i]) & (
                 edges[first + 1 : last + 1] <= edges[last] - lacking[i + 2]
             )
-            kept[first:last, label][inside] = _KEEP
+            kept[first:last, label][inside] = _KEEP_BONUS
     return kept
 
 
 def _cumulative(probabilities: NDArray[np.float64], milliseconds: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(n + 1, labels) the sum of each label over the samples before i, weighted by time."""
+    """(n + 1, labels) time-weighted sum of each label's probability over the samples before i."""
     return np.vstack([np.zeros(probabilities.shape[1]), np.cumsum(probabilities * milliseconds[:, None], axis=0)])
 
 
 def _best_path(
     edges: NDArray[np.int64], gained: NDArray[np.float64], penalty: float, minimum: int
 ) -> list[tuple[int, int, int]]:
-    """First sample, sample after the last, and label of each segment of the best segmentation.
+    """Return the best segmentation: first sample, sample after the last, and label of each segment.
 
-    Empty where no segmentation has segments of at least `minimum` milliseconds.
+    The list is empty where no segmentation has segments of at least `minimum` milliseconds.
     """
     n, labels = len(edges) - 1, gained.shape[1]
     # best[i]: the best score of any segmentation of the samples before i. Its last segment starts at some sample j, at
@@ -118,7 +118,7 @@ def _best_path(
 
 
 def runs(edges: NDArray[np.int64], labels: NDArray[np.intp]) -> list[Segment]:
-    """The runs of equal labels (n,), however short."""
+    """Return the runs of equal labels (n,) as segments, however short."""
     starts = np.concatenate([[0], np.flatnonzero(np.diff(labels)) + 1])
     ends = np.append(starts[1:], len(labels))
     segments = [Segment(int(edges[i]), int(edges[j]), int(labels[i])) for i, j in zip(starts, ends, strict=True)]
@@ -132,7 +132,7 @@ def _place_changes(
     minimum: int,
     interval: int,
 ) -> list[Segment]:
-    """Turns cuts (first sample, sample after the last, label) into segments, each change at its mean position.
+    """Return segments from cuts (first sample, sample after the last, label), each change at its mean position.
 
     The best position alone is arbitrary where samples at a change are missing or show a third label. Positions are
     weighted by how well they explain the samples: a usual sample on the wrong side of the change makes one less likely
@@ -147,7 +147,7 @@ def _place_changes(
         allowed = (places - begin >= minimum) & (edges[last] - places >= minimum)
         fit = (gained[samples, before] - gained[samples, after])[allowed]
         weights = np.exp(4 * (fit - fit.max()) / interval)
-        # Relative to one of them, so that all times shifted give the same result, shifted, to the last bit.
+        # Averaged relative to one of the times, so that shifting all times shifts the result exactly.
         change = int(edges[middle]) + round(float(np.average(places[allowed] - edges[middle], weights=weights)))
         segments.append(Segment(begin, change, before))
         begin = change

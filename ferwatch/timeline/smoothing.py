@@ -6,14 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 SMOOTHING_SECONDS = 0.2
-"""The default smoothing: how many seconds of certainty an interruption of an emotion has to weigh, besides a sample."""
-
+"""Default smoothing in seconds: twice the kernel's standard deviation, and the certainty that interrupts an emotion."""
 
 STANDING_MS = 500
-"""A picture shown for longer is smoothed as if it had been sampled again and again while it stood."""
+"""Milliseconds: a picture shown for longer is smoothed as if it had been sampled repeatedly while it was shown."""
 
 _STANDING_STEP_MS = 100
+"""Milliseconds between these repeated samples."""
 _MAX_STANDING_STEPS = 200
+"""Largest number of repeated samples of one picture."""
 
 
 def smooth(
@@ -23,7 +24,7 @@ def smooth(
     deviation: float,
     shown: NDArray[np.int64] | None = None,
 ) -> NDArray[np.float64]:
-    """(n, 7) probabilities averaged over their neighbours in time under a Gaussian kernel.
+    """Return (n, 7) probabilities averaged over their neighbours in time with a Gaussian kernel.
 
     Args:
         times: (n,) milliseconds, ascending.

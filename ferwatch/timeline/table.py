@@ -1,4 +1,4 @@
-"""FrameTable: the rows of a run as columns, and frames.csv: its writer and its reader."""
+"""FrameTable holds the rows of a run as columns; FramesWriter and read_frames_csv write and read frames.csv."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ class FrameTable:
     frame: NDArray[np.int64]
     """(R,) index of the frame in the video, from 0."""
     timestamp: NDArray[np.float64]
-    """(R,) seconds."""
+    """(R,) presentation time in seconds."""
     face_id: NDArray[np.int64]
-    """(R,) from 1; 0 where the frame shows no face."""
+    """(R,) id of the face, from 1; 0 where the frame shows no face."""
     score: NDArray[np.float64]
     """(R,) detection score; NaN without a face."""
     bbox: NDArray[np.float64]
-    """(R, 4) x, y, width and height in pixels; NaN without a face."""
+    """(R, 4) bounding box: x, y, width and height in pixels; NaN without a face."""
     probabilities: NDArray[np.float64]
-    """(R, 7) in the order of EMOTIONS; NaN without a face."""
+    """(R, 7) calibrated probabilities in the order of EMOTIONS; NaN without a face."""
     duration: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
     """(R,) seconds for which a player shows the picture; NaN where the container does not say. NaN throughout where
     the argument is left out."""
@@ -106,14 +106,14 @@ class FrameTable:
             yield FaceResult(face_id, score, BoundingBox(*box), tuple(probabilities)) if face_id else None
 
     def select(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> FrameTable:
-        """The rows that a mask (R,) or a list of row numbers selects."""
+        """Return the table of the rows that a mask (R,) or an array of row numbers selects."""
         return replace(self, **{column.name: getattr(self, column.name)[rows] for column in fields(self)})
 
 
 class FramesWriter:
     """Writes frames.csv frame by frame, under the name frames.partial.csv.
 
-    Every frame goes to the system whole and at once, so that whatever ends the run leaves a table that reads.
+    Every frame is handed to the operating system whole and at once, so that an interrupted run leaves a readable table.
 
     Args:
         path: where frames.csv will lie once the run is complete.
@@ -125,7 +125,7 @@ class FramesWriter:
         self.offset = 0
         """Bytes of header and whole frames written so far."""
         try:
-            # Without a buffer: what `write` has taken is with the system, and survives the end of this process.
+            # Without a buffer: what `write` has returned from survives the end of this process.
             self._file = open(self.partial, "wb", buffering=0)  # noqa: SIM115
         except OSError as error:
             raise OutputError(f"cannot write {self.partial}: {error.strerror}") from error
@@ -162,7 +162,7 @@ def read_frames_csv(path: Path) -> FrameTable:
     further columns, empty rows and rows in any order. Columns that earlier versions did not write may be missing.
     Raises DataError, naming the line, where the file is missing, is no frames.csv or holds a value that cannot be.
     """
-    numbers = array("d")  # a list would take five times the memory, and videos are long
+    numbers = array("d")  # takes a fifth of the memory of a list
     try:
         with open(path, encoding=_encoding(path), newline="") as file:
             lines = _lines(file)
@@ -234,7 +234,7 @@ def _numbers(line: list[str], place: Sequence[int | None]) -> list[float]:
 
 
 def _numbers_of(lines: list[list[str]], place: Sequence[int | None]) -> NDArray[np.float64] | None:
-    """(n, stored columns) what `_numbers` gives for each of n lines, much faster; None where any line needs a look."""
+    """Return the values (n, stored columns) of n lines at once; None where `_numbers` has to read them one by one."""
     try:
         texts = np.array([["" if i is None else line[i] for i in place] for line in lines])
         numbers = np.where(texts == "", "nan", texts).astype(np.float64)
@@ -268,7 +268,7 @@ def _table(numbers: NDArray[np.float64]) -> FrameTable:
 
 
 def _in_order(table: FrameTable, path: Path) -> FrameTable:
-    """The rows by frame and face. Raises DataError where they contradict each other."""
+    """Return the rows sorted by frame and face. Raises DataError where they contradict each other."""
     order = np.lexsort((table.face_id, table.frame))
     if not np.array_equal(order, np.arange(len(table))):
         table = table.select(order)

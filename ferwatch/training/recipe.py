@@ -90,9 +90,6 @@ class Recipe:
     """Decay of the exponential moving average of the weights, which is what is kept; 0: the plain weights."""
     starts_from: str = ""
     """A recipe in the same folder whose trained network starts this training, grown to this one's width."""
-    average_with: str = ""
-    """An earlier recipe, from which this one starts by way of others: training begins with the mean of its network's
-    weights and those of `starts_from` (Wortsman et al. 2022, https://arxiv.org/abs/2109.01903)."""
     frozen: list[str] = field(default_factory=list)
     """Modules of the network, by name, that stay as they are, batch statistics included: ["stem", "stages.0"]."""
     feature_views: int = 0

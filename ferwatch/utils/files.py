@@ -31,6 +31,8 @@ def atomic_write(path: Path) -> Iterator[Path]:
 def make_folder(path: Path) -> None:
     """Make a folder for outputs unless it exists. Raises OutputError where it cannot be made."""
     try:
+        if path.exists() and not path.is_dir():
+            raise OutputError(f"{path} is a file; name another folder with --out")
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(
@@ -57,3 +59,9 @@ def fingerprint(path: Path) -> dict[str, int | str]:
             f.seek(part * step)
             digest.update(f.read(PART_BYTES))
     return {"bytes": size, "sha256_of_parts": digest.hexdigest()}
+
+
+def weights_folder() -> Path:
+    """Return the folder of the shipped weights: inside an installed package, or at the top of a checkout."""
+    installed = Path(__file__).parents[1] / "weights_data"
+    return installed if installed.is_dir() else Path(__file__).parents[2] / "weights"

@@ -134,7 +134,7 @@ def test_every_width_with_and_without_the_video(
         box = tab.locator(part).bounding_box()
         assert box
         assert box["height"] > 100, part
-        assert box["width"] > 0.4 * width, part
+        assert box["width"] > min(0.4 * width, 600), part  # a wide screen shows the table in a column
     assert tab.get_by_role("button", name="Play").count() == (name == "with")
     reached = set()
     for _ in range(70):
