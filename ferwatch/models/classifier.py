@@ -26,7 +26,7 @@ BATCH = 16
 class Classifier:
     """A checkpoint at work on a device, in the fastest form that agrees with the network as it was trained.
 
-    Batch norms are folded into the convolutions before them, images and kernels lie channels-last, and the dear
+    Batch norms are folded into the convolutions before them, images and kernels lie channels-last, and the slow
     networks compute in bfloat16 where the processor has instructions for it: nearly twice as fast, at the price of the
     third decimal of some probabilities. `benchmarks/classifier.py` measures both.
 
@@ -104,7 +104,7 @@ def choose_labels(checkpoint: Checkpoint, labels: str | None) -> str:
 
 
 def best_dtype(model: str, device: str) -> torch.dtype:
-    """The type that a model computes in: bfloat16 for the dear ones where the processor has it, else float32."""
+    """The type that a model computes in: bfloat16 for the slow ones where the processor has it, else float32."""
     return torch.bfloat16 if model in ("cnn", "vit-b-16") and device == "cpu" and has_bfloat16() else torch.float32
 
 
