@@ -80,7 +80,7 @@ class Recipe:
     """Weight of the loss that draws the last layer's features of each place to the first teacher's."""
     distill_views: int = 0
     """The teachers are asked once about this many views of each face, which are kept in memory (20 KB a face and view
-    with `match`); 0: about every new view, which is dear."""
+    with `match`); 0: about every new view, which is slow."""
     distill_mean: int = 0
     """The teachers' mean answer to this many views of a face, asked once, goes for every view of it; 0: an answer for
     each."""

@@ -88,12 +88,12 @@ def train_stages(
         small = load_checkpoint(shipped_weights(recipe.blocks_from), recipe.blocks_from).network
         assert isinstance(small, SmallViT)
         network = from_small_vit(small, torch.from_numpy(train_faces.images[:4000]).float())
-    classroom: list[Teacher] = []
+    loaded: list[Teacher] = []
     if recipe.distill > 0:
-        classroom = load_teachers(teachers)
+        loaded = load_teachers(teachers)
         for name in [] if teachers else recipe.teachers or list(earlier)[-1:]:
-            classroom += [earlier[name]] if name in earlier else load_teachers([shipped_weights(name)])
-    trained, curve = train(recipe, train_faces, public_test, out, network=network, teachers=classroom, **options)
+            loaded += [earlier[name]] if name in earlier else load_teachers([shipped_weights(name)])
+    trained, curve = train(recipe, train_faces, public_test, out, network=network, teachers=loaded, **options)
     if before is None:
         return Trained(trained, curve, [], earlier)
     later = [replace(epoch, epoch=epoch.epoch + len(before.curve)) for epoch in curve]
