@@ -25,10 +25,11 @@ class BoundingBox(NamedTuple):
 
 
 NEGATIVE_EMOTIONS = ("angry", "disgust", "fear", "sad")
+"""The emotions of which the strongest is subtracted from happy in the valence."""
 
 
 def valence_of(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(...,) valence of (..., 7) probabilities: happy less the largest of angry, disgust, fear and sad, -1 to 1.
+    """Return the valence (...,) of probabilities (..., 7): happy less the largest negative emotion, -1 to 1.
 
     This is FaceReader's definition (Noldus, FaceReader Methodology Note): the intensity of happy minus that of the
     strongest negative expression.
@@ -39,7 +40,7 @@ def valence_of(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 class Placement(NamedTuple):
-    """Place in the video's frame of a picture of another size: centred, as large as fits."""
+    """Scale and position at which a picture of another size lies in the video's frame: centred, as large as fits."""
 
     scale: float
     """Pixels of the video's frame for each pixel of the picture."""
@@ -64,7 +65,7 @@ class Frame:
     not. For the last frame, as long as the container says, and never beyond the end of the range. None where the source
     does not say."""
     placement: Placement | None = None
-    """Where the image lies in the video's frame, VideoInfo's width and height; None: it fills it."""
+    """Scale and position of the image in the video's frame (VideoInfo's width and height); None: it fills the frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ class Detection:
 
     bbox: BoundingBox
     landmarks: NDArray[np.float32]
-    """(6, 2) pixels, as in Face."""
+    """(6, 2) pixels, in the order of `Face.landmarks`."""
     score: float
     """Detection score, 0 to 1."""
     relative_size: float
@@ -91,7 +92,7 @@ class Face:
     score: float
     """Detection score, 0 to 1."""
     crop: NDArray[np.uint8]
-    """(48, 48) gray, aligned."""
+    """(48, 48) uint8 gray, aligned."""
     face_id: int = 0
     """Identity over time, from 1; 0 until the tracker has assigned one."""
     probabilities: tuple[float, ...] = ()
@@ -118,11 +119,11 @@ class FrameFaces:
     duration: float | None = None
     """Seconds for which a player shows the picture; None where the container does not say."""
     brightness: NDArray[np.uint8] | None = None
-    """(9, 16) mean brightness of the cells of a grid over the picture, by which the tracker tells cuts; None: unknown,
-    and no cut is assumed."""
+    """(9, 16) mean brightness, 0 to 255, of the cells of a grid over the picture, from which the tracker detects cuts.
+    None: unknown, and no cut is assumed."""
     left_out: int = 0
-    """Number of faces that were found beyond the limit for one frame and are not in `faces`; uncertain ones do not
-    count."""
+    """Number of faces that were found but exceed the limit for one frame and are not in `faces`; detections that score
+    too low to be certain do not count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +177,7 @@ class Episode:
     peak_time: float
     peak_confidence: float
     mean_valence: float = 0.0
-    """Mean over time of the valence of its rows, -1 to 1."""
+    """Mean valence of the face over the episode, weighted by time, -1 to 1."""
 
     @property
     def duration(self) -> float:

@@ -77,10 +77,10 @@ def input_picture(
 def answer_picture(trace: Trace, features: Array, checkpoint: Checkpoint, probabilities: Array) -> Picture:
     """Return a slide with the last feature vector, the seven logits of the head in use and the seven probabilities."""
     temperature = checkpoint.calibration(trace.head).temperature
-    blended = trace.head == "crowd" and checkpoint.crowd_weight < 1
+    blended = trace.head == "crowd" and checkpoint.blend.crowd_weight < 1
     both_heads = (
-        f" The answer comes from two heads: {checkpoint.crowd_weight:.0%} from the crowd head, shown here, and the "
-        "rest from the fer2013 head, which reads the same features."
+        f" The answer comes from two heads: {checkpoint.blend.crowd_weight:.0%} from the crowd head, shown here, and "
+        "the rest from the fer2013 head, which reads the same features."
     )
     figure = slide(
         "The last step: from a vector to seven probabilities",

@@ -1,1 +1,1 @@
-"""Finding, aligning and following faces."""
+"""Detects, aligns and tracks faces."""

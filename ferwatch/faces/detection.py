@@ -1,4 +1,4 @@
-"""FaceDetector: what a face detector has to offer, and how its detections are compared and judged."""
+"""FaceDetector, the interface of face detectors, and functions that compare and filter detections."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from numpy.typing import NDArray
 from ferwatch.records import BoundingBox, Detection
 
 SAME_BOX_IOU = 0.5
-"""Intersection over union above which two boxes are taken for one."""
+"""Intersection over union above which two boxes count as one."""
 SAME_FACE_OVERLAP = 0.4
-"""Overlap, as a fraction of the smaller box, above which two boxes are taken for boxes of one face."""
+"""Overlap, as a fraction of the smaller box, above which two boxes count as boxes of one face."""
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """The scores, and the sizes of faces relative to the searched picture, by which detections are judged."""
+    """Scores and relative sizes that decide which detections are accepted, verified or rejected."""
 
     candidate_score: float
     """Detections in a single picture that score less are ignored."""
     video_candidate_score: float
-    """Detections in a video that score less are ignored; the next frame offers another chance."""
+    """Detections in a video that score less are ignored: the face may be detected in the next frame."""
     accept_score: float
     """Detections scoring at least this, at a reliable size, are accepted without verification."""
     rejection_score: float
@@ -36,9 +36,9 @@ class Thresholds:
     reliable_size: tuple[float, float]
     """Smallest and largest relative size at which landmarks are exact to one pixel of the aligned crop."""
     video_reliable_size: float
-    """Smallest relative size that is reliable enough in a video: landmarks are exact to 1.5 pixels of the crop."""
+    """Smallest relative size that is reliable enough in a video: landmarks are exact to 1.5 crop pixels."""
     verification_sizes: tuple[float, ...]
-    """Relative sizes at which a candidate is shown to the detector again, one verification pass each."""
+    """Relative sizes at which a candidate is verified, with one more detection pass each."""
 
 
 class FaceDetector(Protocol):
@@ -46,7 +46,7 @@ class FaceDetector(Protocol):
 
     @property
     def thresholds(self) -> Thresholds:
-        """Scores and sizes by which this detector's detections are judged."""
+        """Scores and relative sizes that suit this detector."""
 
     def detect(self, image: NDArray[Any]) -> list[Detection]:
         """Return the faces of a picture, (H, W, 3) uint8 BGR, in pixels of that picture, in any order."""

@@ -40,7 +40,7 @@ class _SingleThreadedDetector(FaceDetector):
     """MediaPipe's face detector, computing in the calling thread.
 
     By default it passes each of its steps to threads of its own, and every pass waits for eight changes of thread.
-    MediaPipe 1.x offers no choice of threads.
+    MediaPipe 1.x has no such setting.
     """
 
     def __init__(self, graph: Any, *rest: Any) -> None:
@@ -57,10 +57,10 @@ def _create_detector(options: FaceDetectorOptions) -> FaceDetector:
 
 
 class MediaPipeDetector:
-    """MediaPipe's short-range face detector, which sees 128x128 pixels. Implements FaceDetector.
+    """MediaPipe's short-range face detector, whose input is 128x128 pixels. Implements FaceDetector.
 
-    A context manager. MediaPipe 1.x has to be closed before Python's modules are torn down: where nobody did, this is
-    done when Python exits.
+    A context manager. MediaPipe 1.x has to be closed before Python's modules are torn down, so a detector that is still
+    open is closed when Python exits.
 
     Args:
         face_model: a face detection model for MediaPipe; None: the one in MediaPipe's wheel (up to 0.10.21), else the

@@ -1,4 +1,4 @@
-"""search_image: the faces of one picture, found and aligned.
+"""search_image: finds and aligns the faces of one picture.
 
 MediaPipe's detector sees 128x128 pixels, so whether it finds a face depends on how much of the picture the face fills:
 a quarter to four fifths is best. One pass over the whole picture finds large faces. Small faces are found in tiles of
@@ -31,7 +31,7 @@ from ferwatch.faces.tiles import tile_levels
 from ferwatch.records import BoundingBox, Detection, Face
 
 MAX_FACES = 50
-"""Most faces of one picture that are kept, where nothing else is asked for."""
+"""Default limit on the faces that are kept in one picture."""
 
 
 def search_image(image: NDArray[np.uint8], detector: FaceDetector, *, small_faces: bool = True) -> list[Face]:
@@ -53,17 +53,17 @@ def find_faces(
     whole: Sequence[Detection] | None = None,
     near: Sequence[BoundingBox] | None = None,
 ) -> list[Detection]:
-    """Return the faces of a picture and what may be one, from left to right.
+    """Return the faces of a picture, and detections that may be faces, from left to right.
 
-    The whole picture and the tiles are searched first. Candidates that are not reliable, and the places `near`, are
+    The whole picture and the tiles are searched first. Candidates that are not reliable, and the boxes `near`, are
     then verified in a part of the picture around them.
 
     Args:
         image: (H, W, 3) BGR.
         tiles: squares of the picture, in pixels, that are searched for small faces.
         whole: the detections in the whole picture where it has been searched already.
-        near: boxes of faces in the frame before. Given while a video is followed, where speed counts and another
-            frame comes soon: thresholds are those for videos then.
+        near: boxes of the faces in the previous frame of a video. If given, the thresholds for videos apply, which
+            trade accuracy for speed.
     """
     limits = detector.thresholds
     in_video = near is not None
@@ -91,7 +91,7 @@ def find_faces(
 
 
 def aligned_face(image: NDArray[np.uint8], detection: Detection) -> Face:
-    """Return a detection with its aligned crop, cut from the picture (H, W, 3) BGR."""
+    """Return a detection as a face, with its aligned crop from the picture (H, W, 3) BGR."""
     return Face(detection.bbox, detection.landmarks, detection.score, align(image, detection.landmarks))
 
 
@@ -100,8 +100,8 @@ def _verify(
 ) -> Detection | None:
     """Return the face at a box as the mean of the verification passes, or None where there is none.
 
-    What only resembles a face seldom does so at two scales. With `accept_at_once`, one pass of an accepted score is
-    enough.
+    A thing that resembles a face seldom does so at two scales. With `accept_at_once`, one pass that reaches the
+    accepted score is enough.
     """
     limits = detector.thresholds
     passes: list[Detection] = []

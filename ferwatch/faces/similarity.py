@@ -28,30 +28,33 @@ WHITENING_FLOOR = 0.1
 components are mostly noise."""
 _ORIENTATION_NUMBERS = np.arange(ORIENTATIONS, dtype=np.float32)[:, None, None]
 PROJECTION_FILE = "face-descriptor.npz"
+"""File in this package that holds the result of `fit_projection`."""
 
 
 Descriptor = NDArray[np.float32]
-"""(128,), of length 1."""
+"""(128,) float32, of length 1."""
 
 
 def gradient_descriptor(crop: NDArray[np.uint8]) -> Descriptor:
-    """The descriptor of an aligned (48, 48) uint8 gray crop."""
+    """Return the descriptor of an aligned (48, 48) uint8 gray crop."""
     mean, projection = _projection()
     return _unit(projection @ (_histograms(crop) - mean))
 
 
 def similarity(a: Iterable[Descriptor], b: Iterable[Descriptor]) -> float:
-    """The cosine of the two most similar descriptors of two faces that were seen once or more, -1 to 1.
+    """Return the largest cosine, -1 to 1, between a descriptor of one face and a descriptor of another.
 
-    Of two pictures of different people, one pair in a hundred has more than 0.39, one in a thousand more than 0.52; of
-    two of one person in one clip, 95 in a hundred and 88 in a hundred.
+    For single pictures, 1% of the pairs of different people exceed 0.39 and 0.1% exceed 0.52; of the pairs of one
+    person within one clip, 95% and 88% do.
     """
     return float(np.max(np.stack([*a]) @ np.stack([*b]).T))
 
 
 def fit_projection(crops: NDArray[np.uint8]) -> dict[str, NDArray[np.float16]]:
-    """The mean (512,) and the projection (128, 512) of many people's crops (N, 48, 48): whitened principal
-    components."""
+    """Return "mean" (512,) and "projection" (128, 512), the whitened principal components of crops (N, 48, 48).
+
+    The crops should show many people. `benchmarks/identity.py` writes the result to PROJECTION_FILE.
+    """
     histograms = np.stack([_histograms(crop) for crop in crops])
     mean = histograms.mean(axis=0)
     variances, directions = np.linalg.eigh(np.cov((histograms - mean).T))
@@ -67,13 +70,15 @@ def _projection() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
 
 
 def _histograms(crop: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Square roots of the histograms of oriented gradients (Dalal and Triggs 2005) in 8 x 8 cells, as a vector (512,)
-    of length 1."""
+    """Return a unit vector (512,): square roots of the histograms of oriented gradients in 8x8 cells.
+
+    The histograms are those of Dalal and Triggs (2005).
+    """
     smooth = cv2.GaussianBlur(crop.astype(np.float32), (0, 0), SMOOTHING_SIGMA)
     across, down = (cv2.Sobel(smooth, cv2.CV_32F, *order) for order in ((1, 0), (0, 1)))
     strength, direction = cv2.cartToPolar(across, down)
     strength = strength / (GRADIENT_SOFTNESS + strength)
-    # Each gradient counts for the two directions next to it, by how near it is.
+    # Each gradient is shared between the two nearest directions, in proportion to its distance from them.
     turns = (direction * (ORIENTATIONS / (2 * np.pi)) - _ORIENTATION_NUMBERS) % ORIENTATIONS
     weights = np.maximum(1 - np.minimum(turns, ORIENTATIONS - turns), 0)
     averaging = _cell_averages()
@@ -83,7 +88,7 @@ def _histograms(crop: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 @lru_cache(maxsize=1)
 def _cell_averages() -> NDArray[np.float32]:
-    """(8, 48): averages pixels along one axis into overlapping cells."""
+    """Return the matrix (8, 48) that averages pixels along one axis into overlapping cells."""
     rows = []
     for start in range(-CELL_SIDE // 2, FACE_SIZE - CELL_SIDE, CELL_SIDE):
         row = np.zeros(FACE_SIZE, np.float32)

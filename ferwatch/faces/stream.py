@@ -1,4 +1,4 @@
-"""FaceStream: the faces of a video, frame by frame, at little more than one detection pass for a usual frame."""
+"""FaceStream: finds the faces of a video frame by frame, with little more than one detection pass for most frames."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from ferwatch.faces.tiles import MotionTiles, cell_brightness
 from ferwatch.records import Detection, Frame, FrameFaces
 
 FULL_SEARCH_SECONDS = 4.0
-"""The first frame after each multiple of this time is searched everywhere and without regard to earlier frames."""
+"""The first frame after each multiple of this time is searched everywhere, independently of earlier frames."""
 MOTION_SEARCH_SECONDS = 0.2
-"""Time between two searches of what has changed."""
+"""Time between two searches of the tiles that have changed."""
 MIN_DETECTION_SECONDS = 0.045
 """A frame that follows a searched one sooner than this is not searched: at 25 or 30 frames a second every other one."""
 MAX_INTERPOLATED_MOVE = 0.1
@@ -23,12 +23,13 @@ MAX_INTERPOLATED_MOVE = 0.1
 
 
 class FaceStream:
-    """Finds and aligns the faces of a video's frames, and what may be a face, which the FaceTracker decides.
+    """Finds and aligns the faces of a video's frames, and detections that may be faces, which FaceTracker decides.
 
-    The first frame of every four seconds and the first of a new scene are searched everywhere. In between, the whole
-    picture is searched once, the places where a face was are searched closely, and five times a second the part that
-    has changed most; everything that has changed, while no face is found. Of two frames less than
-    MIN_DETECTION_SECONDS apart one is searched; faces in the other are interpolated if they moved little.
+    The first frame of every four seconds and the first of a new scene are searched everywhere. In other frames one
+    detection pass covers the whole picture, one more each face of the previous frame that it missed, and, five times a
+    second, one more for each size of tile the tile that has changed most. While no face is found, all tiles that have
+    changed are searched. Of two frames less than MIN_DETECTION_SECONDS apart one is searched; faces in the other are
+    interpolated if they moved little.
 
     Nothing depends on what came before a multiple of four seconds, so that a video can be analysed in segments. A frame
     whose size differs from that of the frame before is searched everywhere too.
@@ -37,7 +38,7 @@ class FaceStream:
 
     Args:
         detector: finds the faces of one picture.
-        max_faces: most faces that are kept in one frame, those with the highest scores.
+        max_faces: largest number of faces that are kept in one frame, those with the highest scores.
     """
 
     def __init__(self, detector: FaceDetector, max_faces: int = MAX_FACES) -> None:
@@ -50,9 +51,9 @@ class FaceStream:
         self._skipped: list[Frame] = []
         self._searched_at = 0.0
         self._faces: list[Detection] = []
-        """Faces in the frame that was searched last."""
+        """Detections in the last frame that was searched."""
         self._known: list[Detection] = []
-        """The same, and those that were there in the searched frame before and are missing now."""
+        """Detections in the last frame that was searched, and those of the one before it that are missing now."""
 
     def follow(self, frames: Iterable[Frame]) -> Iterator[FrameFaces]:
         """Yield the faces of every frame, in order."""
@@ -61,7 +62,7 @@ class FaceStream:
         yield from self.flush()
 
     def push(self, frame: Frame) -> list[FrameFaces]:
-        """Take the next frame; return the frames, up to this one, whose faces are known now."""
+        """Add the next frame; return the frames, up to this one, whose faces have become known."""
         finished: list[FrameFaces] = []
         period, shape = floor(frame.timestamp / FULL_SEARCH_SECONDS), frame.image.shape
         if self._period != period or self._shape != shape:
@@ -88,13 +89,13 @@ class FaceStream:
         return [*finished, self._aligned(frame, self._faces)]
 
     def flush(self) -> list[FrameFaces]:
-        """Return the frames that were taken but not returned yet."""
+        """Return the frames that were added but not returned yet."""
         finished = list(self._detect_skipped(self._known))
         self._skipped = []
         return finished
 
     def _search(self, frame: Frame, is_new_scene: bool, is_new_motion_period: bool) -> list[Detection]:
-        """Return the faces of a frame, searched as thoroughly as what happened before it asks for."""
+        """Return the faces of a frame, searched everywhere in a new scene, else near known faces and changes."""
         image, detector = frame.image, self._detector
         whole = detector.detect(image)
         if is_new_scene:
@@ -111,13 +112,13 @@ class FaceStream:
         return faces
 
     def _detect_skipped(self, known: Sequence[Detection]) -> Iterator[FrameFaces]:
-        """Search the skipped frames, closely where a face was before or is after them."""
+        """Search the skipped frames, and verify the faces of the searched frames before and after them."""
         near = [d.bbox for d in known]
         for frame in self._skipped:
             yield self._aligned(frame, find_faces(frame.image, self._detector, (), near=near))
 
     def _interpolate_skipped(self, pairs: Sequence[tuple[Detection, Detection]], until: float) -> Iterator[FrameFaces]:
-        """Interpolate the faces of the skipped frames, which lie between the last searched frame and `until`."""
+        """Yield the skipped frames, with faces interpolated between the last searched frame and `until` (seconds)."""
         for frame in self._skipped:
             fraction = (frame.timestamp - self._searched_at) / (until - self._searched_at)
             yield self._aligned(frame, [interpolate_detections(*pair, fraction) for pair in pairs])
@@ -126,7 +127,7 @@ class FaceStream:
         """Return a frame with its faces aligned, at most `max_faces`, from left to right."""
         by_score = sorted(range(len(faces)), key=lambda number: faces[number].score, reverse=True)
         kept = [faces[number] for number in sorted(by_score[: self._max_faces])]
-        # Detections that score less may be no faces at all: the limit hides nothing that is sure to be one.
+        # Detections that score less may not be faces, so they do not count as left out.
         certain = sum(face.score >= self._detector.thresholds.face_score for face in faces)
         aligned = [aligned_face(frame.image, face).placed(frame.placement) for face in kept]
         return FrameFaces(

@@ -17,7 +17,7 @@ MIN_TILE_SIDE = 64
 MIN_LARGE_PICTURE_SIDE = 960
 """Pixels. Pictures whose shorter side has at least this many are also searched in quarter-size tiles."""
 MIN_BRIGHTNESS_CHANGE = 12
-"""Difference in mean brightness, of 255, from which a grid cell has changed."""
+"""Difference in mean brightness (0 to 255) above which a grid cell counts as changed."""
 NEW_SCENE_FRACTION = 0.5
 """Fraction of the grid cells that change at once when a new scene begins."""
 GRID_ROWS, GRID_COLUMNS = 9, 16
@@ -45,7 +45,7 @@ def _starts(length: int, side: float) -> list[float]:
 
 
 class MotionTiles:
-    """Tracks, tile by tile, what has changed in a video since it was last searched. In a new scene everything has.
+    """Tracks which tiles of a video's picture have changed since they were last searched; in a new scene all have.
 
     For each picture, in order, call update(); search what tiles() returns, and report it to mark_searched().
     """
@@ -71,11 +71,11 @@ class MotionTiles:
         return [tile for level in self._levels for tile in level]
 
     def tiles(self, known: Iterable[BoundingBox] = (), max_per_level: int | None = None) -> list[BoundingBox]:
-        """Return tiles that cover what has changed, those with the most change first.
+        """Return tiles that cover the changed grid cells, those with the most change first.
 
         Args:
             known: boxes of faces that are searched anyway; change in and around them does not count.
-            max_per_level: most tiles of each size; None: as many as it takes.
+            max_per_level: largest number of tiles of each size; None: as many as needed.
         """
         counts = np.ones((GRID_ROWS, GRID_COLUMNS), bool)
         for x, y, width, height in known:
@@ -109,8 +109,10 @@ class MotionTiles:
 
 
 def is_cut(before: NDArray[np.integer] | None, after: NDArray[np.integer] | None) -> bool:
-    """Return whether most of the picture changes between two frames, of which (9, 16) cell brightness is given; not
-    where one of them is unknown. A fast pan counts too."""
+    """Return whether most cells change between two frames, given as (9, 16) cell brightness; False if one is None.
+
+    A fast pan counts as a cut too.
+    """
     if before is None or after is None:
         return False
     changed = np.abs(after.astype(np.int16) - before) > MIN_BRIGHTNESS_CHANGE

@@ -9,40 +9,41 @@ from ferwatch.faces.similarity import Descriptor, similarity
 from ferwatch.records import BoundingBox, Face
 
 FACE_SCORE = 0.7
-"""Mean score of recent detections from which a track is a face; other things that resemble one stay below."""
+"""A track whose recent detections reach this mean score is a face; things that resemble a face stay below."""
 SCORE_WINDOW = 5
-"""Detections in that mean, at most."""
+"""Largest number of recent detections in the mean score of a track."""
 REACH_SIDES, REACH_SIDES_PER_SECOND, MAX_REACH_SIDES = 0.6, 1.0, 2.5
-"""Largest distance of a face from its predicted position, in sides of its box: at once, added per second, and at
-most."""
+"""Largest distance of a face from its predicted position, in sides of its box: right away, added for each second of
+absence, and the limit."""
 MAX_SIZE_RATIO = 2.0
 """Factor by which a face may grow or shrink between two detections."""
 VELOCITY_SECONDS = 0.5
-"""Seconds for which a face that is not seen is expected to move on at its last velocity."""
-VIEWS = 8
-"""Views of a face that a track keeps, at most: the latest ones."""
+"""Seconds for which a missed face is expected to keep moving at its last velocity."""
+MAX_VIEWS = 8
+"""Largest number of views of a face that a track keeps: the latest ones."""
 NEW_VIEW_SIMILARITY = 0.75
-"""Similarity to all views of a track below which a detection is another view, such as a turned head."""
+"""A detection less similar than this to every view of its track is added as a new view, such as a turned head."""
 
 
 @dataclass(eq=False)
 class Track:
-    """Detections over time of one face, or of something that may be one."""
+    """Detections over time of one face, or of one thing that may be a face."""
 
     latest: Face
     first_seen: float
     """Seconds: time of the first detection."""
     last_seen: float
     """Seconds: time of the latest detection."""
-    views: deque[Descriptor] = field(default_factory=lambda: deque(maxlen=VIEWS))
-    """Descriptors of the face as it looked from various sides and in various light."""
+    views: deque[Descriptor] = field(default_factory=lambda: deque(maxlen=MAX_VIEWS))
+    """Descriptors of dissimilar views of the face, such as other head poses or other light."""
     scores: deque[float] = field(default_factory=lambda: deque(maxlen=SCORE_WINDOW))
+    """Scores of the latest detections, 0 to 1."""
     velocity: complex = 0j
-    """Pixels a second, x + iy."""
+    """Velocity in pixels a second, x + iy."""
     confirmed: bool = False
     """True once the mean of its recent scores has reached FACE_SCORE."""
     face_id: int = 0
-    """Identity, from 1; 0 until the first frame that shows the face is released, so that ids follow the rows' order."""
+    """Identity, from 1; 0 until the first frame with the face is released, so that ids follow the order of rows."""
 
     def add(self, face: Face, time: float, descriptor: Descriptor) -> None:
         """Append a detection at a time in seconds."""
@@ -50,19 +51,21 @@ class Track:
             step = (_centre(face.bbox) - _centre(self.latest.bbox)) / (time - self.last_seen)
             self.velocity = (self.velocity + step) / 2
         self.latest, self.last_seen = face, time
-        # Crops of doubtful faces are turned or blurred; they say little about who it is.
+        # Detections with low scores are often turned or blurred, so their descriptors say little about identity.
         if not self.views or (face.score >= FACE_SCORE and self.similarity(descriptor) < NEW_VIEW_SIMILARITY):
             self.views.append(descriptor)
         self.scores.append(face.score)
         self.confirmed = self.confirmed or sum(self.scores) / len(self.scores) >= FACE_SCORE
 
     def similarity(self, *descriptors: Descriptor) -> float:
-        """Similarity of another face's descriptors to this track's views, -1 to 1."""
+        """Return the similarity of another face's descriptors to this track's views, -1 to 1."""
         return similarity(self.views, descriptors)
 
     def association_cost(self, face: Face, time: float, descriptor: Descriptor, min_similarity: float) -> float | None:
-        """Cost of continuing this track with a face at a time in seconds, from 0 up; None where it cannot be the
-        same face: it is too far away, too large or small, or not similar enough."""
+        """Return the cost, 0 or more, of continuing this track with a face at a time in seconds; None: it cannot be.
+
+        A face cannot continue the track if it is too far away, too large or small, or not similar enough.
+        """
         absence = time - self.last_seen
         side = max(self.latest.bbox.width, face.bbox.width)
         predicted = _centre(self.latest.bbox) + self.velocity * min(absence, VELOCITY_SECONDS)
@@ -71,8 +74,8 @@ class Track:
             return None
         if side > MAX_SIZE_RATIO * min(self.latest.bbox.width, face.bbox.width):
             return None
-        alike = self.similarity(descriptor)
-        return distance + (1 - alike) + (not self.confirmed) if alike >= min_similarity else None
+        similarity = self.similarity(descriptor)
+        return distance + (1 - similarity) + (not self.confirmed) if similarity >= min_similarity else None
 
 
 def _centre(box: BoundingBox) -> complex:

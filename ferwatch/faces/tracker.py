@@ -1,4 +1,4 @@
-"""FaceTracker: which detections are faces, and which of them show the same person over time."""
+"""FaceTracker: decides which detections are faces, and which of them show the same person over time."""
 
 from __future__ import annotations
 
@@ -12,39 +12,41 @@ from scipy.optimize import linear_sum_assignment
 
 from ferwatch.faces.similarity import Descriptor, gradient_descriptor
 from ferwatch.faces.tiles import is_cut
-from ferwatch.faces.track import VIEWS, Track
+from ferwatch.faces.track import MAX_VIEWS, Track
 from ferwatch.records import Face, FrameFaces
 
 DECISION_SECONDS = 0.5
-"""Seconds of video for which a frame is held back, at most, until it is decided which detections in it are faces, and
-whether they were seen before."""
+"""Longest time in seconds of video for which a frame is held back until its detections are decided: whether they are
+faces, and whether the faces were seen before."""
 LOST_SECONDS = 1.5
-"""Seconds for which a missed face is expected near its last position; longer where samples lie far apart."""
+"""Seconds without a detection after which a track is lost; longer if samples lie far apart (LOST_INTERVALS)."""
 LOST_INTERVALS = 2.1
-"""Sample intervals of that time at least: a face is lost only when it was missed twice."""
+"""Sample intervals without a detection before a track may be lost: a face has to be missed twice."""
 CONTINUED_SIMILARITY = 0.35
-"""Similarity below which a face in the predicted position is somebody else's, right after the track was seen."""
+"""Smallest similarity that continues a track right after its last detection."""
 CUT_SIMILARITY = 0.74
-"""The same after a cut or FORGOTTEN_SECONDS, where the position says nothing about who it is."""
+"""Smallest similarity that continues a track after a cut or FORGOTTEN_SECONDS, when position says nothing about
+identity."""
 FORGOTTEN_SECONDS = 3.0
-"""Seconds of absence in which the similarity that is asked for rises from the first of these to the second."""
+"""Seconds of absence over which the required similarity rises from CONTINUED_SIMILARITY to CUT_SIMILARITY."""
 MAX_CUT_SECONDS = 0.5
-"""Seconds between two samples up to which a changed picture means a cut; over longer ones pictures change anyway."""
+"""Longest time between two samples at which a changed picture means a cut; over a longer one pictures change anyway."""
 RECOGNITION_SIMILARITY = 0.74
-"""Similarity from which a new face is one that was lost before. With several views of both, 92 in 100 pairs of
-stretches of one clip reach it; in a sample of 4,000 pairs of stretches of different people, none did."""
+"""Smallest similarity at which a new track gets the id of a lost one. With several views of both, 92% of the pairs of
+tracks of one person in one clip reach it, and none in a sample of 4,000 pairs of tracks of different people."""
 MAX_REMEMBERED = 200
-"""Lost faces that can be recognised, at most: the latest ones."""
-IMPOSSIBLE = 1e6
+"""Largest number of lost tracks that are kept for recognition: the latest ones."""
+FORBIDDEN_COST = 1e6
 """Cost of an association that is ruled out."""
 
 
 class FaceTracker:
-    """Follows faces through a video by position, size and similarity (optimal assignment frame by frame).
+    """Tracks faces through a video by position, size and similarity (optimal assignment frame by frame).
 
-    All of it is in video time, so any sampling works, also an irregular one. One good detection makes a face; doubtful
-    ones wait for better ones and are dropped where none come. A face that was lost is recognised where it comes back
-    soon and near, or where it is similar enough to how it looked before.
+    All times are those of the video, so any sampling works, including an irregular one. A track becomes a face when the
+    mean score of its recent detections reaches FACE_SCORE, and is dropped if that never happens. A face that
+    is missed for a short time and comes back near its predicted position continues its track; one that comes back later
+    or elsewhere gets its id again if it is similar enough to its earlier views.
     """
 
     def __init__(self) -> None:
@@ -52,7 +54,7 @@ class FaceTracker:
         self._remembered: list[Track] = []
         self._held: deque[tuple[FrameFaces, list[Track]]] = deque()
         self._next_id = 1
-        self._index, self._time = -1, 0.0  # of the latest frame
+        self._index, self._time = -1, 0.0  # index and seconds of the latest frame
         self._brightness: NDArray[np.uint8] | None = None  # of the latest frame
         self._cut = 0.0  # seconds: the first frame after the latest cut
 
@@ -93,9 +95,8 @@ class FaceTracker:
         self._index, self._time, self._brightness = frame.index, time, frame.brightness
 
     def _associate(self, faces: Sequence[Face], descriptors: Sequence[Descriptor], time: float) -> dict[int, Track]:
-        """The track that each face continues, by the face's position in `faces`; faces that continue none are left
-        out."""
-        costs = np.full((len(faces), len(self._tracks)), IMPOSSIBLE)
+        """Return the track that each face continues, by its position in `faces`; a face without one is missing."""
+        costs = np.full((len(faces), len(self._tracks)), FORBIDDEN_COST)
         for column, track in enumerate(self._tracks):
             min_similarity = self._min_similarity(track)
             for row, (face, descriptor) in enumerate(zip(faces, descriptors, strict=True)):
@@ -103,13 +104,13 @@ class FaceTracker:
                 if cost is not None:
                     costs[row, column] = cost
         pairs = zip(*linear_sum_assignment(costs), strict=True)
-        return {int(row): self._tracks[column] for row, column in pairs if costs[row, column] < IMPOSSIBLE}
+        return {int(row): self._tracks[column] for row, column in pairs if costs[row, column] < FORBIDDEN_COST}
 
     def _min_similarity(self, track: Track) -> float:
-        """The similarity that continues a track with a face of the next frame."""
+        """Return the smallest similarity that continues a track with a face of the next frame."""
         if track.last_seen < self._cut:
             return CUT_SIMILARITY
-        # Where samples lie far apart, the time since the sample before says nothing.
+        # The absence counts up to the previous sample: where samples lie far apart, the time since then says nothing.
         forgotten = min((self._time - track.last_seen) / FORGOTTEN_SECONDS, 1.0)
         return CONTINUED_SIMILARITY + forgotten * (CUT_SIMILARITY - CONTINUED_SIMILARITY)
 
@@ -128,20 +129,20 @@ class FaceTracker:
             yield replace(frame, faces=tuple(sorted(faces, key=lambda face: face.face_id)))
 
     def _is_undecided(self, track: Track) -> bool:
-        """Whether more detections may tell if a track is a face, or whose."""
+        """Return whether later detections may still decide if a track is a face, or whose face it is."""
         return track in self._tracks and (not track.confirmed or (track.face_id == 0 and bool(self._lost(track))))
 
     def _lost(self, track: Track) -> list[Track]:
-        """Known faces that were not seen any more when a track began."""
+        """Return the tracks with an id whose last detection lies before a track's first one."""
         return [t for t in self._remembered + self._tracks if t.face_id and t.last_seen < track.first_seen]
 
     def _assign_id(self, track: Track) -> int:
-        """The id of the lost face that a track is most similar to, where it is similar enough; else a new one."""
+        """Return the id of the most similar lost track if it is similar enough, else a new id."""
         known = max(self._lost(track), key=lambda t: t.similarity(*track.views), default=None)
         if known is None or known.similarity(*track.views) < RECOGNITION_SIMILARITY:
             self._next_id += 1
             return self._next_id - 1
         self._remembered = [t for t in self._remembered if t is not known]
         self._tracks = [t for t in self._tracks if t is not known]
-        track.views.extendleft(reversed([*known.views][: VIEWS - len(track.views)]))
+        track.views.extendleft(reversed([*known.views][: MAX_VIEWS - len(track.views)]))
         return known.face_id

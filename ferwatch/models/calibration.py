@@ -13,10 +13,10 @@ class Calibration:
     """Turns the logits of one head into probabilities."""
 
     temperature: float = 1.0
-    """The logits are divided by it before the softmax (Guo et al. 2017, https://arxiv.org/abs/1706.04599)."""
+    """Divisor of the logits before the softmax (Guo et al. 2017, https://arxiv.org/abs/1706.04599)."""
     offsets: tuple[float, ...] = ()
     """Added to the logits first, one for each emotion: a part of the logarithm of how rare it was in training, so that
-    rare emotions are answered more often (Menon et al. 2021, https://arxiv.org/abs/2007.07314). Empty: none."""
+    rare emotions are predicted more often (Menon et al. 2021, https://arxiv.org/abs/2007.07314). Empty: none."""
 
     def probabilities(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
         """(N, 7) logits -> (N, 7) probabilities; each row sums to 1."""
@@ -31,6 +31,24 @@ def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     return probabilities
 
 
-def blend(fer2013: NDArray[np.float64], crowd: NDArray[np.float64], crowd_weight: float) -> NDArray[np.float64]:
-    """(N, 7) probabilities of both heads -> their mean, the crowd head's weighted by `crowd_weight`, 0 to 1."""
-    return crowd_weight * crowd + (1 - crowd_weight) * fer2013
+@dataclass(frozen=True)
+class Blend:
+    """How a video's probabilities are made from both heads'."""
+
+    crowd_weight: float = 1.0
+    """Share of the crowd head's probabilities, 0 to 1; the rest is the fer2013 head's."""
+    temperature: float = 1.0
+    """The logarithms of the mean are divided by it before the softmax. A mean of two is less sure of itself than it is
+    right, so that this is below 1."""
+
+    def probabilities(self, fer2013: NDArray[np.float64], crowd: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(N, 7) probabilities of both heads -> (N, 7) probabilities; each row sums to 1."""
+        if self.crowd_weight == 1:
+            return crowd
+        return softmax(self.logits(fer2013, crowd) / self.temperature)
+
+    def logits(self, fer2013: NDArray[np.float64], crowd: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(N, 7) probabilities of both heads -> (N, 7) logarithms of their weighted mean."""
+        mean = self.crowd_weight * crowd + (1 - self.crowd_weight) * fer2013
+        logarithms: NDArray[np.float64] = np.log(np.maximum(mean, 1e-12))
+        return logarithms

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from ferwatch.errors import WeightsError
-from ferwatch.models.calibration import Calibration
+from ferwatch.models.calibration import Blend, Calibration
 from ferwatch.models.heads import head_names
 from ferwatch.models.pretrained import FORMAT, read_metadata
 from ferwatch.models.registry import InputSpec, get_model
@@ -38,8 +38,8 @@ class Checkpoint:
     input: InputSpec
     calibrations: dict[str, Calibration] = field(default_factory=dict)
     """Calibration of each head; a head that is not named here has the plain softmax."""
-    crowd_weight: float = 1.0
-    """Share of the crowd head's probabilities in what a video uses; the rest is the fer2013 head's. 0 to 1."""
+    blend: Blend = field(default_factory=Blend)
+    """How a video's probabilities are made from both heads'."""
     config: dict[str, Any] = field(default_factory=dict)
     """Keyword arguments with which the network was built."""
     about: dict[str, Any] = field(default_factory=dict)
@@ -60,7 +60,7 @@ class Checkpoint:
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: Path, *, eight_bits: bool = False) -> list[Path]:
-    """Writes a checkpoint, in parts where it is large; returns the files, for instance [cnn.safetensors].
+    """Write a checkpoint, in parts where it is large; return the files, for instance [cnn.safetensors].
 
     With `eight_bits` every layer's weights are stored as int8 with one scale for each output channel.
     """
@@ -82,7 +82,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path, *, eight_bits: bool = Fa
         "classes": list(EMOTIONS),
         "input": asdict(checkpoint.input),
         "heads": {name: asdict(checkpoint.calibration(name)) for name in checkpoint.head_names},
-        "crowd_weight": checkpoint.crowd_weight,
+        "blend": asdict(checkpoint.blend),
         "network": checkpoint.source,
         "parts": names,
         "about": checkpoint.about,
@@ -108,7 +108,7 @@ def _split(tensors: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
 
 
 def load_checkpoint(path: Path, model: str) -> Checkpoint:
-    """Reads a checkpoint of `model`: our safetensors, or a foreign state dict (.pth, .pt) without ever unpickling code.
+    """Read a checkpoint of `model`: our safetensors, or a foreign state dict (.pth, .pt) without ever unpickling code.
 
     Raises WeightsError where the file is missing, damaged, changed since its model card was written, or of another
     network or class order.
@@ -143,7 +143,7 @@ def _load_own(path: Path, model: str) -> Checkpoint:
             name: Calibration(values["temperature"], tuple(values.get("offsets", ())))
             for name, values in metadata["heads"].items()
         },
-        crowd_weight=metadata.get("crowd_weight", 1.0),
+        blend=Blend(**metadata.get("blend", {})),
         config=metadata["config"],
         about=metadata["about"],
         checksum=checksum.hexdigest(),
@@ -152,7 +152,7 @@ def _load_own(path: Path, model: str) -> Checkpoint:
 
 
 def _checked_bytes(file: Path) -> bytes:
-    """The file's bytes; raises WeightsError where the model card beside it states another checksum."""
+    """Return the file's bytes; raises WeightsError where the model card beside it states another checksum."""
     try:
         content = file.read_bytes()
     except OSError as error:
@@ -168,7 +168,7 @@ def _checked_bytes(file: Path) -> bytes:
 
 
 def _expand(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Matrices stored at 8 bits back to floating point."""
+    """Return the tensors with those stored at 8 bits converted back to floating point."""
     scales = {name.removesuffix(".scale") for name in tensors if name.endswith(".scale")}
     expanded = {}
     for name, tensor in tensors.items():
@@ -187,7 +187,7 @@ def _load_foreign(path: Path, model: str) -> Checkpoint:
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:
-    """A foreign file of named tensors (.pth, .pt); raises WeightsError where it is anything else."""
+    """Read a foreign file of named tensors (.pth, .pt); raises WeightsError where it is anything else."""
     tensors = read_plain(path)
     if not isinstance(tensors, dict) or not all(isinstance(t, Tensor) for t in tensors.values()):
         raise WeightsError(f"{path} is not a plain state dict of tensors")
@@ -227,8 +227,7 @@ class _NoRandomNumbers(TorchFunctionMode):
 
 
 def _current_name(name: str) -> str:
-    """The name of a tensor today. Files written before there were heads by name call the last layer head or heads.head:
-    it is the fer2013 head."""
+    """Return the current name of a tensor: older files call the fer2013 head `head` or `heads.head`."""
     return re.sub(r"^(heads\.)?head\.(weight|bias)$", r"heads.fer2013.\2", name)
 
 

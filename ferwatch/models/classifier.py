@@ -1,4 +1,4 @@
-"""Crops in, calibrated probabilities out."""
+"""Classifier: calibrated probabilities of the emotions from aligned crops."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ferwatch.errors import FerwatchError, WeightsError
-from ferwatch.models.calibration import blend
 from ferwatch.models.checkpoint import Checkpoint, load_checkpoint
 from ferwatch.models.heads import head_logits
 from ferwatch.models.preprocess import preprocess
@@ -27,12 +26,12 @@ BATCH = 16
 class Classifier:
     """A checkpoint at work on a device, in the fastest form that agrees with the network as it was trained.
 
-    Batch norms are folded into the convolutions before them, images and kernels lie channels-last, and the dear
+    Batch norms are folded into the convolutions before them, images and kernels lie channels-last, and slow
     networks compute in bfloat16 where the processor has instructions for it: nearly twice as fast, at the price of the
     third decimal of some probabilities. `benchmarks/classifier.py` measures both.
 
     Args:
-        labels: what the probabilities are of. "crowd": what people see, the crowd head blended with the fer2013 head as
+        labels: meaning of the probabilities. "crowd": what people see, the crowd head blended with the fer2013 head as
             the checkpoint says; "fer2013": the data set's label; None: crowd where the checkpoint has such a head.
     Raises WeightsError where the checkpoint lacks the head that `labels` names.
     """
@@ -57,7 +56,7 @@ class Classifier:
             name: self.checkpoint.calibration(name).probabilities(logits) for name, logits in self.logits(crops).items()
         }
         if "crowd" in heads:
-            heads["video"] = blend(heads["fer2013"], heads["crowd"], self.checkpoint.crowd_weight)
+            heads["video"] = self.checkpoint.blend.probabilities(heads["fer2013"], heads["crowd"])
         return heads
 
     def logits(self, crops: NDArray[np.uint8]) -> dict[str, NDArray[np.float64]]:
@@ -90,7 +89,7 @@ def infer(
 
 
 def choose_labels(checkpoint: Checkpoint, labels: str | None) -> str:
-    """The labels to use: those asked for, else crowd where the checkpoint has that head, else fer2013.
+    """Return the labels to use: those asked for, else crowd where the checkpoint has that head, else fer2013.
 
     Raises WeightsError where the checkpoint lacks the head that is asked for.
     """
@@ -105,7 +104,7 @@ def choose_labels(checkpoint: Checkpoint, labels: str | None) -> str:
 
 
 def best_dtype(model: str, device: str) -> torch.dtype:
-    """The type that a model computes in: bfloat16 for the dear ones where the processor has it, else float32."""
+    """Return the type that a model computes in: bfloat16 for slow models where the processor has it, else float32."""
     return torch.bfloat16 if model in ("cnn", "vit-b-16") and device == "cpu" and has_bfloat16() else torch.float32
 
 
@@ -117,7 +116,7 @@ def has_bfloat16() -> bool:
 
 
 def fold_batch_norms(network: nn.Module) -> nn.Module:
-    """Folds every batch norm that directly follows a convolution into it, in place, and returns the network.
+    """Fold every batch norm that directly follows a convolution into it, in place, and return the network.
 
     A norm follows where it is the next module of a Sequential, or is called normN beside a convN. In `eval` mode it
     only scales and shifts each channel, which the convolution's own weights and bias can do as well.
@@ -135,7 +134,7 @@ def fold_batch_norms(network: nn.Module) -> nn.Module:
 
 
 def choose_device(name: str) -> str:
-    """ "auto" becomes the best device there is; raises FerwatchError where a device that was asked for is missing."""
+    """Return the device of that name, or the best one for "auto". Raises FerwatchError where it is missing."""
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
         return next(device for device in ("cuda", "mps", "cpu") if there[device])
@@ -152,7 +151,7 @@ def load_classifier(
     labels: str | None = None,
     device: str = "auto",
 ) -> Classifier:
-    """The classifier that some options name: the model's shipped weights, or others.
+    """Load a classifier with the model's shipped weights, or with others.
 
     Args:
         weights: a checkpoint other than the shipped one.
@@ -170,7 +169,7 @@ def load_classifier(
 
 
 def labels_notice(classifier: Classifier, labels: str | None) -> str | None:
-    """One sentence for the user where nobody chose the labels and the checkpoint has no crowd head; else None."""
+    """Return a notice if no labels were chosen and the checkpoint has no crowd head, else None."""
     if labels is not None or classifier.labels == "crowd":
         return None
     return (

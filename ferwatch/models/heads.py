@@ -1,4 +1,4 @@
-"""The last layer of a network: one linear map for each question that it answers."""
+"""The last layer of a network: one linear layer, a head, for each kind of label."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from ferwatch.records import EMOTIONS
 
 
 def classification_heads(names: Sequence[str], width: int, *, std: float = 0.01) -> nn.ModuleDict:
-    """One linear layer of `width` features and seven outputs for each head name, in the order of HEADS.
+    """Return one linear layer of `width` features and seven outputs for each head name, in the order of HEADS.
 
     Args:
-        std: deviation of the fresh weights. A small one makes the first answers nearly uniform, so that the first loss
-            is ln 7.
+        std: deviation of the fresh weights. A small one makes the first predictions nearly uniform, so that the first
+            loss is ln 7.
     Raises ValueError where a name is not one of HEADS.
     """
     unknown = sorted(set(names) - set(HEADS))
@@ -30,7 +30,7 @@ def classification_heads(names: Sequence[str], width: int, *, std: float = 0.01)
 
 
 def add_heads(network: nn.Module, names: Sequence[str]) -> None:
-    """Gives a network, in place, fresh heads of those of the names that it lacks.
+    """Add to a network, in place, fresh heads for those of the names that it lacks.
 
     Raises ValueError where the network has a last layer of its own kind, as the report's networks have.
     """
@@ -46,12 +46,12 @@ def add_heads(network: nn.Module, names: Sequence[str]) -> None:
 
 
 def head_logits(network: nn.Module, x: Tensor) -> dict[str, Tensor]:
-    """A network's (N, 7) logits by head. One that returns a plain tensor has the fer2013 head alone."""
+    """Return a network's (N, 7) logits by head. One that returns a plain tensor has the fer2013 head alone."""
     logits = network(x)
     return {"fer2013": logits} if isinstance(logits, Tensor) else logits
 
 
 def head_names(network: nn.Module) -> list[str]:
-    """The heads of a network, without running it; a network without `heads` has the fer2013 head alone."""
+    """Return the names of a network's heads without running it: fer2013 alone where it has no `heads`."""
     heads = getattr(network, "heads", None)
     return list(heads) if isinstance(heads, nn.ModuleDict) else ["fer2013"]

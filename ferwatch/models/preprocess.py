@@ -1,4 +1,4 @@
-"""The one way from 48x48 gray crops to a network's input, for training and for video alike."""
+"""Converts 48x48 gray crops to a network's input, in training as in the analysis of videos."""
 
 from __future__ import annotations
 

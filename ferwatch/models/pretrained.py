@@ -15,7 +15,7 @@ FORMAT = 2
 
 
 def shipped_weights(model: str) -> Path:
-    """The shipped checkpoint of a model, its first part where it has several.
+    """Return the path of a model's shipped checkpoint, its first part where it has several.
 
     Raises WeightsError where none is shipped: no network is ever filled with random numbers.
     """

@@ -35,16 +35,16 @@ class Model:
     """A network as the registry knows it."""
 
     network: str
-    """module:class, imported when it is built, so that listing the models does not import torchvision."""
+    """Network as module:class, imported when it is built, so that listing the models does not import torchvision."""
     input: InputSpec
     about: str
     any_size: bool = False
-    """It takes images of other sizes too, so that training may show it smaller windows."""
+    """True if the network accepts images of other sizes, so that training may use smaller windows."""
     file: Path | None = None
     """The file that defines the class, where it is not one of ferwatch's own."""
 
     def build(self, **config: Any) -> nn.Module:
-        """The network with fresh weights.
+        """Return the network with fresh weights.
 
         `forward_features(x)` gives (N, width) features, `forward_head(features)` a dict of (N, 7) logits with one
         entry for each head of `HEADS` that the network has, and `forward(x)` is the second of the first.
@@ -77,14 +77,14 @@ MODELS = {
 
 
 def get_model(name: str) -> Model:
-    """The model of that name; raises WeightsError that lists the names there are."""
+    """Return the model of that name; raises WeightsError that lists the names there are."""
     if name not in MODELS:
         raise WeightsError(f"there is no model {name!r}; the models are {', '.join(MODELS)}")
     return MODELS[name]
 
 
 def register_network(source: str) -> str:
-    """Imports a network of the user's, "file.py:Class", and returns the name by which it is a model from then on.
+    """Import a network of the user's, "file.py:Class", and return the name by which it is a model from then on.
 
     The name is the class's. The class may say what input it takes in an attribute `input_spec`, an InputSpec; without
     one it gets gray faces of 48x48 pixels. The file runs as a program does: name only files that you trust.

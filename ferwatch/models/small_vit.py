@@ -18,7 +18,7 @@ from ferwatch.models.heads import classification_heads
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention: every token asks all tokens. (N, tokens, width) -> the same."""
+    """Multi-head self-attention: every token attends to all tokens. (N, tokens, width) -> the same."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ class Block(nn.Module):
 
 
 class SmallViT(nn.Module):
-    """(N, 1, 48, 48) -> (N, 7) logits of each head, by way of 36 tokens of one 8x8 place each.
+    """(N, 1, 48, 48) -> (N, 7) logits of each head, from 36 tokens, one for each 8x8 pixels.
 
     Args:
         pool: "attention" pools the tokens by learnt weights; "class" reads a class token.

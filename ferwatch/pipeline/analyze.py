@@ -1,4 +1,4 @@
-"""A whole run: a video in, a run folder out."""
+"""write_run: analyses a video and writes its run folder."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def no_progress(stage: str, done: int, total: int) -> None:
 
 
 def open_reader(video: Path, options: AnalysisOptions) -> FileSource:
-    """The frames of a video that the options ask for. Raises VideoError."""
+    """Open a video for the frames that the options select. Raises VideoError."""
     return open_source(
         video,
         decoder=options.decoder,
@@ -75,7 +75,7 @@ def open_reader(video: Path, options: AnalysisOptions) -> FileSource:
 
 
 def nothing_in_range(video: Path, source: FrameSource, options: AnalysisOptions) -> VideoError:
-    """The error for a range without a single picture."""
+    """Return the error for a range that holds no picture."""
     duration = source.info.duration
     if duration is not None and options.start >= duration:
         return VideoError(
@@ -97,7 +97,7 @@ def write_run(
     command: Sequence[str] = (),
     executor: Executor | None = None,
 ) -> Run:
-    """Analyse a video, write its run folder, and return what it found; see Analyzer.analyze.
+    """Analyse a video, write its run folder, and return the Run; see Analyzer.analyze.
 
     The rows are written as they come, to frames.partial.csv, which becomes frames.csv when the last one is there; all
     else is made from frames.csv, and run.json, written last, marks a finished run.
@@ -188,17 +188,18 @@ def _write_outputs(
 
 
 def _duration(info: VideoInfo, table: FrameTable) -> float:
-    """The length of the video in seconds: what its header says, or the end of its last picture where that is later."""
+    """Return the length of the video in seconds: its header's, or the end of its last picture if later."""
     declared = info.duration or 0.0
     shown = float((table.timestamp + np.nan_to_num(table.duration)).max()) if len(table) else 0.0
     return shown if shown > declared + ROUNDING else declared
 
 
 def _linked_video(video: Path, folder: Path, options: AnalysisOptions) -> str:
-    """The video that players and coding tools open beside the timeline, relative to the run folder; "": none.
+    """Return the path, relative to the run folder, of the video to open with the timeline; "": none.
 
-    Where faces are blurred it is never the original. Else that is linked where annotated.mp4 has other times than the
-    timeline. A video on another branch of the disk is named alone: the way to it would be its absolute path.
+    If faces are blurred it is never the original. Otherwise it is the original if there is no annotated.mp4, or if the
+    times of annotated.mp4 differ from those of the timeline. If the relative path would climb to the root, and so
+    tell the absolute path, only the file name is returned.
     """
     if options.annotate and (options.start == 0 or options.blur_faces):
         return "annotated.mp4"
@@ -215,7 +216,7 @@ def _linked_video(video: Path, folder: Path, options: AnalysisOptions) -> str:
 def _annotate(
     video: Path, timeline: Timeline, out: Path, options: AnalysisOptions, total: int, progress: Progress
 ) -> list[str]:
-    """Write annotated.mp4; returns what could not be kept of the source."""
+    """Write annotated.mp4; return warnings about what could not be kept of the source."""
     done = 0
 
     def count(frames: int) -> None:
@@ -249,7 +250,7 @@ def _write_rows(
     executor: Executor | None,
     progress: Progress,
 ) -> Finished:
-    """Write the partial table; segments that the folder holds from an interrupted run are not analysed again."""
+    """Write frames.partial.csv; segments that an interrupted run has finished are not analysed again."""
     workers = executor.workers if executor is not None else options.threads or 1
     in_parts = not state.in_one_pass and (workers > 1 or bool(folder.segments.numbers()))
     segments = plan(video, reader.info, options) if in_parts else []
@@ -282,7 +283,7 @@ def _write_segments(
     options: AnalysisOptions,
     progress: Progress,
 ) -> Finished:
-    """Write the partial table from segments that workers analyse."""
+    """Write frames.partial.csv from the segments that workers analyse."""
     done, limit = 0, FaceLimit(options)
 
     def frames() -> Iterator[FrameFaces]:

@@ -1,4 +1,4 @@
-"""The Python API: Analyzer, and the functions that are short for it."""
+"""The Python API: Analyzer, and functions that create one and call it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from ferwatch.pipeline.analyze import (
     open_reader,
     write_run,
 )
-from ferwatch.pipeline.options import OF_LOADING, AnalysisOptions, change_options
+from ferwatch.pipeline.options import LOADING_OPTIONS, AnalysisOptions, change_options
 from ferwatch.pipeline.pictures import read_image
 from ferwatch.pipeline.segment import classify_faces, frame_result, in_region, load_classifier
 from ferwatch.pipeline.segment import track as track_faces
@@ -68,7 +68,7 @@ class Analyzer:
 
     @classmethod
     def from_options(cls, options: AnalysisOptions) -> Analyzer:
-        """An Analyzer with all of these options."""
+        """Return an Analyzer with these options."""
         return cls(**vars(options))
 
     def __enter__(self) -> Analyzer:
@@ -108,7 +108,7 @@ class Analyzer:
         progress: Progress = no_progress,
         **changes: Unpack[AnalysisKeywords],
     ) -> Iterator[FrameResult]:
-        """Yield what every sampled frame of a video shows, in order, and writes nothing.
+        """Yield the result of every sampled frame of a video, in order, without writing anything.
 
         Args:
             video: a file, a FrameSource, or any iterable of (timestamp in seconds, image) or of images, (H, W, 3) uint8
@@ -168,7 +168,7 @@ class Analyzer:
         command: Sequence[str] = (),
         **changes: Unpack[AnalysisKeywords],
     ) -> Run:
-        """Write a run folder for a video, and return what it found.
+        """Write a run folder for a video, and return the Run.
 
         Args:
             out: the run folder; None: VIDEO-STEM-ferwatch in the working directory.
@@ -195,21 +195,21 @@ class Analyzer:
 
     def _options_with(self, changes: AnalysisKeywords) -> AnalysisOptions:
         options = change_options(self.options, dict(changes))
-        for name in OF_LOADING:
+        for name in LOADING_OPTIONS:
             if getattr(options, name) != getattr(self.options, name):
                 raise OptionError(f"{name} is chosen when the Analyzer is made; make another one")
         return options
 
 
 def analyze_image(image: Image | Path | str, **options: Unpack[AnalysisKeywords]) -> FrameResult:
-    """As Analyzer(**options).image(image); the Analyzer is kept for the next call with the same options."""
+    """Return Analyzer(**options).image(image); the Analyzer is kept for the next call with the same options."""
     return _shared(options).image(image)
 
 
 def track(
     video: Path | str | Pictures, *, progress: Progress = no_progress, **options: Unpack[AnalysisKeywords]
 ) -> Iterator[FrameResult]:
-    """As Analyzer(**options).track(video); the Analyzer is kept for the next call with the same options."""
+    """Return Analyzer(**options).track(video); the Analyzer is kept for the next call with the same options."""
     return _shared(options).track(video, progress=progress, **options)
 
 
@@ -222,13 +222,13 @@ def analyze(
     progress: Progress = no_progress,
     **options: Unpack[AnalysisKeywords],
 ) -> Run:
-    """As Analyzer(**options).analyze(video, out); the Analyzer is kept for the next call with the same options."""
+    """Return Analyzer(**options).analyze(video, out); the Analyzer is kept for the next call with the same options."""
     return _shared(options).analyze(video, out, overwrite=overwrite, resume=resume, progress=progress, **options)
 
 
 def _shared(keywords: AnalysisKeywords) -> Analyzer:
     options = change_options(AnalysisOptions(), dict(keywords))
-    loading = AnalysisOptions(**{name: getattr(options, name) for name in OF_LOADING})
+    loading = AnalysisOptions(**{name: getattr(options, name) for name in LOADING_OPTIONS})
     return _load_once(loading, tuple(_stamp(path) for path in (options.weights, options.face_model)))
 
 
@@ -238,7 +238,7 @@ def _load_once(options: AnalysisOptions, _files: tuple[object, ...]) -> Analyzer
 
 
 def _stamp(path: Path | None) -> object:
-    """Return size and modification time, which change when a file is written again."""
+    """Return size and modification time of a file, which change when it is written again; None: there is no file."""
     with suppress(OSError):
         if path is not None:
             return (stat := path.stat()).st_size, stat.st_mtime_ns
@@ -248,16 +248,17 @@ def _stamp(path: Path | None) -> object:
 _OPEN: weakref.WeakSet[Generator[FrameResult, None, None]] = weakref.WeakSet()
 _PYTHON_ENDS = threading.Event()
 WAIT_AT_EXIT_SECONDS = 10.0
+"""Longest time for which Python's exit waits for a track() iterator that a daemon thread is using."""
 
 
 @atexit.register
 def _close_tracks() -> None:
-    """Close iterators that are still open while Python's modules and threads are there to do it."""
+    """Close the iterators of track() that are still open, before Python's modules are torn down."""
     _PYTHON_ENDS.set()
     deadline = time.monotonic() + WAIT_AT_EXIT_SECONDS
     for results in list(_OPEN):
         try:
             results.close()
-        except ValueError:  # it is at work in a daemon thread, and ends there at its next result
+        except ValueError:  # a daemon thread is using it; it ends at its next result
             while getgeneratorstate(results) != GEN_CLOSED and time.monotonic() < deadline:
                 time.sleep(0.01)

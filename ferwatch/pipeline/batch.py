@@ -1,4 +1,4 @@
-"""Many videos: a run folder for each, one table of them all, and a file that says how each went."""
+"""run_batch: analyses many videos into run folders, a combined table and batch.json."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from ferwatch.utils.files import make_folder
 from ferwatch.utils.threads import use_single_threaded_libraries
 
 SECONDS_BETWEEN_SAVES = 2.0
-"""Shortest time between two writings of batch.json while a batch goes on."""
+"""Shortest time between two writes of batch.json while a batch runs."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Job:
     video: Path
     folder: Path
     missing_exports: tuple[str, ...] = ()
-    """Exports that a finished run lacks; then nothing else is done."""
+    """Exports that a finished run lacks, and that are all that is to be done; empty: the video is to be analysed."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,7 @@ class Outcome:
     """Reason why it failed; None: it is done."""
     warnings: tuple[str, ...] = ()
     seconds: float = 0.0
+    """Seconds of wall time that the video took."""
 
 
 MIN_SPLIT_SECONDS = 300.0
@@ -58,10 +59,10 @@ MIN_SPLIT_SECONDS = 300.0
 
 @dataclass(frozen=True)
 class BatchResult:
-    """How a batch went."""
+    """Result of a batch."""
 
     entries: list[ManifestEntry]
-    """One for each video of the call, in their order."""
+    """Entry of each video of this call, in the order of the videos."""
     absent: list[ManifestEntry]
     """Videos of earlier calls that are not among those of this one; their run folders stay."""
 
@@ -75,9 +76,9 @@ def run_batch(
     overwrite: bool = False,
     report: Callable[[ManifestEntry, int], None] = lambda entry, finished: None,
 ) -> BatchResult:
-    """Analyse what is missing of these videos, and write all-frames.csv and batch.json.
+    """Analyse those videos that are not done yet, and write all-frames.csv and batch.json.
 
-    A video is not missing where its folder holds a finished run with the same settings; an interrupted one is
+    A video is done where its folder holds a finished run with the same settings; an interrupted one is
     continued, and where only exports are missing they are added. A video that fails is recorded, and the others go on.
     The combined table holds the videos of this call alone.
 
@@ -88,7 +89,7 @@ def run_batch(
     Raises WeightsError, OutputError where the folder cannot be written or holds runs with other settings, and what the
     executor raises where it cannot work at all.
     """
-    # Loaded once here too, so that what no video could be analysed with stops the batch before it begins.
+    # Loaded here too, so that a missing or damaged checkpoint stops the batch before it begins.
     checkpoint = load_classifier(options).checkpoint
     make_folder(out)
     file = out / "batch.json"
@@ -139,8 +140,8 @@ def run_batch(
 def _run_jobs(
     jobs: Sequence[Job], options: AnalysisOptions, checkpoint: Checkpoint, executor: Executor
 ) -> Generator[tuple[Job, Outcome], None, None]:
-    """Yield each job with its outcome as it ends: first short videos, and the segments of long ones, side by side;
-    then the long videos, whose faces are found by then."""
+    """Yield each job with its outcome as it ends: first short videos and the segments of long ones in
+    parallel, then the long videos, whose segments are finished by then."""
     split = {job: _split(job, options, checkpoint) for job in jobs} if executor.workers > 1 else {}
     segments = [task for tasks in split.values() for task in tasks]
     short = [job for job in jobs if not split.get(job)]
@@ -165,7 +166,7 @@ def _run_task(task: Job | SegmentTask, options: AnalysisOptions) -> Outcome | No
 
 
 def _split(job: Job, options: AnalysisOptions, checkpoint: Checkpoint) -> list[SegmentTask]:
-    """The segments of a long video that are still to be analysed; none of one that has to be analysed as a whole."""
+    """Return the segments of a long video that are still to be analysed; none if it has to be analysed as a whole."""
     if job.missing_exports:
         return []
     try:
@@ -199,7 +200,7 @@ def run_job(job: Job, options: AnalysisOptions) -> Outcome:
         warnings, cause = _run_job(job, options), None
     except FerwatchError as error:
         cause, warnings = str(error), ()
-    except Exception as error:  # whatever it is, the other videos go on
+    except Exception as error:  # an error of any kind must not stop the other videos
         cause, warnings = f"{job.video}: unexpected {type(error).__name__}: {error}", ()
     return Outcome(cause, warnings, round(time.monotonic() - started, 3))
 
@@ -221,7 +222,7 @@ def _run_job(job: Job, options: AnalysisOptions) -> tuple[str, ...]:
 
 @lru_cache(maxsize=1)
 def _classifier(options: AnalysisOptions) -> Classifier:
-    """The classifier, loaded once in each worker."""
+    """Return the classifier, loaded once in each worker."""
     use_single_threaded_libraries()
     return load_classifier(options)
 
@@ -236,8 +237,11 @@ def _interrupted(folder: Path, settings: dict[str, object]) -> bool:
 
 
 def _state(path: Path, video: Path, options: AnalysisOptions, checkpoint: Checkpoint) -> tuple[str, tuple[str, ...]]:
-    """ "done", "missing" (or interrupted), or "different": a run that these settings must not replace unasked; and the
-    exports that a run lacks which is done but for them."""
+    """Return the state of a run folder, and the exports that it lacks if they are all that is missing.
+
+    The states are "done"; "lacks exports"; "missing", also for an interrupted run that can be continued; and
+    "different", for a run with other settings, which is replaced only with `overwrite`.
+    """
     folder = RunFolder(path)
     if not video.exists() or not (folder.facts.exists() or folder.resume.exists()):
         return "missing", ()

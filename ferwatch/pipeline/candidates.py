@@ -1,4 +1,4 @@
-"""The faces of a video's segments, in order: found here in one pass, or by workers that take a segment each."""
+"""Yields the faces of a video segment by segment, found in this thread or by workers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ferwatch.video.file_source import FileSource
 from ferwatch.video.index import VideoSegment, plan_segments, read_index
 
 MAX_WORKER_LOSSES = 3
-"""How often a segment is started again whose worker died."""
+"""Number of times that a segment is started again after its worker died."""
 
 
 def plan(video: Path, info: VideoInfo, options: AnalysisOptions) -> list[VideoSegment]:
@@ -84,7 +84,7 @@ def in_one_pass(
 
 
 class FaceLimit:
-    """Passes frames on, and has a warning once more faces were found in one than are analysed.
+    """Passes frames on, and keeps a warning if more faces were found in a frame than are analysed.
 
     Raises OptionError instead where faces are to be blurred in a video: those left out would stay recognisable.
     """

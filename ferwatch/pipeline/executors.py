@@ -1,4 +1,4 @@
-"""Executors: they run tasks in this process, or in worker processes of this machine."""
+"""Executors, which run tasks in this process or in worker processes of this machine."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from typing import Any, Protocol, TypeVar
 from ferwatch.utils.threads import use_single_threaded_libraries
 
 MIN_PARALLEL_SECONDS = 20.0
-"""Shorter ranges of a video are analysed in one process: workers would not pay for their start."""
+"""Shorter ranges of a video are analysed in one process: starting workers would cost more than they save."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -34,7 +34,7 @@ class WorkerLost:
 
 
 class Executor(Protocol):
-    """Runs tasks side by side."""
+    """Runs tasks, several at the same time."""
 
     @property
     def workers(self) -> int:
@@ -184,16 +184,16 @@ def _serve(connection: Connection) -> None:
             work, task = connection.recv()
         except (EOFError, OSError):
             return
-        answer: tuple[Exception | None, Any]
+        outcome: tuple[Exception | None, Any]
         try:
-            answer = None, work(task)
+            outcome = None, work(task)
         except Exception as error:
-            answer = error, None
-        connection.send(answer)
+            outcome = error, None
+        connection.send(outcome)
 
 
 def _begin_worker() -> None:
-    """Ctrl-C reaches the whole process group: the parent alone decides, and ends its workers."""
+    """Ignore Ctrl-C, which reaches the whole process group, and end when the parent process ends or says so."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _exit)
     threading.Thread(target=_end_with_parent, daemon=True).start()

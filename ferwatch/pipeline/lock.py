@@ -1,4 +1,4 @@
-"""The lock of a run folder: one run at a time works in it."""
+"""FolderLock: keeps a second run out of a run folder."""
 
 from __future__ import annotations
 
@@ -38,7 +38,9 @@ class FolderLock:
         self._work = work
 
     def __enter__(self) -> FolderLock:
-        self._existed = self._folder.exists()
+        self._existed = False
+        with suppress(OSError):  # a name that is too long, say: make_folder tells
+            self._existed = self._folder.exists()
         make_folder(self._folder)
         try:
             self._descriptor = self._lock()
@@ -75,8 +77,9 @@ class FolderLock:
                     break
             os.close(descriptor)
         content = {"video": self._work, "process": os.getpid(), "host": platform.node()}
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, json.dumps(content).encode())
+        with suppress(OSError):  # the lock holds without the owner's name, also on a full disk
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, json.dumps(content).encode())
         return descriptor
 
 

@@ -1,4 +1,4 @@
-"""batch.json: the videos of a batch, and how each went."""
+"""Reads and writes batch.json: the videos of a batch and their states."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ class ManifestEntry:
     video: str
     """Path relative to the folder, list or pattern that named it."""
     run: str
-    """Name of its run folder, which is its name in the combined table too."""
+    """Name of the video's run folder, and of the video in the combined table."""
     content: Mapping[str, Any] | None = None
-    """What tells its content from others, see utils.files.fingerprint; None: it could not be read."""
+    """Fingerprint of the video's content (utils.files.fingerprint); None: it could not be read."""
     state: str = "pending"
     """pending, done, failed, or absent: not among the videos of the last call."""
     cause: str | None = None
-    """Why it failed."""
+    """Reason why the video failed; None in every other state."""
     warnings: Sequence[str] = ()
     seconds: float = 0.0
 
 
 def match_entries(videos: Sequence[VideoFile], entries: list[ManifestEntry]) -> list[ManifestEntry]:
-    """The entry of each video, in their order; new ones are added to `entries`.
+    """Return the entry of each video, in the order of the videos; new ones are added to `entries`.
 
     A video is known by name and content, else by content, wherever it lies now, else by its name.
     """
@@ -71,7 +71,7 @@ def match_entries(videos: Sequence[VideoFile], entries: list[ManifestEntry]) -> 
 
 
 def read_manifest(file: Path) -> list[ManifestEntry]:
-    """The entries of a batch.json; none where there is no such file. Raises OutputError where it is damaged."""
+    """Return the entries of a batch.json; none where there is no such file. Raises OutputError where it is damaged."""
     if not file.exists():
         return []
     try:
@@ -94,7 +94,7 @@ def save_manifest(entries: Sequence[ManifestEntry], passed_over: Sequence[str], 
 
 
 def _free_name(stem: str, taken: set[str]) -> str:
-    """The stem, or with -2, -3 and so on."""
+    """Return the stem, with -2, -3 and so on where it is taken."""
     name, number = stem, 1
     while name in taken:
         number += 1

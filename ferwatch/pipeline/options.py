@@ -1,4 +1,4 @@
-"""AnalysisOptions: how a video is analysed, said once for the command line, the Python API and batches."""
+"""AnalysisOptions: the options of an analysis, for the command line, the Python API and batches."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from ferwatch.timeline.build import MIN_EPISODE_SECONDS
 from ferwatch.timeline.smoothing import SMOOTHING_SECONDS
 from ferwatch.video.sampling import Sampling
 
-TEN_A_SECOND = Sampling(fps=10)
+DEFAULT_SAMPLING = Sampling(fps=10)
+"""Ten frames a second."""
 CHOICES = {
     "labels": (None, "crowd", "fer2013"),
     "device": ("auto", "cpu", "cuda", "mps"),
@@ -28,7 +29,7 @@ CHOICES = {
 class AnalysisOptions:
     """Options of an analysis and of its outputs; the same for every video of a batch.
 
-    Raises OptionError where a value cannot be.
+    Raises OptionError where a value is not allowed.
     """
 
     model: str = "cnn"
@@ -48,7 +49,7 @@ class AnalysisOptions:
     """Processor cores to use: with more than one, worker processes take a segment of the video each, and the program's
     main script has to be importable, as multiprocessing requires it. None: one in the Python API, all on the command
     line."""
-    sampling: Sampling = TEN_A_SECOND
+    sampling: Sampling = DEFAULT_SAMPLING
     """Selection of the frames that are analysed."""
     start: float = 0.0
     """Seconds: nothing before it is analysed."""
@@ -73,7 +74,7 @@ class AnalysisOptions:
     blur_faces: bool = False
     """Make faces unrecognisable in everything that is written."""
     smoothing: float = SMOOTHING_SECONDS
-    """Seconds; 0 turns smoothing off."""
+    """Width of the smoothing in seconds; 0 turns smoothing off."""
     min_episode: float = MIN_EPISODE_SECONDS
     """Seconds: the shortest episode."""
 
@@ -131,7 +132,7 @@ class AnalysisKeywords(TypedDict, total=False):
 
 
 NAMES = tuple(field.name for field in fields(AnalysisOptions))
-OF_LOADING = ("model", "network", "weights", "labels", "face_model", "device", "threads")
+LOADING_OPTIONS = ("model", "network", "weights", "labels", "face_model", "device", "threads")
 """The options that an Analyzer is loaded with; the others may differ from video to video."""
 
 

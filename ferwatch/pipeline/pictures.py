@@ -1,4 +1,4 @@
-"""Images on disk."""
+"""Reads image files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ferwatch.video.arrays import Image
 
 
 def read_image(path: Path) -> Image:
-    """The picture in a file, (H, W, 3) uint8 BGR, upright. Raises DataError where it cannot be read."""
+    """Return the picture in a file, (H, W, 3) uint8 BGR, upright. Raises DataError where it cannot be read."""
     if not path.is_file():
         raise DataError(f"{path} cannot be read: there is no such file")
     image = cv2.imread(str(path))

@@ -13,16 +13,16 @@ from ferwatch.pipeline.executors import WorkerLost, cores
 from ferwatch.utils.threads import use_single_threaded_libraries
 
 MAX_RETRIES = 3
-"""How often Ray starts a task again whose worker or node was lost."""
+"""Number of times that Ray starts a task again after its worker or node was lost."""
 MAX_PENDING = 1000
-"""How many tasks Ray is given ahead: enough for its autoscaler to see what is to come."""
+"""Number of tasks that Ray is given ahead: enough for its autoscaler to plan for."""
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
 class RayCluster:
-    """Tasks on a Ray cluster, one core each.
+    """Runs tasks on a Ray cluster, one core each. Implements Executor.
 
     All nodes have to see the videos and the folders of the runs under the same paths.
 

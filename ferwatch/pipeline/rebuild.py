@@ -1,4 +1,4 @@
-"""The timeline of a finished run, made again from its rows, with other settings or with corrected faces."""
+"""rebuild: makes the timeline of a finished run again, with other settings or corrected faces."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from ferwatch.utils.files import atomic_write
 from ferwatch.utils.timecode import format_time, parse_time
 
 MEASURED_ROWS = "frames.measured.csv"
-"""What frames.csv was before faces were merged or left out; kept in the run folder, so that it can be undone."""
+"""File that keeps frames.csv as it was measured, before faces were merged or left out, so that this can be undone."""
 
 
 @dataclass(frozen=True)
 class Rebuilt:
-    """What was made again."""
+    """Result of a rebuild."""
 
     files: tuple[Path, ...]
     timeline: Timeline
     notes: tuple[str, ...]
-    """What somebody should know about the files, one line each."""
+    """Remarks about the files for the user, one line each."""
 
 
 def rebuild(
@@ -108,7 +108,7 @@ def rebuild(
 
 
 def _baseline(text: str, table: FrameTable) -> Baseline:
-    """The baseline that "START-END" or a path names."""
+    """Return the baseline that "START-END" or a path names."""
     start, _, end = text.partition("-")
     try:
         first, last = parse_time(start), parse_time(end)
@@ -129,7 +129,7 @@ def _first(*values: float | None) -> float:
 
 
 def _about(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """What run.json says about the video, as build_timeline takes it."""
+    """Return what run.json says about the video, as keyword arguments of build_timeline."""
     if not facts:
         return {}
     return {
@@ -164,7 +164,7 @@ def _replace_rows(rows: Path, measured: Path, table: FrameTable, corrected: Fram
 def _updated(
     facts: Mapping[str, Any], timeline: Timeline, exports: Sequence[str], faces: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """run.json as it is after the files were made again."""
+    """Return the contents of run.json after the rebuild."""
     summary = timeline.summary
     return {
         **facts,

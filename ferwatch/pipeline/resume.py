@@ -1,4 +1,4 @@
-"""The folder of finished segments, from which an interrupted run goes on as if nothing had happened."""
+"""Saves and loads finished segments and resume.json, from which an interrupted run continues."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ferwatch.utils.files import atomic_write, make_folder
 
 @dataclass(frozen=True)
 class Finished:
-    """What is known when a video has been read to its end."""
+    """Facts that are known once a video has been read to its end."""
 
     frames_decoded: int
     warnings: tuple[str, ...]
@@ -28,12 +28,12 @@ class Finished:
 
 @dataclass(frozen=True)
 class ResumeState:
-    """resume.json: what an unfinished run was started with, and how far it is."""
+    """Contents of resume.json: the settings of an unfinished run, and its progress."""
 
     settings: dict[str, Any]
-    """What the rows depend on: the video, the model, the sampling."""
+    """Settings that the rows depend on: the video, the model, the sampling and others."""
     in_one_pass: bool = False
-    """Whether the video has to be decoded in one pass, because its index does not promise the right frames."""
+    """True if the video has to be decoded in one pass, because its index does not promise the right frames."""
     finished: Finished | None = None
     """Set once the last row is written."""
 

@@ -1,4 +1,4 @@
-"""The folder that a run writes: what lies in it, and when it may be touched."""
+"""RunFolder: the files of a run, and when they may be replaced."""
 
 from __future__ import annotations
 
@@ -38,14 +38,11 @@ class RunFolder:
         self.facts = path / "run.json"
 
     def prepare(self, video: Path, *, overwrite: bool) -> str | None:
-        """Make the folder, and clear the run in it where `overwrite` says so; returns the name of another video whose
-        run that was.
+        """Make the folder, and remove the run in it if `overwrite`; return the video name of that run if another.
 
         Raises OutputError where it holds a run and must not be overwritten, and where it cannot be made.
         """
         try:
-            if self.path.exists() and not self.path.is_dir():
-                raise OutputError(f"{self.path} is a file; name another folder with --out")
             names = dict.fromkeys((*RUN_FILES, *run_files()))  # formats may have been registered since
             existing = [self.path / name for name in names if (self.path / name).exists()]
         except OSError as error:
@@ -78,7 +75,7 @@ class RunFolder:
         self.segments.clear()
 
     def _other_video(self, video: Path) -> str | None:
-        """The name of the video whose run the folder holds, where that is not this one."""
+        """Return the name of the video whose run the folder holds; None if it is this video or unknown."""
         for file in (self.facts, self.resume):
             try:
                 settings = json.loads(file.read_text(encoding="utf-8"))["settings"]
@@ -88,7 +85,7 @@ class RunFolder:
         return None
 
     def complete_rows(self) -> None:
-        """The partial table is whole: it becomes frames.csv."""
+        """Rename the complete frames.partial.csv to frames.csv."""
         try:
             if self.partial_rows.exists():  # not where a resumed run had come further than that
                 self.partial_rows.replace(self.rows)
@@ -96,7 +93,7 @@ class RunFolder:
             raise OutputError(f"cannot write {self.rows}: {error.strerror}") from None
 
     def write_facts(self, facts: Mapping[str, Any]) -> Path:
-        """Writes run.json; returns its path."""
+        """Write run.json; return its path."""
         text = json.dumps(facts, indent=2, ensure_ascii=False) + "\n"
         with atomic_write(self.facts) as temp_path:
             # A file name that is no UTF-8 holds lone surrogates, which JSON knows in this very form: \udcff.
@@ -104,7 +101,7 @@ class RunFolder:
         return self.facts
 
     def read_facts(self) -> dict[str, Any]:
-        """Reads run.json; raises DataError where it is missing or damaged."""
+        """Return the contents of run.json. Raises DataError where it is missing or damaged."""
         try:
             facts = json.loads(self.facts.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
@@ -178,6 +175,6 @@ def run_facts(
 
 
 def _without_folders(argument: str) -> str:
-    """An argument of the command line; of a path only the file name."""
+    """Return an argument of the command line, shortened to the file name where it is a path."""
     option, equals, value = argument.partition("=") if argument.startswith("--") else ("", "", argument)
     return f"{option}{equals}{Path(value).name or value}" if value else argument

@@ -1,4 +1,4 @@
-"""analyze_segment: the faces of a stretch of video, detected, aligned and classified in one thread.
+"""analyze_segment: detects, aligns and classifies the faces of a segment of a video in one thread.
 
 A segment is a stretch between multiples of four seconds. FaceStream depends on nothing that came before such a
 multiple, so segments can be analysed in any order, in any process, and a video's faces are those of its segments, in
@@ -22,16 +22,16 @@ from ferwatch.faces.stream import FaceStream
 from ferwatch.faces.tracker import FaceTracker
 from ferwatch.models import classifier
 from ferwatch.models.classifier import Classifier
-from ferwatch.pipeline.options import OF_LOADING, AnalysisOptions
+from ferwatch.pipeline.options import LOADING_OPTIONS, AnalysisOptions
 from ferwatch.pipeline.resume import SegmentFolder
 from ferwatch.records import FaceResult, Frame, FrameFaces, FrameResult
 from ferwatch.video.container import VideoInfo
 from ferwatch.video.index import SegmentReader, VideoSegment
 
 FACES_PER_PASS = 16
-"""Faces gathered for one pass of the classifier, across frames."""
+"""Number of faces, across frames, after which the classifier is called."""
 MAX_FRAMES_PER_PASS = 64
-"""Frames gathered for one pass at most, so that frames without faces do not wait for ever."""
+"""Largest number of frames before the classifier is called, so that frames without faces do not wait for ever."""
 
 Classify = Callable[[NDArray[np.uint8]], NDArray[np.float64]]
 """(N, 48, 48) uint8 gray -> (N, 7) probabilities."""
@@ -45,16 +45,16 @@ class SegmentTask:
     info: VideoInfo
     segment: VideoSegment
     folder: Path
-    """Where the finished segment is saved."""
+    """Folder in which the finished segment is saved."""
     options: AnalysisOptions
 
 
 def run_segment(task: SegmentTask) -> None:
-    """Analyse a segment and save it to its folder: the whole of what a worker does.
+    """Analyse a segment and save it to its folder; workers run this.
 
     Raises IndexMismatch where the segment does not hold the frames that the index promises.
     """
-    detector, classify = _load_tools(AnalysisOptions(**{name: getattr(task.options, name) for name in OF_LOADING}))
+    detector, classify = _load_tools(AnalysisOptions(**{name: getattr(task.options, name) for name in LOADING_OPTIONS}))
     frames = _open_reader(task.video, task.info).read(task.segment)
     SegmentFolder(task.folder).save(
         task.segment.number, analyze_segment(frames, detector, classify, task.options.max_faces)
@@ -64,14 +64,14 @@ def run_segment(task: SegmentTask) -> None:
 def analyze_segment(
     frames: Iterable[Frame], detector: FaceDetector, classify: Classify, max_faces: int = MAX_FACES
 ) -> list[FrameFaces]:
-    """Return the faces of each frame of a segment, and what may be a face, with their probabilities."""
+    """Return the faces of each frame of a segment, and detections that may be faces, with their probabilities."""
     return list(analyze_frames(frames, detector, classify, max_faces))
 
 
 def analyze_frames(
     frames: Iterable[Frame], detector: FaceDetector, classify: Classify, max_faces: int = MAX_FACES
 ) -> Iterator[FrameFaces]:
-    """Yield the faces of each frame, and what may be a face, with their probabilities, a few frames late."""
+    """Yield the faces of each frame, and detections that may be faces, with probabilities, a few frames late."""
     for group in _grouped(FaceStream(detector, max_faces).follow(frames)):
         yield from classify_faces(group, classify)
 
@@ -89,7 +89,7 @@ def classify_faces(frames: Sequence[FrameFaces], classify: Classify) -> list[Fra
 
 
 def in_region(frames: Iterable[FrameFaces], region: tuple[float, float, float, float] | None) -> Iterator[FrameFaces]:
-    """Yield the frames with the faces alone whose centre lies in a region.
+    """Yield the frames with only those faces whose centre lies in a region.
 
     Args:
         region: x, y, width and height in pixels; None: everywhere.
@@ -115,7 +115,7 @@ def track(
     classify: Classify,
     region: tuple[float, float, float, float] | None = None,
 ) -> Iterator[FrameResult]:
-    """Yield what each frame of a source shows, in order, a few frames late. For live sources and images in memory."""
+    """Yield the result of each frame of a source, in order, a few frames late."""
     return map(frame_result, tracker.track(in_region(analyze_frames(frames, detector, classify), region)))
 
 

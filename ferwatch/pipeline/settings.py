@@ -1,4 +1,4 @@
-"""The settings of a run: what its files depend on, as run.json and resume.json record it."""
+"""The settings that the files of a run depend on, as run.json and resume.json record them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ferwatch.utils.version import __version__
 
 
 def settings_of_rows(video: Path, checkpoint: Checkpoint, options: AnalysisOptions) -> dict[str, Any]:
-    """What the rows depend on; a run is only resumed with the same.
+    """Return the settings that the rows depend on; a run is only resumed with the same ones.
 
     Files are known by their content, so that a run goes on wherever they lie. Raises OSError where one is missing.
     """
@@ -38,7 +38,7 @@ def settings_of_rows(video: Path, checkpoint: Checkpoint, options: AnalysisOptio
 
 
 def settings_of_outputs(options: AnalysisOptions) -> dict[str, Any]:
-    """Return what the other files of a run folder depend on, besides its rows."""
+    """Return the settings that the files of a run folder depend on, besides those of its rows."""
     return {
         "exports": sorted(set(options.exports)),
         "annotated video": options.annotate,
@@ -50,7 +50,7 @@ def settings_of_outputs(options: AnalysisOptions) -> dict[str, Any]:
 
 
 def find_difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
-    """The first of the settings `now` that was another one before, for people; None: there is none.
+    """Return a message about the first setting in `now` that differs from `before`; None: there is none.
 
     A file that only has another name is the same one.
     """
@@ -61,7 +61,7 @@ def find_difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | 
 
 
 def video_name(settings: Any) -> str | None:
-    """The file name of the video that a run with these settings is of; None: they do not say it."""
+    """Return the file name of the video in a run's settings; None: they do not name it."""
     try:
         return str(settings["video"]["name"])
     except (KeyError, TypeError):
@@ -69,7 +69,7 @@ def video_name(settings: Any) -> str | None:
 
 
 def is_same_video(settings: Any, video: Path) -> bool:
-    """Whether a run with these settings is of this video, whatever it is called now."""
+    """Return whether a run with these settings is of this video, by content, whatever its name."""
     try:
         return bool(_content(settings["video"]) == _content(_known_by_content(video)))
     except (KeyError, TypeError):
@@ -85,7 +85,7 @@ def _content(value: Any) -> Any:
 
 
 def _described(value: Any) -> str:
-    """A setting in a message: a file by its name and size, others as they are."""
+    """Return a setting as text for a message; a file by its name, size and checksum."""
     if isinstance(value, Mapping) and "name" in value:
         return f"{value['name']} ({value['bytes']:,} bytes, checksum {str(value['sha256_of_parts'])[:8]})"
     if isinstance(value, Mapping):

@@ -16,7 +16,7 @@ from ferwatch.faces.detection import FaceDetector
 from ferwatch.faces.search import search_image
 from ferwatch.faces.stream import FaceStream
 from ferwatch.faces.tracker import DECISION_SECONDS, FaceTracker
-from ferwatch.pipeline.options import TEN_A_SECOND
+from ferwatch.pipeline.options import DEFAULT_SAMPLING
 from ferwatch.pipeline.pictures import read_image
 from ferwatch.records import Face, Frame, FrameFaces
 from ferwatch.utils.timecode import format_time
@@ -112,7 +112,7 @@ class _Request:
     def _distance(self, frame: Frame) -> float:
         """Seconds between a frame and the time asked for; 0 where the frame stands on the screen at that time."""
         duration = frame.duration or 0.0
-        if TEN_A_SECOND.is_long(duration) and frame.timestamp <= self.time < frame.timestamp + duration:
+        if DEFAULT_SAMPLING.is_long(duration) and frame.timestamp <= self.time < frame.timestamp + duration:
             return 0.0
         return abs(frame.timestamp - self.time)
 
@@ -122,8 +122,8 @@ def _keep_requested(frames: Iterable[Frame], requests: Sequence[_Request]) -> It
     last_cell = -1
     before: deque[Frame] = deque(maxlen=MAX_NEIGHBOURS)
     for number, frame in enumerate(frames):
-        cell = TEN_A_SECOND.cell(number, frame.timestamp)
-        sampled = cell > last_cell or TEN_A_SECOND.is_long(frame.duration or 0.0)
+        cell = DEFAULT_SAMPLING.cell(number, frame.timestamp)
+        sampled = cell > last_cell or DEFAULT_SAMPLING.is_long(frame.duration or 0.0)
         for request in requests:
             request.last_timestamp = frame.timestamp
             request.end = frame.timestamp + (frame.duration or 0.0)

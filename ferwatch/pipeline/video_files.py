@@ -1,4 +1,4 @@
-"""The videos of a batch: found in folders, lists and patterns."""
+"""Finds the videos of a batch in folders, lists and patterns."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class VideoFile:
     """A video of a batch."""
 
     path: Path
-    """Absolute."""
+    """Absolute path of the file."""
     name: str
     """Path relative to the folder, list or pattern that named it, with "/" between its parts."""
 
 
 @dataclass(frozen=True)
 class FoundVideos:
-    """What the sources of a batch hold."""
+    """The videos and other files that were found for a batch."""
 
     videos: tuple[VideoFile, ...]
     passed_over: tuple[Path, ...]
@@ -78,21 +78,21 @@ def find_videos(sources: Iterable[str]) -> FoundVideos:
 
 
 def relative_name(file: Path, base: Path) -> str:
-    """The path of a file below a folder, with "/" between its parts; its name where it lies elsewhere."""
+    """Return the path of a file below a folder, with "/" between its parts; its name where it lies elsewhere."""
     base = Path(os.path.abspath(base))  # noqa: PTH100
     name = file.relative_to(base).as_posix() if file.is_relative_to(base) else file.name
     return name.encode("utf-8", "backslashreplace").decode()  # bytes of a file name that are no UTF-8 are spelt out
 
 
 def _fixed_part(pattern: str) -> Path:
-    """The folder in front of the first wildcard."""
+    """Return the folder in front of the first wildcard."""
     parts = Path(pattern).parts
     fixed = next((i for i, part in enumerate(parts) if has_magic(part)), len(parts) - 1)
     return Path(*parts[:fixed])
 
 
 def _in_folder(folder: Path) -> tuple[list[Path], list[Path]]:
-    """The videos of a folder and its subfolders, and the other files."""
+    """Return the videos of a folder and its subfolders, and the other files."""
     videos: list[Path] = []
     others: list[Path] = []
     for place, folders, files in os.walk(folder):
@@ -115,7 +115,7 @@ def _is_run_folder(files: Sequence[str]) -> bool:
 
 
 def _read_list(path: Path) -> list[Path]:
-    """The paths in a text file, one a line, or in a column of a CSV table."""
+    """Return the paths in a text file, one a line, or in a column of a CSV table."""
     lines = [line for line in _read_text(path).splitlines() if line.strip()]
     if not lines:
         return []

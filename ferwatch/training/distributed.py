@@ -43,7 +43,7 @@ def rank() -> int:
     return distributed.get_rank() if distributed.is_initialized() else 0
 
 
-def part(batch_size: int) -> slice:
+def local_rows(batch_size: int) -> slice:
     """This process's rows of a batch. Raises DataError where the batch cannot be shared out equally."""
     if batch_size % count():
         raise DataError(f"a batch of {batch_size} cannot be shared out among {count()} processes")
@@ -51,7 +51,7 @@ def part(batch_size: int) -> slice:
     return slice(rank() * own, (rank() + 1) * own)
 
 
-def together(learner: nn.Module, *, all_used: bool) -> nn.Module:
+def wrap_ddp(learner: nn.Module, *, all_used: bool) -> nn.Module:
     """The learner, its gradients averaged over the processes; batch norms, on GPUs, take all processes' rows.
 
     Args:

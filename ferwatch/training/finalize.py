@@ -23,7 +23,7 @@ from ferwatch.evaluation.metrics import (
     score_crowd,
 )
 from ferwatch.evaluation.plots import draw_confusion, draw_reliability
-from ferwatch.models.calibration import Calibration, blend
+from ferwatch.models.calibration import Blend, Calibration
 from ferwatch.models.checkpoint import PART_BYTES, Checkpoint, load_checkpoint, save_checkpoint
 from ferwatch.models.classifier import BATCH, Classifier
 from ferwatch.models.registry import InputSpec, get_model
@@ -64,7 +64,6 @@ def finalize(
         recipe.model,
         network.cpu().eval(),
         model.input,
-        crowd_weight=recipe.crowd_weight,
         config=recipe.network_config,
         source=source,
     )
@@ -95,7 +94,10 @@ def finalize(
         targets, labelled = _targets(head, public_test)
         temperature = fit_temperature(values[labelled], targets[labelled], offsets[head])
         calibrations[head] = Calibration(temperature, offsets[head])
-    checkpoint = replace(checkpoint, calibrations=calibrations, about=about)
+    blend = Blend(recipe.crowd_weight)
+    if "crowd" in logits:
+        blend = _fit_blend(blend, logits, calibrations, public_test)
+    checkpoint = replace(checkpoint, calibrations=calibrations, blend=blend, about=about)
     files = save_checkpoint(checkpoint, path, eight_bits=eight_bits)
     card = ModelCard(
         checkpoint=checkpoint,
@@ -144,7 +146,11 @@ def _measure(
         targets, labelled = _targets(head, faces)
         probabilities[head] = cross_fit_probabilities(values, targets, offsets[head], labelled)
     if "crowd" in probabilities:
-        probabilities["video"] = blend(probabilities["fer2013"], probabilities["crowd"], crowd_weight)
+        mixed = Blend(crowd_weight)
+        majority, labelled = _targets("crowd", faces)
+        values = mixed.logits(probabilities["fer2013"], probabilities["crowd"])
+        fitted = cross_fit_probabilities(values, majority, (), labelled)
+        probabilities["video"] = probabilities["crowd"] if crowd_weight == 1 else fitted
     return {
         name: Answers(
             values,
@@ -153,6 +159,18 @@ def _measure(
         )
         for name, values in probabilities.items()
     }
+
+
+def _fit_blend(
+    blend: Blend, logits: dict[str, NDArray[np.float64]], calibrations: dict[str, Calibration], faces: Faces
+) -> Blend:
+    """The blend with the temperature that fits the majority of FER+'s voters best."""
+    if blend.crowd_weight == 1:
+        return blend
+    heads = {name: calibrations[name].probabilities(values) for name, values in logits.items()}
+    majority, labelled = _targets("crowd", faces)
+    values = blend.logits(heads["fer2013"], heads["crowd"])
+    return replace(blend, temperature=fit_temperature(values[labelled], majority[labelled]))
 
 
 def _draw(heads: dict[str, Answers], faces: Faces, curve: Sequence[Epoch], model: str, out: Path) -> list[Path]:

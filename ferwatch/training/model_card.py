@@ -73,7 +73,7 @@ def _crowd_figures(card: ModelCard) -> str:
     assert crowd.crowd is not None
     assert video.crowd is not None
     names = [("crowd head", crowd.crowd)]
-    if card.checkpoint.crowd_weight < 1:
+    if card.checkpoint.blend.crowd_weight < 1:
         names.append(("both heads, as in a video", video.crowd))
     lines = [
         f"Ten people voted on each image (FER+). On {crowd.crowd.n} images of PublicTest one of the seven emotions has "
@@ -88,17 +88,20 @@ def _crowd_figures(card: ModelCard) -> str:
     ]
     lines += ["", _per_class_table(crowd.crowd.confusion, "the majority's, found"), ""]
     calibration = card.checkpoint.calibration("crowd")
-    lines.append(
-        f"Temperature {calibration.temperature:.3f}. {_prior(card, 'crowd')}"
-        + (
-            f" A video uses {card.checkpoint.crowd_weight:.0%} of this head's probabilities and "
-            f"{1 - card.checkpoint.crowd_weight:.0%} of the fer2013 head's, which agrees better with people on films."
-            if card.checkpoint.crowd_weight < 1
-            else ""
-        )
-    )
+    lines.append(f"Temperature {calibration.temperature:.3f}. {_prior(card, 'crowd')}" + _blend(card))
     lines += ["", "Where it fails:", "", _failures(crowd.crowd.confusion)]
     return "\n".join(lines)
+
+
+def _blend(card: ModelCard) -> str:
+    blend = card.checkpoint.blend
+    if blend.crowd_weight == 1:
+        return " A video uses this head alone."
+    return (
+        f" A video uses {blend.crowd_weight:.0%} of this head's probabilities and {1 - blend.crowd_weight:.0%} of the "
+        f"fer2013 head's, which finds more of the rare emotions; a temperature of {blend.temperature:.3f} calibrates "
+        "their mean."
+    )
 
 
 def _label_figures(card: ModelCard) -> str:
@@ -200,6 +203,8 @@ def _stage(before: Recipe | None, recipe: Recipe, *, given_teacher: bool) -> lis
     """One stage of the training in words, and its recipe."""
     parts = []
     after = f"trained on for {recipe.epochs} epochs" if recipe.epochs else "not trained any further"
+    if recipe.feature_views > 0:
+        after += f", the crowd head alone, on the features of {recipe.feature_views} views of each face"
     if before is not None and before.config.get("width") != recipe.config.get("width"):
         parts.append(
             "Then grown to this width without changing its answers (every feature copied, its readers' weights "
@@ -208,11 +213,11 @@ def _stage(before: Recipe | None, recipe: Recipe, *, given_teacher: bool) -> lis
         )
     elif before is not None:
         parts.append(f"Then {after}, in a cycle of the learning rate of its own.")
-    targets = ["FER2013's labels"] if recipe.frozen != ["*"] else []
+    targets = [] if "heads.fer2013" in recipe.frozen else ["FER2013's labels"]
     if recipe.vote_targets > 0:
         targets.append(f"the FER+ votes (weight {recipe.vote_targets} against the labels')")
     if recipe.votes > 0:
-        targets.append(f"the FER+ votes by the crowd head (weight {recipe.votes})")
+        targets.append(f"the FER+ votes by a second head (weight {recipe.votes})")
     if recipe.distill > 0:
         itself = recipe.starts_from and not given_teacher
         teachers = ", ".join(recipe.teachers) or ("the network that it starts from" if itself else "its teachers")

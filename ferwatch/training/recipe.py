@@ -80,7 +80,7 @@ class Recipe:
     """Weight of the loss that draws the last layer's features of each place to the first teacher's."""
     distill_views: int = 0
     """The teachers are asked once about this many views of each face, which are kept in memory (20 KB a face and view
-    with `match`); 0: about every new view, which is dear."""
+    with `match`); 0: about every new view, which is slow."""
     distill_mean: int = 0
     """The teachers' mean answer to this many views of a face, asked once, goes for every view of it; 0: an answer for
     each."""
@@ -90,9 +90,6 @@ class Recipe:
     """Decay of the exponential moving average of the weights, which is what is kept; 0: the plain weights."""
     starts_from: str = ""
     """A recipe in the same folder whose trained network starts this training, grown to this one's width."""
-    average_with: str = ""
-    """An earlier recipe, from which this one starts by way of others: training begins with the mean of its network's
-    weights and those of `starts_from` (Wortsman et al. 2022, https://arxiv.org/abs/2109.01903)."""
     frozen: list[str] = field(default_factory=list)
     """Modules of the network, by name, that stay as they are, batch statistics included: ["stem", "stages.0"]."""
     feature_views: int = 0

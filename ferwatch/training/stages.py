@@ -82,22 +82,18 @@ def train_stages(
         earlier = before.earlier | {recipe.starts_from: (copy.deepcopy(network), get_model(first.model).input)}
         if isinstance(network, ViT) and network.hidden_dim != recipe.config.get("width", 768):
             network = grow(network.cpu(), recipe.config.get("width", 768))
-        if recipe.average_with:
-            if recipe.average_with not in earlier:
-                raise DataError(f"average_with names {recipe.average_with}, from which the recipe does not start")
-            network = average_weights(network, earlier[recipe.average_with][0])
     elif start is not None and network is None:
         raise DataError("the weights to start from came of none of the recipes from which this one starts")
     elif recipe.blocks_from and network is None:
         small = load_checkpoint(shipped_weights(recipe.blocks_from), recipe.blocks_from).network
         assert isinstance(small, SmallViT)
         network = from_small_vit(small, torch.from_numpy(train_faces.images[:4000]).float())
-    classroom: list[Teacher] = []
+    loaded: list[Teacher] = []
     if recipe.distill > 0:
-        classroom = load_teachers(teachers)
+        loaded = load_teachers(teachers)
         for name in [] if teachers else recipe.teachers or list(earlier)[-1:]:
-            classroom += [earlier[name]] if name in earlier else load_teachers([shipped_weights(name)])
-    trained, curve = train(recipe, train_faces, public_test, out, network=network, teachers=classroom, **options)
+            loaded += [earlier[name]] if name in earlier else load_teachers([shipped_weights(name)])
+    trained, curve = train(recipe, train_faces, public_test, out, network=network, teachers=loaded, **options)
     if before is None:
         return Trained(trained, curve, [], earlier)
     later = [replace(epoch, epoch=epoch.epoch + len(before.curve)) for epoch in curve]
@@ -119,16 +115,6 @@ def _finished(start: Checkpoint, recipe: Recipe) -> Trained | None:
             network = narrow(network, recipe.config["width"])
         return Trained(network, [], made_by[:-2], {})
     return None
-
-
-def average_weights(network: nn.Module, other: nn.Module) -> nn.Module:
-    """A network with the mean of the weights of two; a head that only the first has stays as it is."""
-    averaged = copy.deepcopy(network)
-    theirs = other.state_dict()
-    for name, tensor in averaged.state_dict().items():
-        if name in theirs and tensor.dtype.is_floating_point:
-            tensor.lerp_(theirs[name].to(tensor.device), 0.5)
-    return averaged
 
 
 def load_teachers(files: Sequence[Path]) -> list[Teacher]:

@@ -84,7 +84,7 @@ def train(
     model = get_model(recipe.model)
     _check(recipe, train_faces, teachers)
     teachers = [(teacher.to(device), to) for teacher, to in teachers]
-    own = processes.part(recipe.batch_size)
+    own = processes.local_rows(recipe.batch_size)
     autocast = training_autocast(device)
     faces = clean(train_faces) if recipe.clean else train_faces
     network = _network(recipe, network).to(device)
@@ -105,7 +105,7 @@ def train(
     averaged = copy.deepcopy(network)
     state = State(out / "state.pt", recipe, learner, averaged, _optimizer(recipe, learner))
     curve = state.load(device)
-    forward = processes.together(learner, all_used=recipe.votes > 0)
+    forward = processes.wrap_ddp(learner, all_used=recipe.votes > 0)
     if recipe.compile:
         forward = torch.compile(forward)  # type: ignore[assignment]
     prior = batches.labels.bincount(minlength=len(EMOTIONS)).clamp(min=1).log().to(device) * recipe.balance

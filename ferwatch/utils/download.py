@@ -1,4 +1,4 @@
-"""Published files: from the cache, or fetched once and checked."""
+"""Downloads published files once, into a cache, and checks them."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from urllib.error import HTTPError
 
 from ferwatch.errors import WeightsError
 
-HAVE_ALL = 416
-"""HTTP status for a request for bytes behind the last one."""
+RANGE_NOT_SATISFIABLE = 416
+"""HTTP status of a request for bytes after the last one: the whole file has been fetched."""
 
 
 def download(url: str, name: str, sha256: str, *, what: str, remedy: str) -> Path:
-    """The file `name` in ferwatch's cache, fetched from `url` where it is not there yet.
+    """Return the path of the file `name` in ferwatch's cache, after fetching it from `url` if it is missing.
 
-    What was fetched before a connection broke is kept, and the next call goes on behind it.
+    The bytes fetched before a connection broke are kept, and the next call continues after them.
 
     Args:
         sha256: the file's checksum, or the beginning of it.
-        what, remedy: for the error.
+        what, remedy: name of the file, and advice to the user, for the error message.
     Raises WeightsError where it cannot be fetched or is another file than was published.
     """
     path = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ferwatch" / name
@@ -46,13 +46,13 @@ def _fetch(url: str, part: Path) -> None:
     have = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            goes_on = have > 0 and answer.status == 206  # a server that knows no ranges sends all of it again
-            with open(part, "ab" if goes_on else "wb") as f:
-                shutil.copyfileobj(answer, f)
-                length = answer.headers.get("Content-Length")
-                if length is not None and f.tell() < int(length) + (have if goes_on else 0):
+        with urllib.request.urlopen(request, timeout=30) as response:
+            resumes = have > 0 and response.status == 206  # a server without support for ranges sends the whole file
+            with open(part, "ab" if resumes else "wb") as f:
+                shutil.copyfileobj(response, f)
+                length = response.headers.get("Content-Length")
+                if length is not None and f.tell() < int(length) + (have if resumes else 0):
                     raise OSError("the connection broke; the same command goes on from there")
     except HTTPError as error:
-        if error.code != HAVE_ALL:
+        if error.code != RANGE_NOT_SATISFIABLE:
             raise

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Atomic writing, folders for outputs, and fingerprints of files."""
 
 from __future__ import annotations
 
@@ -29,8 +29,10 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder for outputs where there is none yet. Raises OutputError where that cannot be."""
+    """Make a folder for outputs unless it exists. Raises OutputError where it cannot be made."""
     try:
+        if path.exists() and not path.is_dir():
+            raise OutputError(f"{path} is a file; name another folder with --out")
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(
@@ -39,13 +41,15 @@ def make_folder(path: Path) -> None:
 
 
 PART_BYTES = 65_536
+"""Length of each part of a file that its fingerprint reads."""
 PARTS = 16
+"""Number of parts that a fingerprint reads, spread over the file."""
 
 
 def fingerprint(path: Path) -> dict[str, int | str]:
-    """What tells files apart by content: the size in bytes, and the SHA-256 of 16 parts spread over the file.
+    """Return what identifies a file by content: its size in bytes, and the SHA-256 of 16 parts spread over it.
 
-    A whole file of up to a megabyte is read. Raises OSError.
+    Files of up to one mebibyte are read whole. Raises OSError.
     """
     digest = hashlib.sha256()
     with open(path, "rb") as f:

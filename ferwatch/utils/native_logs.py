@@ -14,7 +14,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-# How absl and TensorFlow Lite begin lines that report no error.
+# Prefixes with which absl and TensorFlow Lite begin info and warning lines.
 _NO_ERROR = re.compile(rb"(INFO: |WARNING: |[IW]\d{4} )")
 _CLONE_FILES = 0x400
 _is_enabled = False
@@ -41,10 +41,11 @@ def suppress_native_logs() -> Iterator[None]:
 
 
 def call_without_native_logs(function: Callable[[], T]) -> T:
-    """Call a function, and suppress the info and warning lines that MediaPipe writes meanwhile; it has no setting.
+    """Call a function and return its result, without the info and warning lines that MediaPipe writes meanwhile.
 
-    On Linux the function runs in a thread with a table of file descriptors of its own, so that nobody else's
-    descriptor 2 is touched; it must not leave files open. Elsewhere suppress_native_logs() does what it may.
+    MediaPipe has no setting for it. On Linux the function runs in a thread with its own table of file descriptors, so
+    that the process's descriptor 2 stays as it is; it must not leave files open. On other systems the lines are
+    suppressed only after enable_suppression().
     """
     if _is_enabled or not sys.platform.startswith("linux"):
         with suppress_native_logs():
@@ -62,13 +63,13 @@ def _call_with_own_descriptors(function: Callable[[], T]) -> T:
 
 @contextmanager
 def _filtered_stderr() -> Iterator[None]:
-    """Hold back what is written to file descriptor 2; at the end write what is no info or warning line.
+    """Hold back what is written to file descriptor 2; at the end write the lines that are neither info nor warning.
 
-    An exception reports an error in its own words: then nothing is written.
+    After an exception nothing is written, because the exception reports the error.
     """
     try:
         stderr = os.dup(2)
-    except OSError:  # there is none, as in a windowed program
+    except OSError:  # a windowed program has no stderr
         yield
         return
     _flush_stderr()

@@ -1,4 +1,4 @@
-"""An iterator that runs ahead of its consumer in a thread."""
+"""prefetch: prepares the next items of an iterable in a thread."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class _End:
 
 
 def prefetch(items: Iterable[T], size: int = 4) -> Generator[T, None, None]:
-    """Yields `items` in order while a thread prepares up to `size` of them ahead.
+    """Yield `items` in order while a thread prepares up to `size` of them ahead.
 
     An error in the thread is raised here, after the items before it. close() stops the thread and returns when it has
     ended; nothing else may use `items` until then.
@@ -45,7 +45,7 @@ def prefetch(items: Iterable[T], size: int = 4) -> Generator[T, None, None]:
             raise item.error
     finally:
         stop.set()
-        # The thread may wait for room; once it has the flag in sight, it puts in at most one thing more.
+        # The thread may be waiting for room in the queue. Once `stop` is set, it puts at most one more item.
         while not ready.empty():
             ready.get()
         thread.join()

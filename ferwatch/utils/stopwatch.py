@@ -1,4 +1,4 @@
-"""Stopwatch: the time that each stage takes."""
+"""Stopwatch: measures the seconds that each stage of a run takes."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ class Stopwatch:
     """The seconds that each stage of a run took."""
 
     seconds: dict[str, float] = field(default_factory=dict)
+    """Stage -> seconds, to the millisecond."""
 
     @contextmanager
     def time(self, stage: str) -> Iterator[None]:
+        """Measure the body of a `with` statement as this stage."""
         started = time.monotonic()
         try:
             yield

@@ -1,4 +1,4 @@
-"""Threads of the libraries."""
+"""The number of threads that OpenCV and torch use."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from __future__ import annotations
 def use_single_threaded_libraries() -> None:
     """Make OpenCV and torch compute in the thread that calls them, in the whole process.
 
-    The stages of a run work side by side; threads within each only wait for each other. For processes of ferwatch's
-    own, the command line's and a batch's workers: in somebody else's program the setting is theirs.
+    Segments are analysed in parallel, so further threads within each would only wait for each other. Call this only in
+    ferwatch's own processes, the command line and its workers: in another program the setting is not ours to change.
     """
     import cv2
     import torch

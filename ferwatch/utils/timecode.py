@@ -1,4 +1,4 @@
-"""Times as people write them: seconds, or [HH:]MM:SS[.mmm]."""
+"""Parses and formats times: seconds, or [HH:]MM:SS[.mmm]."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ _SECONDS = re.compile(r"\d+(?:\.\d*)?|\.\d+", re.ASCII)
 
 
 def parse_time(text: str) -> float:
-    """Seconds of "83.5", "1:23.5" or "0:01:23.500".
+    """Return the seconds of a time written as "83.5", "1:23.5" or "0:01:23.500".
 
-    Raises ValueError where the text is neither; minutes and seconds after a colon are below 60.
+    Raises ValueError where the text is none of these; minutes and seconds after a colon are below 60.
     """
     text = text.strip()
     if _SECONDS.fullmatch(text):
@@ -24,7 +24,7 @@ def parse_time(text: str) -> float:
 
 
 def format_time(seconds: float, decimals: int = 3) -> str:
-    """The time as m:ss.mmm ("1:23.500"), from one hour on as h:mm:ss.mmm ("1:02:03.000"). Never negative.
+    """Return a time as m:ss.mmm ("1:23.500"), from one hour on as h:mm:ss.mmm ("1:02:03.000"). Never negative.
 
     Args:
         seconds: rounded to `decimals`.
@@ -39,7 +39,7 @@ def format_time(seconds: float, decimals: int = 3) -> str:
 
 
 def format_cue(seconds: float, point: str = ".") -> str:
-    """The time as hh:mm:ss.mmm, as subtitles write it; `point` stands before the milliseconds."""
+    """Return a time as hh:mm:ss.mmm, as in subtitles; `point` separates the milliseconds."""
     minutes, milliseconds = divmod(max(0, round(seconds * 1000)), 60_000)
     second, fraction = divmod(milliseconds, 1000)
     return f"{minutes // 60:02d}:{minutes % 60:02d}:{second:02d}{point}{fraction:03d}"

@@ -18,7 +18,7 @@ from ferwatch.video.picture import Orientation, PixelAspect, display_size, gray_
 from ferwatch.video.scan import CHANGING_FORMATS, Scan, scan_stream
 
 GRAY_PROBES = 8
-"""Places of a video at which its gray values are looked at."""
+"""Number of equal parts of a video between which its gray values are sampled."""
 
 
 def describe(

@@ -17,10 +17,11 @@ TRANSFER = {16: "PQ", 18: "HLG"}
 """Code points of ITU-T H.273 for the transfer functions of high dynamic range."""
 BT2020_PRIMARIES = 9
 WHITE_NITS = 203.0
+"""Light of diffuse white in cd/m2."""
 PEAK_NITS = 1000.0
 """Light at and above this becomes full white."""
 KNEE = 0.8
-"""Share of white up to which light is kept as it is; above, highlights are compressed."""
+"""Fraction of white up to which light is kept as it is; above, highlights are compressed."""
 DISPLAY_GAMMA = 2.4
 STEPS = 4096
 """Entries of the table from linear light to 8 bits; they are even in the square root of light."""

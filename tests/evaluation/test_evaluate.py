@@ -130,7 +130,7 @@ def test_each_head_is_measured_and_the_asked_one_first() -> None:
     votes[[0, 1, 2], 0] = 10  # neutral
     votes[3, 1] = 10  # happiness
     faces = Faces(faces.images, faces.labels, votes)
-    checkpoint = Checkpoint("cnn", Both(), InputSpec(48, normalization="unit"), crowd_weight=1.0)
+    checkpoint = Checkpoint("cnn", Both(), InputSpec(48, normalization="unit"))
     told = evaluate(Classifier(checkpoint, labels="fer2013"), faces, None).as_dict()
     assert (told["labels"], told["accuracy"]) == ("fer2013", 1.0)
     assert told["crowd_agreement"] == told["video_agreement"] == 0.75

@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 
 from ferwatch.errors import WeightsError
 from ferwatch.models import checkpoint as weights
-from ferwatch.models.calibration import Calibration
+from ferwatch.models.calibration import Blend, Calibration
 from ferwatch.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from ferwatch.models.registry import InputSpec, get_model
 from ferwatch.records import EMOTIONS
@@ -56,11 +56,11 @@ def test_both_heads_and_how_they_are_used_come_back(tmp_path: Path) -> None:
     config = {"widths": [8, 16, 32], "blocks": 1, "head_names": ["fer2013", "crowd"]}
     calibrations = {"fer2013": Calibration(0.9), "crowd": Calibration(1.5, (0.5, 0, 0, 0, 0, 0, -0.5))}
     network = get_model("cnn").build(**config).eval()
-    made = Checkpoint("cnn", network, InputSpec(48), calibrations, 0.6, config=config)
+    made = Checkpoint("cnn", network, InputSpec(48), calibrations, Blend(0.6, 0.9), config=config)
     back = load_checkpoint(save_checkpoint(made, tmp_path / "cnn.safetensors")[0], "cnn")
     assert back.head_names == ["fer2013", "crowd"]
     assert back.calibrations == calibrations
-    assert back.crowd_weight == 0.6
+    assert back.blend == Blend(0.6, 0.9)
     x = torch.rand(2, 1, 48, 48)
     for head, logits in back.network(x).items():
         assert torch.equal(logits, network(x)[head])

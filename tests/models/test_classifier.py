@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ferwatch.errors import WeightsError
-from ferwatch.models.calibration import Calibration
+from ferwatch.models.calibration import Blend, Calibration
 from ferwatch.models.checkpoint import Checkpoint, load_checkpoint
 from ferwatch.models.classifier import BATCH, Classifier, best_dtype, labels_notice
 from ferwatch.models.preprocess import preprocess
@@ -109,13 +109,15 @@ class TwoHeads(torch.nn.Module):
 
 
 def test_what_a_video_uses_is_the_blend_of_both_calibrated_heads() -> None:
-    """By hand: temperature 0.5 and 2, the crowd head's offsets ln 3 for disgust, a crowd weight of 0.75."""
+    """By hand: temperature 0.5 and 2, the crowd head's offsets ln 3 for disgust, a crowd weight of 0.75, and
+    temperature 0.5 for the blend."""
     offsets = (0.0, 2 * np.log(3), 0.0, 0.0, 0.0, 0.0, 0.0)
     calibrations = {"fer2013": Calibration(0.5), "crowd": Calibration(2.0, offsets)}
-    checkpoint = Checkpoint("cnn", TwoHeads(), get_model("cnn").input, calibrations, crowd_weight=0.75)
+    checkpoint = Checkpoint("cnn", TwoHeads(), get_model("cnn").input, calibrations, Blend(0.75, 0.5))
     fer2013 = np.array([np.e**2, 1, 1, 1, 1, 1, 1]) / (np.e**2 + 6)
     crowd = np.array([1, 3, 1, 1, 1, 1, np.e]) / (8 + np.e)
-    video = 0.75 * crowd + 0.25 * fer2013
+    video = (0.75 * crowd + 0.25 * fer2013) ** 2
+    video /= video.sum()
     by_head = Classifier(checkpoint).by_head(CROPS)
     for name, expected in (("fer2013", fer2013), ("crowd", crowd), ("video", video)):
         np.testing.assert_allclose(by_head[name], np.tile(expected, (len(CROPS), 1)), rtol=1e-6)

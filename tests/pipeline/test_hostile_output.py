@@ -94,7 +94,7 @@ def test_a_disk_that_fills_up(disk: Path, undisturbed: Path) -> None:
         assert (out / "run.json").exists() == (said is None), free
         left = [
             f
-            for f in out.iterdir()
+            for f in (out.iterdir() if out.exists() else ())  # a folder in which nothing could be written is removed
             if f.name not in ("frames.partial.csv", "resume.json", "run.json", "segments.partial")
         ]
         for file in left:

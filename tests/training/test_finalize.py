@@ -30,7 +30,7 @@ def test_the_prior_correction_and_the_blend_are_written_into_the_checkpoint(tmp_
     everything = np.ones(len(faces), bool)
     files = finalize(network, recipe, [], faces, faces, everything, tmp_path, command="ferwatch train --model cnn")
     made = load_checkpoint(files[0], "cnn")
-    assert made.crowd_weight == 0.6
+    assert made.blend.crowd_weight == 0.6
     shares = np.bincount(faces.labels, minlength=7) / 70
     np.testing.assert_allclose(made.calibration("fer2013").offsets, 0.25 * np.log(shares))
     np.testing.assert_allclose(made.calibration("crowd").offsets, -0.5 * np.log(np.full(7, 1 / 7)))
