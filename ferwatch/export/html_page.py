@@ -70,7 +70,7 @@ def _data(timeline: Timeline) -> dict[str, object]:
     table = timeline.table
     samples, first_rows = np.unique(table.frame, return_index=True)
     start, end = timeline.span
-    shown = np.minimum(table.shown(), end)[first_rows]  # the last one is cut off at the end of the axis
+    shown = np.minimum(table.shown(), end)[first_rows]  # a damaged duration stays finite
     return {
         "emotions": EMOTIONS,
         "colors": PALETTE,

@@ -41,7 +41,7 @@ function followLink() {
 }
 
 let linking = 0;
-/** Keeps the address a link to this moment; browsers allow only so many changes, so it waits for a rest. */
+/** Makes the address a link to the current time, after a pause: browsers limit how often the address may change. */
 function linkHere() {
   clearTimeout(linking);
   linking = setTimeout(() => history.replaceState(null, "", `#t=${now.toFixed(3)}`), 400);

@@ -5,7 +5,7 @@ const VALENCE = 22; // height of the strip of valence between them
 const STANDING = 0.5; // seconds: a picture shown for longer is drawn as a level line
 const TICK_STEPS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200];
 
-/** Seconds as [h:]mm:ss with so many decimals. */
+/** Seconds as text, [h:]mm:ss with this number of decimals. */
 function clockTime(seconds, decimals) {
   const units = 10 ** decimals;
   const total = Math.round(Math.max(seconds, 0) * units);
@@ -113,7 +113,7 @@ function drawLane(canvas, face, view, theme, visible, focus) {
   drawValence(context, face, from, to, x, height - BAND - 4 - VALENCE / 2, width, theme);
 }
 
-/** Valence as a thin line around a level of its own: above it pleasant, below it unpleasant. */
+/** Draws valence as a thin line around its own zero level: above it positive, below it negative. */
 function drawValence(context, face, from, to, x, middle, width, theme) {
   const y = (value) => middle - value * (VALENCE / 2);
   context.fillStyle = theme.line;

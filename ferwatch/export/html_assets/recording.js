@@ -19,19 +19,19 @@ function decode(text, Type) {
 }
 
 const emotions = run.emotions;
-const frames = decode(run.frames, Uint32Array); // of every sampled frame, its number in the video
-const times = Float64Array.from(decode(run.times, Int32Array), (ms) => ms / 1000); // and its time in seconds
-const shown = run.shown ? Float64Array.from(decode(run.shown, Uint32Array), (ms) => ms / 1000) : new Float64Array(times.length); // seconds for which its picture stands; 0: it does not
+const frames = decode(run.frames, Uint32Array); // number in the video of every sampled frame
+const times = Float64Array.from(decode(run.times, Int32Array), (ms) => ms / 1000); // time in seconds of every sampled frame
+const shown = run.shown ? Float64Array.from(decode(run.shown, Uint32Array), (ms) => ms / 1000) : new Float64Array(times.length); // seconds for which every sampled frame is shown; 0: not known
 const span = { start: run.start, end: run.end };
 const faces = run.faces.map((face) => {
-  const samples = decode(face.samples, Uint32Array); // which of the sampled frames show this face
+  const samples = decode(face.samples, Uint32Array); // indices of the sampled frames that show this face
   return {
     ...face,
     samples,
     times: Float64Array.from(samples, (s) => times[s]),
     values: decode(face.values, Uint16Array), // probabilities in 1/10000, emotion by emotion, as in frames.csv
-    smoothed: face.smoothed ? decode(face.smoothed, Uint16Array) : null, // the same after smoothing, if there was any
-    valence: null, // of every row, -1 to 1
+    smoothed: face.smoothed ? decode(face.smoothed, Uint16Array) : null, // smoothed probabilities, likewise; null without smoothing
+    valence: null, // valence of every row, -1 to 1
     hidden: false,
     readout: -2,
   };
@@ -53,7 +53,7 @@ function nearestSample(time) {
   return time - times[after - 1] <= times[after] - time ? after - 1 : after;
 }
 
-/** Where a sampled frame stands in a face's own series; -1 where that frame does not show it. */
+/** The index of a sampled frame among those that show a face; -1 where that frame does not show it. */
 function rowOf(face, sample) {
   const row = lowerBound(face.samples, sample);
   return face.samples[row] === sample ? row : -1;

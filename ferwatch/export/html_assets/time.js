@@ -10,7 +10,7 @@ const labels = [...emotions, "uncertain"];
 let showsUncertain = true;
 let focus = null; // the emotion under the pointer in the legend
 let now = span.start;
-let seekTo = null; // what the video is asked for next, while it still seeks
+let seekTo = null; // time to seek to once the current seek has ended; null: none
 
 /** Times in frames.csv are rounded to a millisecond; one more makes sure that the frame itself is shown, not the one before it. */
 const videoTime = (time) => Math.max(0, time - run.videoStart) + 0.001;
@@ -91,7 +91,7 @@ function showReadout(face, row) {
   });
 }
 
-/** The slider's words for a screen reader; only where the user moved it, not in every frame of playback. */
+/** Sets the slider's text for screen readers; only when the user moves it, not in every frame of playback. */
 function announce() {
   const sample = nearestSample(now);
   const said = faces.filter((f) => !f.hidden).map((face) => {
