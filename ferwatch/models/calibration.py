@@ -33,12 +33,12 @@ def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class Blend:
-    """How a video's probabilities are made from both heads'."""
+    """Parameters with which a video's probabilities are blended from those of both heads."""
 
     crowd_weight: float = 1.0
     """Share of the crowd head's probabilities, 0 to 1; the rest is the fer2013 head's."""
     temperature: float = 1.0
-    """The logarithms of the mean are divided by it before the softmax. A mean of two is less sure of itself than it is
+    """Divisor of the logarithms of the mean before the softmax. A mean of two is less sure of itself than it is
     right, so that this is below 1."""
 
     def probabilities(self, fer2013: NDArray[np.float64], crowd: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -39,7 +39,7 @@ class Checkpoint:
     calibrations: dict[str, Calibration] = field(default_factory=dict)
     """Calibration of each head; a head that is not named here has the plain softmax."""
     blend: Blend = field(default_factory=Blend)
-    """How a video's probabilities are made from both heads'."""
+    """Parameters with which a video's probabilities are blended from those of both heads."""
     config: dict[str, Any] = field(default_factory=dict)
     """Keyword arguments with which the network was built."""
     about: dict[str, Any] = field(default_factory=dict)

@@ -38,7 +38,7 @@ class Executor(Protocol):
 
     @property
     def workers(self) -> int:
-        """How many tasks run at the same time."""
+        """Number of tasks that run at the same time."""
 
     def run(
         self, work: Callable[[T], R], tasks: Iterable[T], *, retries: int = 0

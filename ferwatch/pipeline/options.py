@@ -106,7 +106,7 @@ class AnalysisOptions:
 
 
 class AnalysisKeywords(TypedDict, total=False):
-    """The fields of AnalysisOptions as keyword arguments, for type checkers; looser where a caller gains by it."""
+    """The fields of AnalysisOptions as keyword arguments; paths may be strings, and exports any iterable."""
 
     model: str
     network: str | None

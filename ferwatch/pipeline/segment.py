@@ -160,5 +160,5 @@ def _load_tools(options: AnalysisOptions) -> tuple[MediaPipeDetector, Classifier
 
 @lru_cache(maxsize=1)
 def _open_reader(video: Path, info: VideoInfo) -> SegmentReader:
-    """Return a reader of a video's segments; the one before, of another video, is closed when it is dropped."""
+    """Return a reader of a video's segments, which is kept until one of another video is asked for."""
     return SegmentReader(video, info)

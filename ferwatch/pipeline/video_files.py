@@ -44,11 +44,13 @@ class FoundVideos:
 
 
 def find_videos(sources: Iterable[str]) -> FoundVideos:
-    """The videos that folders (searched to their depths), lists (a text file with a path a line, or a CSV table with
-    such a column; relative to the list) and patterns name.
+    """Return the videos that folders, lists and patterns name.
 
-    Without repeats, each source's in alphabetical order or that of the list. In a folder everything counts that FFmpeg
-    opens, but for hidden files and what ferwatch wrote. Raises DataError where a source names none or is no text.
+    Folders are searched with their subfolders. A list is a text file with one path a line, or a CSV table with a
+    column of paths; paths are relative to the list.
+
+    Each video is returned once, in alphabetical order or that of the list. In a folder every file that FFmpeg opens is
+    a video, except hidden files and what ferwatch wrote. Raises DataError where a source names none or is no text.
     """
     videos: dict[Path, VideoFile] = {}
     passed_over: dict[Path, None] = {}

@@ -26,7 +26,7 @@ LOG = logging.getLogger("ferwatch")
 
 
 def check_image(image: Any, name: str = "the image") -> Image:
-    """Return the image itself, once it is sure to be (H, W, 3) uint8; raises DataError where it is not."""
+    """Return the image after checking that it is (H, W, 3) uint8. Raises DataError where it is not."""
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         found = f"{image.shape} {image.dtype}" if isinstance(image, np.ndarray) else type(image).__name__
         raise DataError(f"{name} has to be an array of shape (H, W, 3), uint8, BGR; it is {found}")
@@ -84,7 +84,7 @@ class ArraySource:
         self.close()
 
     def close(self) -> None:
-        """Forget the images that were not read."""
+        """Discard the images that were not read."""
         self._images, self._first = iter(()), []
 
     def __iter__(self) -> Iterator[Frame]:

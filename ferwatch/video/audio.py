@@ -1,4 +1,4 @@
-"""The source's sound for annotated.mp4: copied packet by packet where MP4 can carry it, else encoded as AAC."""
+"""Sound: the audio for annotated.mp4, copied packet by packet where MP4 can carry it, else encoded as AAC."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from ferwatch.video.clock import TS_DISCONT, ClockJump, SoundClock, container_st
 from ferwatch.video.sampling import ROUNDING
 
 MP4_CODECS = frozenset({"aac", "mp3", "mp2", "ac3", "eac3", "alac", "flac", "opus"})
-"""Sound that an MP4 file carries and that players expect in it."""
+"""Audio codecs that MP4 allows and players expect in it."""
 AAC_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
-"""Samples per second that AAC knows."""
+"""Sample rates of AAC in Hz."""
 
 
 class Sound:

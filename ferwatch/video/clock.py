@@ -21,19 +21,19 @@ from ferwatch.video.sampling import ROUNDING
 # Flags of FFmpeg's AVInputFormat.
 TS_DISCONT, NO_TIMESTAMPS = 0x0200, 0x0080
 SEGMENT_ID = b"\x18\x53\x80\x67"
-"""Identifies the element of a Matroska file that holds everything but the header."""
+"""Id of the element of a Matroska file that holds everything except the header."""
 BACKWARD_JUMP_SECONDS = Fraction(1, 10)
 """A packet whose decoding time is earlier than the one before by more than this starts a new clock."""
 FORWARD_JUMP_SECONDS = 10
 """In MPEG-TS and MPEG-PS, a packet later than expected by more than this starts a new clock, as FFmpeg decides."""
 JOINT_PACKETS = 3
-"""Packets on either side of a restart that may count as corrupt only because two recordings do not fit together."""
+"""Packets on either side of a restart whose corruption is ignored: two joined recordings do not fit together."""
 MAX_SKEW_SECONDS = 2
 """Largest distance in seconds between the ends of sound and pictures of one recording."""
 MAX_INTERVAL_SECONDS = 0.2
-"""A picture whose duration the container does not tell is taken to be shown for at most this long."""
+"""Longest assumed duration of a picture whose duration the container does not state."""
 DEFAULT_RATE = 25.0
-"""Frames per second that are assumed where nothing tells the rate, as FFmpeg does."""
+"""Frames per second that are assumed where the file states no rate, as FFmpeg does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +43,9 @@ class ClockJump:
     packet: int
     """Number of the first packet of the new clock, from 0."""
     position: int
-    """Byte position of that packet in the file; -1 where the format does not tell."""
+    """Byte position in the file of the first packet of the new clock; -1: unknown."""
     time: float
-    """Seconds on the continued clock at which it is shown, counted like the packets' own times."""
+    """Seconds on the continued clock at which the first packet of the new clock is shown, counted like packet times."""
     shift: Fraction
     """Seconds to add to all times from here on."""
 
@@ -159,7 +159,7 @@ class PictureClock:
         self._latest = 0.0
         self._interval = 1 / rate
         self.held = 0
-        """Pictures whose own time lies before that of the picture before them, and which got that picture's time."""
+        """Number of pictures whose time lies before that of the previous picture, and which got the previous time."""
 
     def time(self, index: int, picture: _Timed) -> float:
         """Return the time at which the picture with this index in presentation order is shown."""
@@ -203,9 +203,9 @@ class _Described(Protocol):
 
 
 def shown_until(path: Path, container: InputContainer, stream: VideoStream, info: _Described) -> float:
-    """Return the time until which the last picture is shown at least, in seconds; 0 where the file does not say.
+    """Return the earliest time in seconds at which the last picture ends; 0 where the file does not say.
 
-    AVI stores a picture that stands as empty frames, which are in no packet but count for the stream's length.
+    AVI stores a picture that stays on screen as empty frames, which are in no packet but count for the stream's length.
     Matroska may store the length of the last picture only as that of the file or the track.
     """
     name = container.format.name

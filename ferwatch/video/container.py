@@ -21,10 +21,11 @@ FORMATS = (
     "h264,hevc,m4v,mpegvideo,mjpeg,obu,vc1,yuv4mpegpipe"
 )
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+(.*)", re.DOTALL)
-"""https://example.org/v.mp4, also as a path, which has one slash less. A drive of Windows has one letter."""
+"""Matches a URL such as https://example.org/v.mp4, also with the single slash that Path leaves of two; a Windows drive,
+which has one letter, does not match."""
 SINGLE_THREAD_PIXELS = 640 * 480
-"""One thread decodes, or encodes, pictures up to this size faster than the rest of a run can use them; several would
-only cost a third more."""
+"""Pictures up to this size are decoded and encoded in one thread, which is faster than the rest of a run needs;
+several threads cost a third more processor time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class VideoInfo:
     """Properties of a source's pictures, from the container and from its first picture."""
 
     path: Path
-    """The file; for pictures from memory a name in its place."""
+    """Path of the file; a name for pictures from memory."""
     width: int
     """Pixels of the upright picture as it is displayed: turned, and with square pixels."""
     height: int

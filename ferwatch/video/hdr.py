@@ -1,4 +1,4 @@
-"""High dynamic range brought to the range of ordinary screens, as players do it.
+"""Tone-maps pictures of high dynamic range to the range of ordinary screens, as players do.
 
 Transfer functions, primaries and reference levels are those of ITU-R BT.2100 and report BT.2408: diffuse white at 203
 cd/m2 becomes the white of BT.709.
@@ -72,7 +72,7 @@ def _compression(light: NDArray[np.float32]) -> NDArray[np.float32]:
 
 @lru_cache(maxsize=1)
 def _pq_light() -> NDArray[np.float32]:
-    """Light for each 16-bit PQ value, 1 being diffuse white."""
+    """Return the light for each 16-bit PQ value, 1 being diffuse white."""
     m1, m2, c1, c2, c3 = 2610 / 16384, 2523 / 32, 3424 / 4096, 2413 / 128, 2392 / 128
     power = np.power(np.arange(65536) / 65535, 1 / m2)
     nits = 10000 * np.power(np.maximum(power - c1, 0) / (c2 - c3 * power), 1 / m1)
@@ -81,7 +81,7 @@ def _pq_light() -> NDArray[np.float32]:
 
 @lru_cache(maxsize=1)
 def _hlg_light() -> NDArray[np.float32]:
-    """Light of the scene for each 16-bit HLG value, 0 to 1."""
+    """Return the light of the scene for each 16-bit HLG value, 0 to 1."""
     a, b, c = 0.17883277, 0.28466892, 0.55991073
     value = np.arange(65536) / 65535
     return np.where(value <= 0.5, value**2 / 3, (np.exp((value - c) / a) + b) / 12).astype(np.float32)
@@ -89,6 +89,6 @@ def _hlg_light() -> NDArray[np.float32]:
 
 @lru_cache(maxsize=1)
 def _screen_values() -> NDArray[np.uint8]:
-    """8-bit values of a BT.1886 screen for each step of light."""
+    """Return the 8-bit values of a BT.1886 screen for each step of light."""
     light = (np.arange(STEPS) / (STEPS - 1)) ** 2
     return np.rint(255 * light ** (1 / DISPLAY_GAMMA)).astype(np.uint8)

@@ -39,7 +39,7 @@ class IndexedPicture(NamedTuple):
     duration: int | None
     time_base: Fraction
     seek_time: int
-    """Where to seek so that decoding begins with this packet, if it is a key frame."""
+    """Time to seek to so that decoding begins with this packet, if it is a key frame."""
     is_keyframe: bool
 
 
@@ -51,22 +51,22 @@ class Sample(NamedTuple):
     timestamp: float
     """Seconds."""
     length: float
-    """Seconds for which its picture is shown."""
+    """Seconds for which the frame is shown."""
 
 
 @dataclass(frozen=True)
 class VideoSegment:
-    """A stretch of video that can be decoded by itself."""
+    """A segment of a video, which can be decoded by itself."""
 
     number: int
-    """Its place in time, in units of the period between two cuts."""
+    """Position of the segment in time, in units of the period between possible cuts."""
     seek_time: int
-    """Where to seek so that decoding begins with the key frame before it, in units of the stream's time base."""
+    """Time to seek to so that decoding begins with the key frame before the segment, in the stream's time base."""
     pts: tuple[int, ...]
-    """Presentation times of all its pictures, from the first sample to the last."""
+    """Presentation times of all pictures from the first sample to the last, in units of the stream's time base."""
     samples: tuple[Sample, ...]
     pictures: int
-    """Pictures of the range until the next segment, sampled or not."""
+    """Number of pictures from the first sample to the next segment, sampled or not."""
 
 
 def read_index(path: Path, info: VideoInfo) -> list[TimedPicture[IndexedPicture]] | None:

@@ -23,7 +23,7 @@ from ferwatch.video import hdr
 from ferwatch.video.deinterlace import deinterlace
 
 MAX_PIXEL_ASPECT = 8
-"""Pixels wider or higher than this many times their other side are damage."""
+"""Largest ratio of the sides of a pixel; larger ones are taken for damage and ignored."""
 BOTTOM_FIELD_FIRST = frozenset({3, 4})
 """FFmpeg's field orders in which the lower field is shown first."""
 GRAY_16 = frozenset({"gray16le", "gray16be"})
@@ -106,7 +106,7 @@ def upright_size(picture: VideoFrame, aspect: Fraction) -> tuple[int, int]:
 
 
 class PictureConverter:
-    """Makes images of decoded pictures.
+    """Converts decoded pictures to images.
 
     Args:
         field_order: FFmpeg's number of the stream's field order.
@@ -135,7 +135,7 @@ class PictureConverter:
             picture = _full_range(picture, self._gray_bits)
         image: NDArray[np.uint8] = picture.to_ndarray(format="bgr24", threads=1)  # type: ignore[assignment]
         if picture.format.name == "bgr24":
-            image = image.copy()  # the decoder may go on from its own
+            image = image.copy()  # the decoder may reuse its own
         return image
 
 

@@ -1,4 +1,4 @@
-"""Selects the frames of a video that are analysed, and the time for which each of them stands."""
+"""Selects the frames of a video that are analysed, and computes how long each is shown."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 ROUNDING = 0.0005
-"""Seconds. A time read from frames.csv, which has three decimals, and given as start or end means that frame."""
+"""Tolerance in seconds for start and end, so that a time from frames.csv (three decimals) means that frame."""
 
 Picture = TypeVar("Picture")
 
@@ -39,7 +39,7 @@ class Sampling:
     def is_long(self, duration: float) -> bool:
         """Return whether a frame that is shown for `duration` seconds is a sample wherever it lies on the grid.
 
-        A picture that stands for a whole sampling interval would else be missed where another one came just before it.
+        Otherwise a picture that is shown for a whole sampling interval would be missed if another came just before it.
         """
         return self.fps is not None and duration >= 1 / self.fps
 
@@ -53,8 +53,7 @@ class TimedPicture(Generic[Picture]):
     timestamp: float
     """Seconds."""
     length: float
-    """Seconds for which the container says that it is shown; replaced by the time to the next picture where there is
-    one."""
+    """Seconds for which the picture is shown: the time to the next picture, or what the container says of the last."""
     picture: Picture
 
 

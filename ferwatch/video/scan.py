@@ -19,7 +19,7 @@ from ferwatch.video.container import open_container
 CHANGING_FORMATS = frozenset(
     {"matroska,webm", "mpegts", "mpeg", "flv", "ivf", "h264", "hevc", "m4v", "mpegvideo", "mjpeg", "vc1", "obu"}
 )
-"""Formats whose header does not tell that the size changes in mid-stream, or how long the file really is."""
+"""Formats whose header does not state whether the size changes in mid-stream, or the true duration."""
 SEQUENCE_HEADER_BYTES = {"vp8": slice(3, 10), "vp9": slice(0, 9), "av1": slice(0, 12), "mpeg2video": slice(0, 8)}
 """The part of a key frame that tells its size, for codecs that begin with it."""
 

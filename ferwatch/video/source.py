@@ -1,4 +1,4 @@
-"""FrameSource: where frames come from; and open_source, which opens a video file as one."""
+"""FrameSource, the interface of sources of frames, and open_source, which opens a video file as one."""
 
 from __future__ import annotations
 
