@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,6 +13,9 @@ from ferwatch.cli.options import FILE, Time, labels_option
 if TYPE_CHECKING:
     from ferwatch.compare.comparison import Change
     from ferwatch.models.classifier import Classifier
+
+DEFAULT_MODEL = "cnn"
+"""Classifier where --model is not given."""
 
 MAX_LISTED = 10
 """Largest number of changes that --pairs prints."""
@@ -42,7 +46,7 @@ class Interval(click.ParamType):
     "--pairs", "every", type=Interval(), help="List the video's largest changes between times this far apart."
 )
 @click.option("--face", type=click.IntRange(min=1), metavar="N", help="A face_id; in images, faces from left to right.")
-@click.option("--model", default="cnn", show_default=True, help="A classifier; see 'ferwatch models'.")
+@click.option("--model", default=DEFAULT_MODEL, show_default=True, help="A classifier; see 'ferwatch models'.")
 @click.option("--all-models", is_flag=True, help="All classifiers that have weights, side by side.")
 @click.option("--weights", type=FILE, metavar="FILE", help="Other weights of this model.")
 @labels_option
@@ -164,8 +168,13 @@ def _list_changes(
     for change in found[:MAX_LISTED]:
         click.echo(_line(change))
     largest = found[0]
-    times = f"--at {format_time(largest.start)} --at {format_time(largest.end)}"
-    click.echo(f"\nTo see the first: ferwatch compare {video} {times} --face {largest.face_id}")
+    times = ["--at", format_time(largest.start), "--at", format_time(largest.end)]
+    given = {"--weights": weights, "--labels": labels, "--face-model": face_model}
+    chosen = [part for option, value in given.items() if value is not None for part in (option, str(value))]
+    if model != DEFAULT_MODEL:
+        chosen = ["--model", model, *chosen]
+    command = shlex.join(["ferwatch", "compare", str(video), *times, "--face", str(largest.face_id), *chosen])
+    click.echo(f"\nTo see the first: {command}")
 
 
 def _line(change: Change) -> str:

@@ -70,7 +70,8 @@ def _data(timeline: Timeline) -> dict[str, object]:
     table = timeline.table
     samples, first_rows = np.unique(table.frame, return_index=True)
     start, end = timeline.span
-    shown = np.minimum(table.shown(), end)[first_rows]  # a damaged duration stays finite
+    times = table.timestamp[first_rows]
+    shown = np.clip(table.shown()[first_rows], 0, np.maximum(end - times, 0))  # nothing is shown after the axis ends
     return {
         "emotions": EMOTIONS,
         "colors": PALETTE,
@@ -81,7 +82,7 @@ def _data(timeline: Timeline) -> dict[str, object]:
         "end": end,
         "videoStart": timeline.video_start,
         "frames": _base64(samples, "<u4"),
-        "times": _base64(table.timestamp[first_rows] * 1000, "<i4"),
+        "times": _base64(times * 1000, "<i4"),
         "shown": _base64(shown * 1000, "<u4") if shown.any() else None,
         "faces": [_face(timeline, samples, summary) for summary in timeline.summary.faces],
     }

@@ -57,7 +57,8 @@ def rebuild(
         smoothing: seconds; None: as in the run.
         min_episode: seconds, the shortest episode; None: as in the run.
         exports: names of further export formats.
-        corrections: names, merged and ignored faces, on top of those that the run folder keeps.
+        corrections: names, merged and ignored faces, on top of those that the run folder keeps; a new region replaces
+            the one that it keeps.
         baseline: "START-END" in which everybody was neutral, or the run folder or frames.csv of one neutral face.
         reset: forget all earlier corrections, names and the baseline first.
         out: another folder to write to.
@@ -75,9 +76,10 @@ def rebuild(
     earlier = Corrections() if reset else read_corrections(facts)
     kept_baseline = None if reset else read_baseline(facts.get("timeline", {}).get("baseline"))
     corrections = corrections or Corrections()
-    table = read_frames_csv(measured if reset and measured.exists() else rows)
-    corrected = corrections.apply(table)
-    faces = facts_of((earlier, corrections))
+    of_run = bool(facts) and rows == folder.rows
+    table = read_frames_csv(measured if (reset or of_run) and measured.exists() else rows)
+    corrected = corrections.apply(table, earlier if of_run else None)
+    faces = facts_of(earlier.followed_by(corrections))
     timeline = build_timeline(
         corrected,
         baseline=_baseline(baseline, corrected) if baseline else kept_baseline,
@@ -86,23 +88,24 @@ def rebuild(
         names={int(face): name for face, name in faces["names"].items()},
         **_about(facts),
     )
-    in_place = out is None and bool(facts) and rows == folder.rows
+    in_place = out is None and of_run
     if in_place:
         exports = [name for name, export in EXPORTS.items() if name in exports or (folder.path / export.file).exists()]
     target = out or folder.path
     with FolderLock(target, "ferwatch timeline"):
         if in_place:
-            _replace_rows(rows, measured, table, corrected, reset)
+            _replace_rows(rows, measured, table, corrected)
         files = write_timeline(target, timeline, exports)
         if in_place:
             files.append(folder.write_facts(_updated(facts, timeline, exports, faces)))
     notes = []
+    is_corrected = facts_of(corrections) != facts_of(Corrections())
     if timeline.baseline and (without := set(corrected.face_ids) - set(timeline.baseline.shifts)):
         notes.append(f"not corrected, because the baseline does not show them: faces {sorted(without)}")
     if in_place:
-        if facts_of((corrections,)) != facts_of(()) or reset:
+        if is_corrected or reset:
             notes += _notes(folder.path)
-    elif facts_of((corrections,)) != facts_of(()):
+    elif is_corrected:
         notes += [f"the names and corrections are in {out or folder.path} alone; no run folder keeps them"]
     return Rebuilt(tuple(files), timeline, tuple(notes))
 
@@ -143,12 +146,15 @@ def _about(facts: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _replace_rows(rows: Path, measured: Path, table: FrameTable, corrected: FrameTable, reset: bool) -> None:
-    """Write frames.csv where faces were merged, left out or restored, and keep what it was at first."""
+def _replace_rows(rows: Path, measured: Path, table: FrameTable, corrected: FrameTable) -> None:
+    """Write frames.csv with the corrected rows and keep the measured ones beside it; restore it where they are equal.
+
+    table: the measured rows.
+    """
     try:
-        if reset and measured.exists():
-            measured.replace(rows)
         if (table.face_id.shape, table.face_id.tobytes()) == (corrected.face_id.shape, corrected.face_id.tobytes()):
+            if measured.exists():
+                measured.replace(rows)
             return
         if not measured.exists():
             with atomic_write(measured) as temp_path:

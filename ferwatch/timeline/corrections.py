@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -28,22 +28,44 @@ class Corrections:
     region: Region | None = None
     """Rectangle that holds the centre of every face that is kept; None: all are kept."""
 
-    def apply(self, table: FrameTable) -> FrameTable:
-        """Return the table with faces merged and left out; a frame that loses all its faces keeps a row without one.
+    def apply(self, table: FrameTable, earlier: Corrections | None = None) -> FrameTable:
+        """Return a table of measured rows with the earlier corrections and these.
 
-        Raises DataError where a face is not in the table, or two faces to be merged are seen together.
+        Faces are merged and left out; a frame that loses all its faces keeps a row without one. Raises DataError where
+        a face is not there after the earlier corrections, or faces to be merged are seen together.
         """
-        self._check(table)
-        face_id = table.face_id.copy()
-        for old in self.merge:
-            face_id[table.face_id == old] = self._merged(old)
-        out = np.isin(face_id, self.ignore)
+        earlier = earlier or Corrections()
+        self._check(table, earlier)
+        return earlier.followed_by(self)._applied(table)
+
+    def followed_by(self, later: Corrections) -> Corrections:
+        """Return both corrections as one; a later name, merge or region replaces the earlier one."""
+        return Corrections(
+            names={face: name for face, name in {**self.names, **later.names}.items() if name},
+            merge={**self.merge, **later.merge},
+            ignore=tuple(sorted({*self.ignore, *later.ignore})),
+            region=later.region or self.region,
+        )
+
+    def _applied(self, table: FrameTable) -> FrameTable:
         if self.region is not None:
             x, y, width, height = self.region
             centre_x, centre_y = table.bbox[:, 0] + table.bbox[:, 2] / 2, table.bbox[:, 1] + table.bbox[:, 3] / 2
             inside = (x <= centre_x) & (centre_x < x + width) & (y <= centre_y) & (centre_y < y + height)
-            out |= table.success & ~inside
-        return _without(replace(table, face_id=face_id), out)
+            table = _without(table, table.success & ~inside)
+        face_id = table.face_id.copy()
+        for old in self.merge:
+            face_id[table.face_id == old] = self._merged(old)
+        for old in reversed(self.merge):  # the latest first
+            others = (face_id == self._merged(old)) & (table.face_id != old)
+            together = np.intersect1d(table.frame[table.face_id == old], table.frame[others])
+            if len(together):
+                first = np.flatnonzero(others & (table.frame == together[0]))[0]
+                raise DataError(
+                    f"faces {old} and {table.face_id[first]} are both seen at {table.timestamp[first]:.3f} s: they "
+                    "cannot be one person"
+                )
+        return _without(replace(table, face_id=face_id), np.isin(face_id, self.ignore))
 
     def _merged(self, face_id: int) -> int:
         seen = {face_id}
@@ -54,17 +76,20 @@ class Corrections:
             seen.add(face_id)
         return face_id
 
-    def _check(self, table: FrameTable) -> None:
-        for face_id in (*self.names, *self.merge, *self.merge.values(), *self.ignore):
-            if face_id not in table.face_ids:
-                known = ", ".join(map(str, table.face_ids)) or "none"
+    def _check(self, table: FrameTable, earlier: Corrections) -> None:
+        """Raise DataError where a face is not there; what the earlier corrections say already may be said again."""
+        faces = replace(earlier, region=None if self.region else earlier.region)._applied(table).face_ids
+        merge = {old: new for old, new in self.merge.items() if earlier.merge.get(old) != new}
+        named = (
+            *(face for face, name in self.names.items() if earlier.names.get(face) != name),
+            *(old for old in merge if old not in earlier.merge),
+            *merge.values(),
+            *(face for face in self.ignore if face not in earlier.ignore),
+        )
+        for face_id in named:
+            if face_id not in faces:
+                known = ", ".join(map(str, faces)) or "none"
                 raise DataError(f"there is no face {face_id}; the faces are: {known}")
-        for old in self.merge:
-            new = self._merged(old)
-            together = np.intersect1d(table.frame[table.face_id == old], table.frame[table.face_id == new])
-            if len(together):
-                time = table.timestamp[table.frame == together[0]][0]
-                raise DataError(f"faces {old} and {new} are both seen at {time:.3f} s: they cannot be one person")
 
 
 def _without(table: FrameTable, out: np.ndarray) -> FrameTable:
@@ -93,20 +118,11 @@ def read_corrections(facts: Mapping[str, Any]) -> Corrections:
         raise DataError(f'"faces" in run.json cannot be read: {error}') from None
 
 
-def facts_of(corrections: Iterable[Corrections]) -> dict[str, Any]:
-    """Return the plain values that run.json keeps of successive corrections; a later name or region wins."""
-    names: dict[int, str] = {}
-    merge: dict[int, int] = {}
-    ignore: set[int] = set()
-    region: Region | None = None
-    for each in corrections:
-        names |= each.names
-        merge |= each.merge
-        ignore |= set(each.ignore)
-        region = each.region or region
+def facts_of(corrections: Corrections) -> dict[str, Any]:
+    """Return the plain values that run.json keeps of corrections."""
     return {
-        "names": {str(face): name for face, name in sorted(names.items()) if name},
-        "merge": {str(face): other for face, other in sorted(merge.items())},
-        "ignore": sorted(ignore),
-        "region": region,
+        "names": {str(face): name for face, name in sorted(corrections.names.items()) if name},
+        "merge": {str(face): other for face, other in sorted(corrections.merge.items())},
+        "ignore": sorted(corrections.ignore),
+        "region": corrections.region,
     }

@@ -93,6 +93,7 @@ def test_command_on_a_video(clip: Callable[[str], Path], weights: Path, tmp_path
     listed = CliRunner().invoke(cli, [*with_weights, "--pairs", "every:1s"])
     assert listed.exit_code == 0, listed.exception
     assert "face 1  0:00.000 -> 0:01.000" in listed.stdout
+    assert f"--face 1 --weights {weights}\n" in listed.stdout
     for wrong in (
         [],
         ["--at", "1"],

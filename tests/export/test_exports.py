@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -14,9 +16,10 @@ import pandas as pd
 import pympi
 import pytest
 import webvtt
-from tables import story_frames, write_frames
+from tables import one_face, showing, story_frames, write_frames
 
 from ferwatch.errors import OutputError
+from ferwatch.export.html_page import _data
 from ferwatch.export.registry import EXPORTS, write_timeline
 from ferwatch.records import FrameResult
 from ferwatch.timeline.build import build_timeline
@@ -276,3 +279,11 @@ def test_a_file_name_that_is_no_text(tmp_path: Path) -> None:
     timeline = timeline_of(tmp_path, video="a\udcffb.mp4", source="a\udcffb.mp4")
     for path in write_timeline(tmp_path, timeline, EXPORTS):
         assert path.stat().st_size
+
+
+def test_the_page_shows_no_picture_beyond_the_end_of_its_axis() -> None:
+    times = np.arange(50) / 10
+    table = replace(one_face(times, showing(["happy"] * 50)), duration=np.full(50, 0.1))
+    data = _data(replace(build_timeline(table, duration=5.0), table=replace(table, duration=np.full(50, 4.0))))
+    shown = np.frombuffer(base64.b64decode(str(data["shown"])), "<u4") / 1000
+    assert (times + shown <= float(str(data["end"])) + 1e-3).all()

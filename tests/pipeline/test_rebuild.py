@@ -190,6 +190,34 @@ def test_a_region_keeps_the_faces_whose_centre_lies_in_it(run: Path) -> None:
     assert (left.success == 0).sum() == rows - left.face_id.notna().sum()
 
 
+def test_corrections_can_be_repeated(run: Path) -> None:
+    """A second identical call changes no byte: corrections are applied to the rows as they were measured."""
+    for again in (Corrections(ignore=(1,)), Corrections(merge={3: 2}, names={2: "Bob"})):
+        if again.merge:
+            frames = pd.read_csv(run / "frames.measured.csv")
+            frames = frames[(frames.face_id != 3) | (frames.timestamp > 19)]
+            frames.loc[(frames.face_id == 2) & (frames.timestamp > 15), "face_id"] = 3
+            frames.to_csv(run / "frames.measured.csv", index=False)
+        rebuild(run, corrections=again)
+        before = {path.name: path.read_bytes() for path in run.iterdir()}
+        rebuild(run, corrections=again)
+        rebuild(run)
+        assert {path.name: path.read_bytes() for path in run.iterdir()} == before
+    assert names(the_story(run)) == {"Bob"}
+    with pytest.raises(DataError, match="there is no face 1; the faces are: 2"):
+        rebuild(run, corrections=Corrections(names={1: "Anna"}))
+
+
+def test_a_new_region_replaces_the_old_one(run: Path) -> None:
+    before = (run / "frames.csv").read_bytes()
+    rebuild(run, corrections=Corrections(region=(65.0, 0.0, 10.0, 500.0)))
+    rebuild(run, corrections=Corrections(region=(55.0, 0.0, 10.0, 500.0)))
+    assert names(the_story(run)) == {"Face 1"}
+    assert json.loads((run / "run.json").read_text())["faces"]["region"] == [55.0, 0.0, 10.0, 500.0]
+    rebuild(run, corrections=Corrections(region=(0.0, 0.0, 500.0, 500.0)))
+    assert (run / "frames.csv").read_bytes() == before
+
+
 def test_with_out_the_run_folder_is_left_alone(run: Path, tmp_path: Path) -> None:
     before = {path.name: path.read_bytes() for path in run.iterdir()}
     done = rebuild(run, smoothing=2, corrections=Corrections(names={1: "Anna"}), out=tmp_path / "elsewhere")
