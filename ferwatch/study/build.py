@@ -17,13 +17,19 @@ from ferwatch.study.page import write_page
 from ferwatch.study.participants import Row, participant_table
 from ferwatch.study.plan import Plan, read_plan
 from ferwatch.study.recordings import StudyRecording, read_recording
-from ferwatch.study.tables import check_names, episode_rows, recording_rows, rows_writer, write_table
+from ferwatch.study.tables import (
+    EPISODE_COLUMNS,
+    EVENT_COLUMNS,
+    check_names,
+    episode_rows,
+    recording_rows,
+    rows_writer,
+    write_table,
+)
 from ferwatch.utils.files import atomic_write, make_folder
 
 if TYPE_CHECKING:
     from ferwatch.pipeline.options import AnalysisOptions
-
-EVENT_HEADER = ("recording", "participant", "event", "time", "bin_start", "bin_end", "curve", "rows", "mean", "change")
 
 
 @dataclass(frozen=True)
@@ -61,7 +67,7 @@ def run_study(
     cannot be written.
     """
     plan = read_plan(plan_file, events_file)
-    check_names(plan.conditions)
+    check_names(plan_file, plan.conditions)
     make_folder(out)
     runs, failures = find_runs(plan, out, options, jobs, overwrite, report)
     recordings: list[StudyRecording] = []
@@ -95,10 +101,12 @@ def _write(
     notes += [f"left out: {failure}" for failure in failures]
     files = [out / "rows.csv", *(p for p in (out / "rows.parquet",) if p.exists())]
     files.append(write_table(out / "recordings.csv", recording_rows(recordings, plan.conditions)))
-    files.append(write_table(out / "episodes.csv", episode_rows(recordings, plan.conditions), ("recording", "emotion")))
+    head = ("recording", "participant", *plan.conditions)
+    episodes = episode_rows(recordings, plan.conditions)
+    files.append(write_table(out / "episodes.csv", episodes, (*head, *EPISODE_COLUMNS)))
     files.append(write_table(out / "participants.csv", participant_table(recordings, plan.conditions)))
     if plan.events:
-        files.append(write_table(out / "events.csv", around, EVENT_HEADER))
+        files.append(write_table(out / "events.csv", around, (*head, *EVENT_COLUMNS)))
     files.append(write_table(out / "contrasts.csv", contrasts, ("condition", "level_a", "level_b", "measure", "p")))
     figures = write_figures(recordings, plan.conditions, around, out)
     files += [place for figure in figures for place in (figure, figure.with_suffix(".svg"))]

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from ferwatch.errors import DataError, OutputError
 from ferwatch.records import Episode
 from ferwatch.study.highlights import Highlight
 from ferwatch.study.runs import FinishedRun
-from ferwatch.utils.files import atomic_write, make_folder
+from ferwatch.utils.files import atomic_write, fingerprint, make_folder
 
 MARGIN_SECONDS = 1.0
 """Seconds of a clip before the start and after the end of its episode."""
@@ -44,7 +45,7 @@ def write_clips(run: FinishedRun, highlights: Sequence[Highlight], out: Path) ->
     clips = [_clip_of(episode, number, offset, out) for number, episode in enumerate(episodes, start=1)]
     if not clips:
         return []
-    _cut(video, clips)
+    _cut(video, clips, _opening(run, video))
     reel = out / "reel.mp4"
     _join([clip.path for clip in clips], reel)
     return [*(clip.path for clip in clips), reel]
@@ -58,13 +59,37 @@ def _video_of(run: FinishedRun) -> tuple[Path, float]:
             raise DataError(f"{run.folder} was made with --blur-faces and --no-video: there is no blurred video to cut")
         return annotated, float(run.facts.get("sampling", {}).get("start") or 0.0)
     file = Path(str(run.facts.get("video", {}).get("file", "")))
-    beside = run.folder / str(run.facts.get("timeline", {}).get("media", ""))
-    for source in (file, beside):
-        if source.is_file() and source.resolve() != annotated.resolve():
+    linked = run.folder / str(run.facts.get("timeline", {}).get("media") or "")
+    # A file that run.json does not link to may be a namesake: only its content tells.
+    for source in (linked, run.folder.resolve().parent / file, file):
+        is_other = source.is_file() and source.resolve() != annotated.resolve()
+        if is_other and _is_video_of(run, source, unknown=source == linked):
             return source, 0.0
     if annotated.is_file():
         return annotated, float(run.facts.get("sampling", {}).get("start") or 0.0)
-    raise DataError(f"{run.folder}: neither {file} nor annotated.mp4 is there to cut clips from")
+    raise DataError(
+        f"{run.folder}: there is no video to cut clips from: neither annotated.mp4 nor the analysed {file} is where "
+        f"it was; put {file} back, or beside the run folder"
+    )
+
+
+def _is_video_of(run: FinishedRun, file: Path, *, unknown: bool) -> bool:
+    """Return whether a file has the content of the run's video; `unknown` where run.json does not record it."""
+    recorded = run.settings.get("video")
+    if not isinstance(recorded, dict) or "sha256_of_parts" not in recorded:
+        return unknown
+    try:
+        return all(recorded.get(name) == value for name, value in fingerprint(file).items())
+    except OSError:
+        return False
+
+
+def _opening(run: FinishedRun, video: Path) -> dict[str, Any]:
+    """Return the decoder, stream and fps with which the run read its video, as keyword arguments of open_source."""
+    if video == run.folder / "annotated.mp4":
+        return {}
+    names = ("decoder", "stream", "fps")
+    return {name: run.settings[name] for name in names if run.settings.get(name) is not None}
 
 
 def _clip_of(episode: Episode, number: int, offset: float, out: Path) -> Clip:
@@ -77,13 +102,13 @@ def _clip_of(episode: Episode, number: int, offset: float, out: Path) -> Clip:
     return Clip(out / name, max(start - offset, 0.0), end - offset)
 
 
-def _cut(video: Path, clips: Sequence[Clip]) -> None:
-    """Writes all clips in one pass over the video; they may overlap."""
+def _cut(video: Path, clips: Sequence[Clip], opening: Mapping[str, Any]) -> None:
+    """Writes all clips in one pass over the video, which is opened with `opening`; they may overlap."""
     from ferwatch.video.source import open_source
     from ferwatch.video.writer import annotated_video, to_picture
 
     first, last = min(clip.start for clip in clips), max(clip.end for clip in clips)
-    with open_source(video, start=first, end=last) as source, ExitStack() as writing:
+    with open_source(video, start=first, end=last, **opening) as source, ExitStack() as writing:
         writers = [
             (clip, writing.enter_context(annotated_video(clip.path, source.info, clip.start, clip.end)))
             for clip in clips

@@ -20,6 +20,9 @@ MEASURES = (
 )
 """Names of the measures of each emotion, in the order of the columns."""
 
+COMMON_MEASURES = ("recordings", "seconds_with_face", "share_with_face", "mean_valence")
+"""Names of the columns that are the same for all emotions of a participant."""
+
 Row = dict[str, str | int | float]
 
 

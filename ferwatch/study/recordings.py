@@ -102,7 +102,10 @@ def read_recording(plan: PlannedRecording, run: FinishedRun, out: Path) -> tuple
     end = np.inf if plan.end is None else plan.end
     own = _rows_of_face(table.select((table.timestamp >= plan.start) & (table.timestamp < end)), face_id or -1)
     if not len(own):
-        raise DataError(f"{plan.name}: no frame was sampled from {plan.start:g} s to {end:g} s")
+        until = "the end" if plan.end is None else f"{end:g} s"
+        raise DataError(
+            f"{plan.name}: no frame was sampled from {plan.start:g} s to {until}; change start and end in the plan"
+        )
     episodes = tuple(
         replace(e, start=max(e.start, plan.start), end=min(e.end, end))
         for e in sorted(run.episodes, key=lambda e: e.start)

@@ -33,10 +33,15 @@ class FinishedRun:
         return self.source or self.folder.resolve().name
 
     @property
+    def settings(self) -> dict[str, Any]:
+        """Settings of the run, from run.json; empty where it records none."""
+        settings = self.facts.get("settings")
+        return settings if isinstance(settings, dict) else {}
+
+    @property
     def blurred(self) -> bool:
         """True if the run was made with --blur-faces."""
-        settings = self.facts.get("settings")
-        return bool(isinstance(settings, dict) and settings.get("blurred faces"))
+        return bool(self.settings.get("blurred faces"))
 
     @cached_property
     def episodes(self) -> tuple[Episode, ...]:

@@ -10,8 +10,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ferwatch.errors import OutputError
-from ferwatch.study.participants import Row
+from ferwatch.errors import DataError
+from ferwatch.study.participants import COMMON_MEASURES, MEASURES, Row
 from ferwatch.study.recordings import StudyRecording
 from ferwatch.timeline.schema import SCHEMA, Column
 from ferwatch.timeline.table import FrameTable
@@ -19,6 +19,26 @@ from ferwatch.utils.files import atomic_write
 
 DECIMALS = 6
 """Decimals of the numbers in a study's tables."""
+
+
+EVENT_COLUMNS = ("event", "time", "bin_start", "bin_end", "curve", "rows", "mean", "baseline", "change")
+"""Columns of events.csv after those of the recording, the participant and the conditions."""
+
+EPISODE_COLUMNS = (
+    *("emotion", "start", "end", "duration"),
+    *("mean_confidence", "peak_time", "peak_confidence"),
+)
+"""Columns of episodes.csv after those of the recording, the participant and the conditions."""
+
+TABLE_COLUMNS = {
+    *("recording", "participant"),
+    *(column.name for column in SCHEMA),
+    *EVENT_COLUMNS,
+    *EPISODE_COLUMNS,
+    *("run", "face_id", "start", "end", "frames", "frames_with_face", "episodes"),  # recordings.csv
+    *("emotion", *MEASURES, *COMMON_MEASURES),  # participants.csv
+}
+"""Names of the columns of every table that has columns of conditions."""
 
 
 class RowsWriter:
@@ -136,12 +156,14 @@ def recording_rows(recordings: Sequence[StudyRecording], conditions: Sequence[st
     ]
 
 
-def check_names(conditions: Sequence[str]) -> None:
-    """Raises OutputError where a condition has the name of a column that the tables have already."""
-    taken = {"recording", "participant", "emotion", "event", "run", "time", *(column.name for column in SCHEMA)}
+def check_names(plan_file: Path, conditions: Sequence[str]) -> None:
+    """Raises DataError where a condition has the name of a column that the tables have already."""
     for name in conditions:
-        if name in taken:
-            raise OutputError(f"the plan's column {name} has the name of a column of the study's tables: rename it")
+        if name in TABLE_COLUMNS:
+            raise DataError(
+                f"{plan_file}: the column {name} has the name of a column of the study's tables; give it another name, "
+                f"such as condition_{name}"
+            )
 
 
 def _texts(column: Column, table: FrameTable, seen: Sequence[bool]) -> list[str]:

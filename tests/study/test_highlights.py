@@ -12,6 +12,8 @@ import pytest
 from command_line import Ferwatch, in_process
 from made_runs import make_run
 
+from ferwatch.utils.files import fingerprint
+
 FPS, SECONDS = 10, 12
 EPISODES = [
     (1, "neutral", 0.0, 3.0),
@@ -101,3 +103,40 @@ def test_clips_of_a_blurred_run_come_from_the_blurred_video_alone(ferwatch: Ferw
     write_video(run / "annotated.mp4", 100)
     assert ferwatch("highlights", run, "--clips").returncode == 0
     assert min(levels(run / "highlights" / "reel.mp4")) >= 100
+
+
+def test_clips_come_from_the_linked_video_and_not_from_a_namesake(ferwatch: Ferwatch, tmp_path: Path) -> None:
+    run = make_run(tmp_path / "there" / "talk-ferwatch", "talk.mp4", EPISODES)
+    write_video(tmp_path / "there" / "talk.mp4", 20)
+    write_video(tmp_path / "talk.mp4", 100)
+    assert ferwatch("highlights", run, "--clips").returncode == 0
+    assert max(levels(run / "highlights" / "01-happy-face1-2-0s.mp4")) < 100
+    (tmp_path / "there" / "talk.mp4").unlink()
+    done = ferwatch("highlights", run, "--clips")
+    assert done.returncode == 1
+    assert "put talk.mp4 back, or beside the run folder" in done.stderr
+    # The moved video itself is known by its content.
+    facts = json.loads((run / "run.json").read_text())
+    facts["settings"]["video"] = {"name": "talk.mp4", **fingerprint(tmp_path / "talk.mp4")}
+    (run / "run.json").write_text(json.dumps(facts))
+    assert ferwatch("highlights", run, "--clips").returncode == 0
+    assert min(levels(run / "highlights" / "01-happy-face1-2-0s.mp4")) >= 100
+
+
+def test_clips_show_the_stream_that_the_run_analysed(ferwatch: Ferwatch, tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "talk.mkv"), "w") as out:
+        streams = [out.add_stream("libx264", rate=FPS) for _ in range(2)]
+        for stream in streams:
+            stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for _ in range(FPS * SECONDS):
+            for stream, level in zip(streams, (40, 180), strict=True):
+                out.mux(stream.encode(av.VideoFrame.from_ndarray(np.full((48, 64, 3), level, np.uint8), "rgb24")))
+        for stream in streams:
+            out.mux(stream.encode())
+    run = make_run(tmp_path / "talk-ferwatch", "talk.mkv", EPISODES)
+    facts = json.loads((run / "run.json").read_text())
+    facts["settings"] |= {"decoder": "ffmpeg", "stream": 1, "fps": None}
+    (run / "run.json").write_text(json.dumps(facts))
+    done = ferwatch("highlights", run, "--clips")
+    assert done.returncode == 0, done.stderr
+    assert min(levels(run / "highlights" / "reel.mp4")) > 150

@@ -13,6 +13,7 @@ from made_study import make_study
 from scipy import stats
 
 from ferwatch.records import EMOTIONS
+from ferwatch.study.tables import TABLE_COLUMNS
 from ferwatch.timeline.model import LABELS
 
 
@@ -186,9 +187,12 @@ def test_a_plan_that_excel_saved_is_read(tmp_path: Path, ferwatch: Ferwatch) -> 
         ("video,participant,face\nr,A,first\n", "line 2: face: 'first' is no face_id"),
         ("video,participant,start,end\nr,A,5,4\n", "line 2: end (4 s) is not after start (5 s)"),
         ("video,participant,moment\nr,A,\n", "line 2: moment is empty"),
-        ("video,participant,emotion\nr,A,x\n", "column emotion has the name of a column"),
+        *(
+            (f"video,participant,{name}\nr,A,x\n", f"plan.csv: the column {name} has the name of a column")
+            for name in ("emotion", "rows", "recordings", "mean", "curve", "baseline", "share_by_rows", "frames")
+        ),
         ("video,participant,face\nr,A,7\n", "the plan names face 7, and the faces of r are: 1"),
-        ("video,participant,start\nr,A,99\n", "no frame was sampled from 99 s"),
+        ("video,participant,start\nr,A,99\n", "no frame was sampled from 99 s to the end"),
         ("video,participant\nrun that is not there,A\n", "run that is not there"),
     ],
 )
@@ -198,6 +202,23 @@ def test_a_bad_plan_is_said_in_a_line(tmp_path: Path, ferwatch: Ferwatch, plan: 
     done = ferwatch("study", "plan.csv", "--out", "out")
     assert done.returncode == 1
     assert said in done.stderr
+
+
+def test_no_column_of_the_tables_may_name_a_condition(study: Path) -> None:
+    own = {"moment", "group"}
+    for table in ("rows", "recordings", "episodes", "participants", "events"):
+        assert set(pd.read_csv(study / "out" / f"{table}.csv", nrows=1).columns) - own <= TABLE_COLUMNS
+
+
+def test_tables_without_rows_have_the_whole_header(study: Path, tmp_path: Path, ferwatch: Ferwatch) -> None:
+    make_run(tmp_path / "r", "r.mp4", [], end=3.0)
+    (tmp_path / "plan.csv").write_text("video,participant,moment,group\nr,A,before,old\n")
+    (tmp_path / "events.csv").write_text("video,time,event\nr,1,joke\n")
+    done = ferwatch("study", "plan.csv", "--events", "events.csv", "--out", "out")
+    assert done.returncode == 0, done.stderr
+    for name in ("events.csv", "episodes.csv"):
+        with open(study / "out" / name) as full:
+            assert (tmp_path / "out" / name).read_text() == full.readline()
 
 
 def test_an_event_outside_the_plan_is_said(tmp_path: Path, ferwatch: Ferwatch) -> None:
