@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -89,7 +90,8 @@ def decodable(video: Path) -> int:
 def watch_if_it_can(video: Path, **options: Any) -> Run | None:
     """The main job on every frame; None where the file is refused."""
     try:
-        return watch(video, overwrite=True, **options)
+        shutil.rmtree(video.parent / "run", ignore_errors=True)
+        return watch(video, **options)
     except VideoError:
         return None
 

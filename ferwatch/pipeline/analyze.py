@@ -115,7 +115,7 @@ def write_run(
         else:
             state = ResumeState(settings)
             if replaced := folder.prepare(video, overwrite=overwrite):
-                warnings.append(f"{folder.path} held a run of another video, {replaced}, which was replaced")
+                warnings.append(f"{folder.path.name} held a run of another video, {replaced}, which was replaced")
         if state.finished is None:
             with watch.time("analysis"):
                 finished = _write_rows(video, reader, options, classifier, folder, state, executor, progress)
@@ -254,6 +254,8 @@ def _write_rows(
     workers = executor.workers if executor is not None else options.threads or 1
     in_parts = not state.in_one_pass and (workers > 1 or bool(folder.segments.numbers()))
     segments = plan(video, reader.info, options) if in_parts else []
+    if not segments and not state.in_one_pass:
+        folder.segments.clear()  # workers finish segments in any order: one pass cannot go on after the last one
     replace(state, in_one_pass=not segments).save(folder.resume)
     if segments:
         try:
@@ -289,8 +291,7 @@ def _write_segments(
     def frames() -> Iterator[FrameFaces]:
         nonlocal done
         for segment, faces in found:
-            done += segment.pictures
-            progress("analysing", done, reader.frames_expected)
+            progress("analysing", done := done + segment.pictures, reader.frames_expected)
             yield from faces
 
     with FramesWriter(folder.rows) as rows:

@@ -8,7 +8,7 @@ import threading
 import time
 import weakref
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from functools import lru_cache
 from inspect import GEN_CLOSED, getgeneratorstate
 from pathlib import Path
@@ -28,10 +28,10 @@ from ferwatch.pipeline.analyze import (
     open_reader,
     write_run,
 )
+from ferwatch.pipeline.candidates import FaceLimit
 from ferwatch.pipeline.options import LOADING_OPTIONS, AnalysisOptions, change_options
 from ferwatch.pipeline.pictures import read_image
-from ferwatch.pipeline.segment import classify_faces, frame_result, in_region, load_classifier
-from ferwatch.pipeline.segment import track as track_faces
+from ferwatch.pipeline.segment import analyze_frames, classify_faces, frame_result, in_region, load_classifier
 from ferwatch.records import Frame, FrameFaces, FrameResult
 from ferwatch.video.arrays import ArraySource, Image, check_image
 from ferwatch.video.file_source import FileSource
@@ -97,7 +97,13 @@ class Analyzer:
                 self._image_detector = MediaPipeDetector(self.options.face_model)
             detector = self._detector or self._image_detector
             assert detector is not None
-            faces = FrameFaces(0, 0.0, tuple(search_image(picture, detector)))
+            found = search_image(picture, detector)
+        kept = sorted(found, key=lambda face: face.score, reverse=True)[: self.options.max_faces]
+        if len(kept) < len(found):
+            LOG.warning(
+                "%d faces were found, of which %d are analysed; max_faces raises the limit", len(found), len(kept)
+            )
+        faces = FrameFaces(0, 0.0, tuple(face for face in found if any(face is other for other in kept)))
         (tracked,) = FaceTracker().track(in_region(classify_faces([faces], self._classifier), self.options.region))
         return frame_result(tracked)
 
@@ -151,11 +157,13 @@ class Analyzer:
         return ArraySource(video, fps=options.fps)
 
     def _results(self, frames: Iterable[Frame], options: AnalysisOptions) -> Generator[FrameResult, None, None]:
-        if self._detector is not None:
-            yield from track_faces(frames, self._detector, FaceTracker(), self._classifier, options.region)
-            return
-        with MediaPipeDetector(options.face_model) as detector:
-            yield from track_faces(frames, detector, FaceTracker(), self._classifier, options.region)
+        limit = FaceLimit(options)
+        with ExitStack() as stack:
+            detector = self._detector or stack.enter_context(MediaPipeDetector(options.face_model))
+            found = limit.check(analyze_frames(frames, detector, self._classifier, options.max_faces))
+            yield from map(frame_result, FaceTracker().track(in_region(found, options.region)))
+        for warning in limit.warnings:
+            LOG.warning("%s", warning)
 
     def analyze(
         self,

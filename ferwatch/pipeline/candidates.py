@@ -11,6 +11,7 @@ from pathlib import Path
 from ferwatch.errors import FerwatchError, OptionError
 from ferwatch.faces.mediapipe import MediaPipeDetector
 from ferwatch.faces.stream import FULL_SEARCH_SECONDS
+from ferwatch.models.classifier import choose_device
 from ferwatch.pipeline.executors import MIN_PARALLEL_SECONDS, Executor, WorkerLost
 from ferwatch.pipeline.options import AnalysisOptions
 from ferwatch.pipeline.resume import SegmentFolder
@@ -29,7 +30,7 @@ def plan(video: Path, info: VideoInfo, options: AnalysisOptions) -> list[VideoSe
 
     Short videos, networks on a GPU and OpenCV's decoder work in one pass too.
     """
-    if options.decoder != "ffmpeg" or options.device not in ("auto", "cpu"):
+    if options.decoder != "ffmpeg" or choose_device(options.device) != "cpu":
         return []
     length = info.duration or 0.0
     if min(length, length if options.end is None else options.end) - options.start < MIN_PARALLEL_SECONDS:

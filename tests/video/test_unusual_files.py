@@ -108,7 +108,7 @@ def test_any_name_will_do(film: Film, tmp_path: Path, name: str | bytes) -> None
     video = film("plain.mp4", times=[0.0]).rename(tmp_path / os.fsdecode(name))
     run = analyze(video, tmp_path / f"{video.stem}-ferwatch", exports=["json", "eaf", "boris", "html"], threads=1)
     facts = json.loads((run.folder / "run.json").read_text(encoding="utf-8"))
-    assert facts["video"]["file"] == str(video)
+    assert facts["video"]["file"] == video.name  # without the folders of this machine
     assert len(run.files) == 9
     assert all(file.stat().st_size for file in run.files)
 
