@@ -10,7 +10,7 @@ than the short-range one; short-range tiles find more than 90% of those from 80.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -30,6 +30,8 @@ from ferwatch.faces.detection import (
 from ferwatch.faces.tiles import tile_levels
 from ferwatch.records import BoundingBox, Detection, Face
 
+AnyFace = TypeVar("AnyFace", Detection, Face)
+
 MAX_FACES = 50
 """Default limit on the faces that are kept in one picture."""
 
@@ -43,6 +45,18 @@ def search_image(image: NDArray[np.uint8], detector: FaceDetector, *, small_face
     tiles = [tile for level in tile_levels(*image.shape[1::-1]) for tile in level] if small_faces else []
     faces = find_faces(image, detector, tiles)
     return [aligned_face(image, face) for face in faces if face.score >= detector.thresholds.face_score]
+
+
+def keep_surest(faces: Sequence[AnyFace], max_faces: int, face_score: float) -> tuple[list[AnyFace], int]:
+    """Return the faces with the highest scores in their order, and how many more there are that are surely faces.
+
+    Args:
+        max_faces: largest number of faces that are kept.
+        face_score: score from which a detection is surely a face.
+    """
+    by_score = sorted(range(len(faces)), key=lambda number: faces[number].score, reverse=True)
+    certain = sum(face.score >= face_score for face in faces)
+    return [faces[number] for number in sorted(by_score[:max_faces])], max(0, certain - max_faces)
 
 
 def find_faces(

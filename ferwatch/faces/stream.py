@@ -8,7 +8,7 @@ from math import floor
 import numpy as np
 
 from ferwatch.faces.detection import FaceDetector, interpolate_detections, is_same_face
-from ferwatch.faces.search import MAX_FACES, aligned_face, find_faces
+from ferwatch.faces.search import MAX_FACES, aligned_face, find_faces, keep_surest
 from ferwatch.faces.tiles import MotionTiles, cell_brightness
 from ferwatch.records import Detection, Frame, FrameFaces
 
@@ -125,10 +125,7 @@ class FaceStream:
 
     def _aligned(self, frame: Frame, faces: Sequence[Detection]) -> FrameFaces:
         """Return a frame with its faces aligned, at most `max_faces`, from left to right."""
-        by_score = sorted(range(len(faces)), key=lambda number: faces[number].score, reverse=True)
-        kept = [faces[number] for number in sorted(by_score[: self._max_faces])]
-        # Detections that score less may not be faces, so they do not count as left out.
-        certain = sum(face.score >= self._detector.thresholds.face_score for face in faces)
+        kept, left_out = keep_surest(faces, self._max_faces, self._detector.thresholds.face_score)
         aligned = [aligned_face(frame.image, face).placed(frame.placement) for face in kept]
         return FrameFaces(
             frame.index,
@@ -136,7 +133,7 @@ class FaceStream:
             tuple(aligned),
             frame.duration,
             cell_brightness(frame.image),
-            max(0, certain - self._max_faces),
+            left_out,
         )
 
 

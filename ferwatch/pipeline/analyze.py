@@ -17,13 +17,13 @@ from ferwatch.errors import VideoError
 from ferwatch.export.registry import write_timeline
 from ferwatch.faces.tracker import FaceTracker
 from ferwatch.models.classifier import Classifier, labels_notice
-from ferwatch.pipeline.candidates import FaceLimit, in_one_pass, in_segments, plan
+from ferwatch.pipeline.candidates import in_one_pass, in_segments, plan
 from ferwatch.pipeline.executors import Executor, InProcess, LocalProcesses
 from ferwatch.pipeline.lock import FolderLock
 from ferwatch.pipeline.options import AnalysisOptions
 from ferwatch.pipeline.resume import Finished, ResumeState, read_resume_state
 from ferwatch.pipeline.run_folder import RunFolder, run_facts
-from ferwatch.pipeline.segment import frame_result, in_region
+from ferwatch.pipeline.segment import FaceLimit, assign_ids
 from ferwatch.pipeline.settings import settings_of_outputs, settings_of_rows
 from ferwatch.records import FrameFaces
 from ferwatch.render.annotated_video import annotate_video
@@ -270,10 +270,10 @@ def _write_rows(
             folder.segments.clear()
             replace(state, in_one_pass=True).save(folder.resume)
     limit = FaceLimit(options)
-    found_here = limit.check(chain.from_iterable(in_one_pass(reader, folder.segments, options, classifier)))
+    frames = chain.from_iterable(in_one_pass(reader, folder.segments, options, classifier))
     with FramesWriter(folder.rows) as rows:
-        for frame in FaceTracker().track(in_region(found_here, options.region)):
-            rows.write(frame_result(frame))
+        for result in assign_ids(frames, FaceTracker(), options, limit):
+            rows.write(result)
             progress("analysing", reader.frames_decoded, reader.frames_expected)
     return Finished(reader.frames_decoded, (*reader.warnings, *limit.warnings))
 
@@ -295,6 +295,6 @@ def _write_segments(
             yield from faces
 
     with FramesWriter(folder.rows) as rows:
-        for frame in FaceTracker().track(in_region(limit.check(frames()), options.region)):
-            rows.write(frame_result(frame))
+        for result in assign_ids(frames(), FaceTracker(), options, limit):
+            rows.write(result)
     return Finished(done, (*reader.warnings, *limit.warnings))

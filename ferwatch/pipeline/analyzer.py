@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from ferwatch.errors import OptionError
 from ferwatch.faces.detection import FaceDetector
 from ferwatch.faces.mediapipe import MediaPipeDetector
-from ferwatch.faces.search import search_image
+from ferwatch.faces.search import keep_surest, search_image
 from ferwatch.faces.tracker import FaceTracker
 from ferwatch.pipeline.analyze import (
     Progress,
@@ -28,10 +28,10 @@ from ferwatch.pipeline.analyze import (
     open_reader,
     write_run,
 )
-from ferwatch.pipeline.candidates import FaceLimit
-from ferwatch.pipeline.options import LOADING_OPTIONS, AnalysisOptions, change_options
+from ferwatch.pipeline.options import LOADING_OPTIONS, AnalysisOptions, change_options, loading_options
 from ferwatch.pipeline.pictures import read_image
-from ferwatch.pipeline.segment import analyze_frames, classify_faces, frame_result, in_region, load_classifier
+from ferwatch.pipeline.segment import FaceLimit, assign_ids, classify_faces, load_classifier
+from ferwatch.pipeline.segment import track as track_faces
 from ferwatch.records import Frame, FrameFaces, FrameResult
 from ferwatch.video.arrays import ArraySource, Image, check_image
 from ferwatch.video.file_source import FileSource
@@ -98,14 +98,14 @@ class Analyzer:
             detector = self._detector or self._image_detector
             assert detector is not None
             found = search_image(picture, detector)
-        kept = sorted(found, key=lambda face: face.score, reverse=True)[: self.options.max_faces]
-        if len(kept) < len(found):
+        kept, left_out = keep_surest(found, self.options.max_faces, detector.thresholds.face_score)
+        if left_out:
             LOG.warning(
                 "%d faces were found, of which %d are analysed; max_faces raises the limit", len(found), len(kept)
             )
-        faces = FrameFaces(0, 0.0, tuple(face for face in found if any(face is other for other in kept)))
-        (tracked,) = FaceTracker().track(in_region(classify_faces([faces], self._classifier), self.options.region))
-        return frame_result(tracked)
+        faces = classify_faces([FrameFaces(0, 0.0, tuple(kept))], self._classifier)
+        (result,) = assign_ids(faces, FaceTracker(), self.options, FaceLimit(self.options))
+        return result
 
     def track(
         self,
@@ -160,8 +160,7 @@ class Analyzer:
         limit = FaceLimit(options)
         with ExitStack() as stack:
             detector = self._detector or stack.enter_context(MediaPipeDetector(options.face_model))
-            found = limit.check(analyze_frames(frames, detector, self._classifier, options.max_faces))
-            yield from map(frame_result, FaceTracker().track(in_region(found, options.region)))
+            yield from track_faces(frames, detector, FaceTracker(), self._classifier, options, limit)
         for warning in limit.warnings:
             LOG.warning("%s", warning)
 
@@ -236,8 +235,7 @@ def analyze(
 
 def _shared(keywords: AnalysisKeywords) -> Analyzer:
     options = change_options(AnalysisOptions(), dict(keywords))
-    loading = AnalysisOptions(**{name: getattr(options, name) for name in LOADING_OPTIONS})
-    return _load_once(loading, tuple(_stamp(path) for path in (options.weights, options.face_model)))
+    return _load_once(loading_options(options), tuple(_stamp(path) for path in (options.weights, options.face_model)))
 
 
 @lru_cache(maxsize=2)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from itertools import groupby
 from math import floor
 from pathlib import Path
 
-from ferwatch.errors import FerwatchError, OptionError
+from ferwatch.errors import FerwatchError
 from ferwatch.faces.mediapipe import MediaPipeDetector
 from ferwatch.faces.stream import FULL_SEARCH_SECONDS
 from ferwatch.models.classifier import choose_device
@@ -82,31 +82,6 @@ def in_one_pass(
             segment = analyze_segment(group, detector, classify, options.max_faces)
             folder.save(number, segment)
             yield segment
-
-
-class FaceLimit:
-    """Passes frames on, and keeps a warning if more faces were found in a frame than are analysed.
-
-    Raises OptionError instead where faces are to be blurred in a video: those left out would stay recognisable.
-    """
-
-    def __init__(self, options: AnalysisOptions) -> None:
-        self._max_faces = options.max_faces
-        self._must_blur = options.blur_faces and options.annotate
-        self.warnings: tuple[str, ...] = ()
-
-    def check(self, frames: Iterable[FrameFaces]) -> Iterator[FrameFaces]:
-        """Yield the same frames."""
-        for frame in frames:
-            if frame.left_out and not self.warnings:
-                found = f"{len(frame.faces) + frame.left_out} faces were found at {frame.timestamp:.1f} s"
-                if self._must_blur:
-                    raise OptionError(
-                        f"{found}, more than the {self._max_faces} that are analysed: the others would stay "
-                        "recognisable in annotated.mp4; raise --max-faces, or leave the video out with --no-video"
-                    )
-                self.warnings = (f"{found}, of which {self._max_faces} are analysed; --max-faces raises the limit",)
-            yield frame
 
 
 def _period(frame: Frame) -> int:

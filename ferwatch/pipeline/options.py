@@ -136,6 +136,11 @@ LOADING_OPTIONS = ("model", "network", "weights", "labels", "face_model", "devic
 """The options that an Analyzer is loaded with; the others may differ from video to video."""
 
 
+def loading_options(options: AnalysisOptions) -> AnalysisOptions:
+    """Return the options that decide what is loaded, all others at their defaults."""
+    return AnalysisOptions(**{name: getattr(options, name) for name in LOADING_OPTIONS})
+
+
 def change_options(options: AnalysisOptions, changes: dict[str, Any]) -> AnalysisOptions:
     """Return the options with some changed, given as in AnalysisKeywords.
 

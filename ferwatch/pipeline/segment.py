@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ferwatch.errors import OptionError
 from ferwatch.faces.detection import FaceDetector
 from ferwatch.faces.mediapipe import MediaPipeDetector
 from ferwatch.faces.search import MAX_FACES
@@ -22,7 +23,7 @@ from ferwatch.faces.stream import FaceStream
 from ferwatch.faces.tracker import FaceTracker
 from ferwatch.models import classifier
 from ferwatch.models.classifier import Classifier
-from ferwatch.pipeline.options import LOADING_OPTIONS, AnalysisOptions
+from ferwatch.pipeline.options import AnalysisOptions, loading_options
 from ferwatch.pipeline.resume import SegmentFolder
 from ferwatch.records import FaceResult, Frame, FrameFaces, FrameResult
 from ferwatch.video.container import VideoInfo
@@ -54,7 +55,7 @@ def run_segment(task: SegmentTask) -> None:
 
     Raises IndexMismatch where the segment does not hold the frames that the index promises.
     """
-    detector, classify = _load_tools(AnalysisOptions(**{name: getattr(task.options, name) for name in LOADING_OPTIONS}))
+    detector, classify = _load_tools(loading_options(task.options))
     frames = _open_reader(task.video, task.info).read(task.segment)
     SegmentFolder(task.folder).save(
         task.segment.number, analyze_segment(frames, detector, classify, task.options.max_faces)
@@ -108,15 +109,55 @@ def in_region(frames: Iterable[FrameFaces], region: tuple[float, float, float, f
         yield replace(frame, faces=tuple(kept))
 
 
+class FaceLimit:
+    """Passes frames on, and keeps a warning if more faces were found in a frame than are analysed.
+
+    Raises OptionError instead where faces are to be blurred in a video: those left out would stay recognisable.
+    """
+
+    def __init__(self, options: AnalysisOptions) -> None:
+        self._max_faces = options.max_faces
+        self._must_blur = options.blur_faces and options.annotate
+        self.warnings: tuple[str, ...] = ()
+
+    def check(self, frames: Iterable[FrameFaces]) -> Iterator[FrameFaces]:
+        """Yield the same frames."""
+        for frame in frames:
+            if frame.left_out and not self.warnings:
+                found = f"{len(frame.faces) + frame.left_out} faces were found at {frame.timestamp:.1f} s"
+                if self._must_blur:
+                    raise OptionError(
+                        f"{found}, more than the {self._max_faces} that are analysed: the others would stay "
+                        "recognisable in annotated.mp4; raise --max-faces, or leave the video out with --no-video"
+                    )
+                self.warnings = (f"{found}, of which {self._max_faces} are analysed; --max-faces raises the limit",)
+            yield frame
+
+
 def track(
     frames: Iterable[Frame],
     detector: FaceDetector,
     tracker: FaceTracker,
     classify: Classify,
-    region: tuple[float, float, float, float] | None = None,
+    options: AnalysisOptions | None = None,
+    limit: FaceLimit | None = None,
 ) -> Iterator[FrameResult]:
-    """Yield the result of each frame of a source, in order, a few frames late."""
-    return map(frame_result, tracker.track(in_region(analyze_frames(frames, detector, classify), region)))
+    """Yield the result of each frame of a source, in order, a few frames late.
+
+    Args:
+        options: the region and the limit on faces; None: the defaults.
+        limit: keeps the warning about the limit; None: nobody asks for it.
+    """
+    options = options or AnalysisOptions()
+    found = analyze_frames(frames, detector, classify, options.max_faces)
+    return assign_ids(found, tracker, options, limit or FaceLimit(options))
+
+
+def assign_ids(
+    found: Iterable[FrameFaces], tracker: FaceTracker, options: AnalysisOptions, limit: FaceLimit
+) -> Iterator[FrameResult]:
+    """Yield the results of frames whose faces are classified: those in the region, within the limit, with their ids."""
+    return map(frame_result, tracker.track(in_region(limit.check(found), options.region)))
 
 
 def frame_result(frame: FrameFaces) -> FrameResult:

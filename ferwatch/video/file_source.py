@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from ferwatch.video.container import VideoInfo
 from ferwatch.video.sampling import Sampler, Sampling
 
 
-class FileSource:
+class FileSource(ABC):
     """The sampled frames of a video file between two times, once. A FrameSource.
 
     After the last frame `frames_decoded` counts the frames in the range, sampled or not, and `warnings` says what was
@@ -52,9 +53,10 @@ class FileSource:
     def __exit__(self, *error: object) -> None:
         self.close()
 
+    @abstractmethod
     def __iter__(self) -> Iterator[Frame]:
-        raise NotImplementedError
+        """Yield the sampled frames."""
 
+    @abstractmethod
     def close(self) -> None:
         """Close the file."""
-        raise NotImplementedError
