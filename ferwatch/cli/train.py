@@ -93,7 +93,9 @@ def train(
         tqdm(unit=" steps", disable=processes.rank() > 0 or not sys.stderr.isatty(), leave=False) as bar,
     ):
 
-        def on_step(step: int, steps: int, loss: float) -> None:
+        def on_step(step: int, steps: int, loss: torch.Tensor) -> None:
+            if bar.disable:
+                return
             bar.total = steps
             bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
             bar.update(step - bar.n)

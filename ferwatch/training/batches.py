@@ -25,7 +25,6 @@ from ferwatch.training.augment import erase, mix, view
 from ferwatch.training.distillation import CachedTargets, Teacher, TeacherTargets, mean_answers, query_teachers
 from ferwatch.training.features import features_of_views
 from ferwatch.training.recipe import Recipe
-from ferwatch.training.reframe import reframe
 from ferwatch.utils.files import atomic_write
 
 
@@ -123,7 +122,13 @@ class Batches:
     @cached_property
     def reframed(self) -> Tensor:
         """(faces, 48, 48) uint8: the faces as the finder frames them."""
-        return self._kept("reframed", lambda: {"faces": torch.from_numpy(reframe(self.images.numpy()))})["faces"]
+
+        def compute() -> dict[str, Tensor]:
+            from ferwatch.training.reframe import reframe  # here, so that other trainings do without MediaPipe
+
+            return {"faces": torch.from_numpy(reframe(self.images.numpy()))}
+
+        return self._kept("reframed", compute)["faces"]
 
     def _kept(
         self, name: str, compute: Callable[[], dict[str, Tensor]], *depends_on: str | Tensor

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ferwatch.models.cnn import CNN
 from ferwatch.models.heads import head_logits
 from ferwatch.models.preprocess import preprocess
 from ferwatch.models.registry import InputSpec
@@ -51,6 +52,8 @@ def query_teachers(teachers: Sequence[Teacher], faces: Tensor, recipe: Recipe) -
     answers: dict[str, list[Tensor]] = defaultdict(list)
     tokens = None
     for i, (teacher, to) in enumerate(teachers):
+        if isinstance(teacher, CNN):  # it takes any side, and sees a smaller window as it is, not enlarged
+            to = replace(to, size=faces.shape[-1])
         x = preprocess(faces, to).contiguous(memory_format=torch.channels_last)
         teacher.eval()
         if i == 0 and recipe.match > 0:

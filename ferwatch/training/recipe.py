@@ -68,9 +68,9 @@ class Recipe:
     """Weight of the loss of the `crowd` head, which predicts how FER+'s voters shared out their votes; 0: the network
     has no such head."""
     teachers: list[str] = field(default_factory=list)
-    """Who teaches, where no other teachers are given: what came of these recipes, from which this one starts (by way of
-    others or not), or the shipped weights of these models; without any, the network that it starts from
-    (Furlanello et al. 2018, https://arxiv.org/abs/1805.04770)."""
+    """Who teaches, where no other teachers are given: what comes of these recipes of the same folder, which are trained
+    first unless this one starts from them anyway, or the shipped weights of these models; without any, the network
+    that it starts from (Furlanello et al. 2018, https://arxiv.org/abs/1805.04770)."""
     distill: float = 0.0
     """Weight of the teachers' softened answers against the labels."""
     distill_temperature: float = 2.0

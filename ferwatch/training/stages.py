@@ -16,7 +16,7 @@ from ferwatch.evaluation.fer2013 import Faces
 from ferwatch.faces.model_file import find_face_model
 from ferwatch.models.checkpoint import Checkpoint, load_checkpoint
 from ferwatch.models.pretrained import read_metadata, shipped_weights
-from ferwatch.models.registry import get_model
+from ferwatch.models.registry import MODELS, get_model
 from ferwatch.models.small_vit import SmallViT
 from ferwatch.models.vit_b_16 import ViT
 from ferwatch.training.curves import Epoch
@@ -61,7 +61,7 @@ def train_stages(
     """
     before: Trained | None = None
     earlier: dict[str, Teacher] = {}
-    if recipe.reframed > 0:
+    if recipe.reframed > 0 and not (out / "reframed.pt").is_file():
         find_face_model()  # while its absence costs nothing, not after hours of earlier stages
     if recipe.starts_from and network is None:
         first = read_recipe(recipes / f"{recipe.starts_from}.toml")
@@ -92,12 +92,25 @@ def train_stages(
     if recipe.distill > 0:
         loaded = load_teachers(teachers)
         for name in [] if teachers else recipe.teachers or list(earlier)[-1:]:
-            loaded += [earlier[name]] if name in earlier else load_teachers([shipped_weights(name)])
+            if name not in earlier:
+                earlier[name] = _teacher(name, recipes, train_faces, public_test, out / name, options)
+            loaded.append(earlier[name])
     trained, curve = train(recipe, train_faces, public_test, out, network=network, teachers=loaded, **options)
     if before is None:
         return Trained(trained, curve, [], earlier)
     later = [replace(epoch, epoch=epoch.epoch + len(before.curve)) for epoch in curve]
     return Trained(trained, before.curve + later, [*before.stages, first], earlier)
+
+
+def _teacher(
+    name: str, recipes: Path, train_faces: Faces, public_test: Faces, out: Path, options: dict[str, Any]
+) -> Teacher:
+    """The shipped network of a model of this name, or what comes of the recipe of this name, trained in `out`."""
+    if name in MODELS:
+        return load_teachers([shipped_weights(name)])[0]
+    recipe = read_recipe(recipes / f"{name}.toml")
+    trained = train_stages(recipe, recipes, train_faces, public_test, out, **options)
+    return trained.network, get_model(recipe.model).input
 
 
 def _finished(start: Checkpoint, recipe: Recipe) -> Trained | None:

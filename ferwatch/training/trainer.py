@@ -68,7 +68,7 @@ def train(
     teachers: Sequence[Teacher] = (),
     device: str = "cpu",
     max_steps: int | None = None,
-    on_step: Callable[[int, int, float], None] | None = None,
+    on_step: Callable[[int, int, Tensor], None] | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
 ) -> tuple[nn.Module, list[Epoch]]:
     """Trains the recipe's network; returns its averaged weights and the curve. Continues where `out` holds a state.
@@ -77,7 +77,7 @@ def train(
         network: the network to start from instead of fresh weights; what does not require a gradient stays as it is.
         teachers: networks whose mean answer the recipe's `distill` follows, with their inputs.
         max_steps: stops after that many steps in all, as a killed run would; for tests.
-        on_step: called with the step, the number of steps and its loss.
+        on_step: called with the step, the number of steps and its loss, which a GPU may still be computing.
     Writes out/state.pt and out/curve.csv after every epoch. Raises DataError where the data lacks what the recipe asks.
     """
     torch.manual_seed(recipe.seed)
@@ -96,7 +96,8 @@ def train(
         module.requires_grad_(False)
     batches = Batches(recipe, model, faces, teachers, device, autocast, folder=out, network=network)
     steps = batches.an_epoch * recipe.epochs
-    nothing = torch.zeros(1, 48, 48, device=device)
+    torch.backends.cudnn.benchmark = torch.device(device).type == "cuda"  # batches are all of one size
+    nothing = torch.zeros(1, recipe.side, recipe.side, device=device)
     taught_tokens = query_teachers(teachers, nothing, recipe).tokens if recipe.match > 0 else None
     learner = AuxHeadModel(network, 0 if taught_tokens is None else taught_tokens.shape[-1]).to(device)
     if recipe.feature_views == 0:
@@ -111,7 +112,8 @@ def train(
     prior = batches.labels.bincount(minlength=len(EMOTIONS)).clamp(min=1).log().to(device) * recipe.balance
 
     for epoch in range(len(curve), recipe.epochs):
-        started, losses, hits = time.monotonic(), 0.0, 0.0
+        started = time.monotonic()
+        losses, hits = torch.zeros((), device=device), torch.zeros((), device=device)
         seed = recipe.seed * 10_000 + epoch
         torch.manual_seed(seed)  # for dropout, so that a resumed training is the uninterrupted one
         generator = torch.Generator(device).manual_seed(seed)
@@ -136,13 +138,11 @@ def train(
             nn.utils.clip_grad_norm_(learner.parameters(), 5.0)
             state.optimizer.step()
             _average(averaged, network, min(recipe.ema, (1 + step) / (10 + step)))
-            value = processes.mean(loss)
-            losses, hits = (
-                losses + value,
-                hits + processes.mean((logits["fer2013"].argmax(1) == batch.labels).float().mean()),
-            )
+            losses += loss.detach()
+            hits += (logits["fer2013"].argmax(1) == batch.labels).float().mean()
             if on_step is not None:
-                on_step(step + 1, steps, value)
+                on_step(step + 1, steps, loss.detach())
+        train_loss, train_accuracy = (processes.mean(total) / batches.an_epoch for total in (losses, hits))
         if processes.rank() > 0:  # the first process measures and writes
             continue
         if test_features is None:
@@ -154,8 +154,8 @@ def train(
             Epoch(
                 epoch=epoch + 1,
                 learning_rate=rate,
-                train_loss=losses / batches.an_epoch,
-                train_accuracy=hits / batches.an_epoch,
+                train_loss=train_loss,
+                train_accuracy=train_accuracy,
                 public_test_loss=float(F.cross_entropy(test_logits, torch.from_numpy(test_labels))),
                 public_test_accuracy=float((test_logits.argmax(1).numpy() == test_labels).mean()),
                 seconds=time.monotonic() - started,
@@ -257,8 +257,9 @@ def _attention_for(device: str) -> AbstractContextManager[None]:
 
 @torch.no_grad()
 def _average(averaged: nn.Module, network: nn.Module, decay: float) -> None:
-    for kept, new in zip(averaged.state_dict().values(), network.state_dict().values(), strict=True):
-        if kept.dtype.is_floating_point:
-            kept.lerp_(new, 1 - decay)
-        else:
+    pairs = list(zip(averaged.state_dict().values(), network.state_dict().values(), strict=True))
+    floats = [pair for pair in pairs if pair[0].dtype.is_floating_point]
+    torch._foreach_lerp_([kept for kept, _ in floats], [new for _, new in floats], 1 - decay)
+    for kept, new in pairs:
+        if not kept.dtype.is_floating_point:
             kept.copy_(new)
