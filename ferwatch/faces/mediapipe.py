@@ -20,6 +20,7 @@ from ferwatch.faces.model_file import find_face_model
 from ferwatch.faces.track import FACE_SCORE
 from ferwatch.records import BoundingBox, Detection
 from ferwatch.utils.native_logs import call_without_native_logs, suppress_native_logs
+from ferwatch.utils.threads import refuse_after_fork
 
 THRESHOLDS = Thresholds(
     candidate_score=0.2,
@@ -65,10 +66,12 @@ class MediaPipeDetector:
     Args:
         face_model: a face detection model for MediaPipe; None: the one in MediaPipe's wheel (up to 0.10.21), else the
             one that Google publishes, which is downloaded once.
-    Raises WeightsError where the model cannot be read or is not a face detection model.
+    Raises WeightsError where the model cannot be read or is not a face detection model, FerwatchError in a process that
+    was forked from one that had a detector.
     """
 
     def __init__(self, face_model: Path | None = None) -> None:
+        refuse_after_fork()
         self.thresholds = THRESHOLDS
         path = find_face_model() if face_model is None else face_model
         try:
@@ -96,6 +99,7 @@ class MediaPipeDetector:
 
     def detect(self, image: NDArray[Any]) -> list[Detection]:
         """Return the faces of a picture, (H, W, 3) uint8 BGR, in pixels of that picture, in any order."""
+        refuse_after_fork()
         if not self._close.alive:
             raise RuntimeError("the face detector is closed")
         height, width = image.shape[:2]

@@ -251,6 +251,8 @@ def _write_rows(
     progress: Progress,
 ) -> Finished:
     """Write frames.partial.csv; segments that an interrupted run has finished are not analysed again."""
+    if options.blur_faces:
+        folder.segments.clear()  # an interrupted run without blurring left crops of faces in them
     workers = executor.workers if executor is not None else options.threads or 1
     in_parts = not state.in_one_pass and (workers > 1 or bool(folder.segments.numbers()))
     segments = plan(video, reader.info, options) if in_parts else []

@@ -167,7 +167,7 @@ def _run_task(task: Job | SegmentTask, options: AnalysisOptions) -> Outcome | No
 
 def _split(job: Job, options: AnalysisOptions, checkpoint: Checkpoint) -> list[SegmentTask]:
     """Return the segments of a long video that are still to be analysed; none if it has to be analysed as a whole."""
-    if job.missing_exports:
+    if job.missing_exports or options.blur_faces:  # segments that are saved show faces
         return []
     try:
         with open_reader(job.video, options) as reader:

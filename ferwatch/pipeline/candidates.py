@@ -56,6 +56,7 @@ def in_segments(
     again.
     """
     finished = set(folder.numbers())
+    unsaved: dict[int, list[FrameFaces]] = {}
     tasks = [SegmentTask(video, info, s, folder.path, options) for s in segments if s.number not in finished]
     with closing(executor.run(run_segment, tasks, retries=MAX_WORKER_LOSSES)) as results:
         for segment in segments:
@@ -63,8 +64,11 @@ def in_segments(
                 task, result = next(results)
                 if isinstance(result, WorkerLost):
                     raise FerwatchError(f"{video}: {result.reason}, {1 + MAX_WORKER_LOSSES} times at the same place")
+                if result is not None:
+                    unsaved[task.segment.number] = result
                 finished.add(task.segment.number)
-            yield segment, folder.load(segment.number)
+            frames = unsaved.pop(segment.number, None)
+            yield segment, folder.load(segment.number) if frames is None else frames
 
 
 def in_one_pass(
@@ -80,7 +84,8 @@ def in_one_pass(
     with MediaPipeDetector(options.face_model) as detector:
         for number, group in groupby(reader, _period):
             segment = analyze_segment(group, detector, classify, options.max_faces)
-            folder.save(number, segment)
+            if not options.blur_faces:  # crops show faces
+                folder.save(number, segment)
             yield segment
 
 

@@ -50,16 +50,20 @@ class SegmentTask:
     options: AnalysisOptions
 
 
-def run_segment(task: SegmentTask) -> None:
+def run_segment(task: SegmentTask) -> list[FrameFaces] | None:
     """Analyse a segment and save it to its folder; workers run this.
+
+    Where faces are blurred, nothing that shows one may come to lie on a disk: the frames are returned instead.
 
     Raises IndexMismatch where the segment does not hold the frames that the index promises.
     """
     detector, classify = _load_tools(loading_options(task.options))
     frames = _open_reader(task.video, task.info).read(task.segment)
-    SegmentFolder(task.folder).save(
-        task.segment.number, analyze_segment(frames, detector, classify, task.options.max_faces)
-    )
+    segment = analyze_segment(frames, detector, classify, task.options.max_faces)
+    if task.options.blur_faces:
+        return segment
+    SegmentFolder(task.folder).save(task.segment.number, segment)
+    return None
 
 
 def analyze_segment(

@@ -34,6 +34,38 @@ def test_a_users_program_runs_and_changes_nothing_outside(tmp_path: Path) -> Non
     assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
 
 
+FORKING_PROGRAM = """
+import multiprocessing, sys, ferwatch
+from ferwatch.pipeline.executors import LocalProcesses
+
+def look(video):
+    try:
+        return len(list(ferwatch.track(video, end=0.1)))
+    except ferwatch.FerwatchError as error:
+        return str(error)
+
+if __name__ == "__main__":
+    video = sys.argv[1]
+    print(look(video))
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        print(pool.map_async(look, [video]).get(60)[0])
+    with LocalProcesses(1) as executor:
+        print(*(frames for _, frames in executor.run(look, [video])))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
+def test_processes_that_are_started_after_ferwatch_has_worked(tmp_path: Path) -> None:
+    """A forked process says why it cannot work, where it would wait for ever; ferwatch's own workers work."""
+    program = tmp_path / "program.py"
+    program.write_text(FORKING_PROGRAM)
+    done = python(program, DEMO, cwd=tmp_path)
+    first, forked, of_a_worker = done.stdout.splitlines()
+    assert (first, of_a_worker) == ("1", "1"), done.stderr
+    assert "was forked" in forked
+    assert "spawn" in forked
+
+
 def test_a_users_program_is_typed_strictly(tmp_path: Path) -> None:
     if importlib.util.find_spec("mypy") is None:
         pytest.skip("mypy is not installed: pip install 'ferwatch[test]'")

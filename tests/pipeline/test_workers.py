@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -152,6 +153,36 @@ def test_a_run_that_was_interrupted_goes_on_with_another_number_of_workers(
         for file in COMPARED:
             assert (out / file).read_bytes() == (whole.folder / file).read_bytes(), (first, second, file)
         assert {f.name for f in out.iterdir()} == {f.name for f in whole.folder.iterdir()}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_interrupted_run_with_blurred_faces_leaves_none_on_the_disk(
+    workers: int,
+    tmp_path: Path,
+    pictures: list[np.ndarray],
+    classifier: Classifier,
+    executors: list[LocalProcesses],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nor does a run that was interrupted before blurring was asked for."""
+    monkeypatch.setattr(candidates, "MIN_PARALLEL_SECONDS", 0.0)
+    path = clip_of(tmp_path / "plain.mp4", pictures)
+    executor = {1: InProcess(), 2: executors[0]}[workers]
+    blurred = replace(OPTIONS, blur_faces=True)
+    out = tmp_path / "out"
+
+    def stop(_stage: str, done: int, _total: int) -> None:
+        if done > 220:
+            raise KeyboardInterrupt
+
+    for options, resume, kept in ((OPTIONS, False, True), (blurred, True, False), (blurred, True, False)):
+        with pytest.raises(KeyboardInterrupt):
+            write_run(path, out, options, classifier, executor=executor, progress=stop, resume=resume)
+        assert any(out.rglob("*.npz")) == kept
+    write_run(path, out, blurred, classifier, executor=executor, resume=True)
+    whole = write_run(path, tmp_path / "whole", blurred, classifier, executor=executor)
+    for file in COMPARED:
+        assert (out / file).read_bytes() == (whole.folder / file).read_bytes(), file
 
 
 def children(pid: int) -> list[int]:
