@@ -95,8 +95,8 @@ def methods_text(
             f"Levels of {_listed(conditions)} were compared by {_listed([tests[d] for d in designs])}, with Hedges' g "
             f"[@hedges1981] (for pairs: of the differences), 95% bootstrap-t intervals over participants "
             f"({RESAMPLES:,} draws) [@efron1993], and p values adjusted for the false discovery rate within each "
-            f"condition and measure [@benjamini1995]; pairs of fewer than {MIN_PARTICIPANTS} people, and groups of which one "
-            f"has fewer than {MIN_PARTICIPANTS}, are not tested."
+            f"condition and measure [@benjamini1995]; pairs of fewer than {MIN_PARTICIPANTS} people, and groups "
+            f"of which one has fewer than {MIN_PARTICIPANTS}, are not tested."
         )
     if events:
         sentences.append(

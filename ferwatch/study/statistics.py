@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ferwatch.study.kappa import CONFIDENCE, SEED
 
 MIN_PARTICIPANTS = 6
-"""Smallest number of people with a value in both levels (pairs), or in each of two groups, for a test and an interval."""
+"""Smallest number of people with a value in both levels, or in each of two groups, for a test and an interval."""
 
 RESAMPLES = 2000
 """Number of bootstrap draws."""
