@@ -88,6 +88,9 @@ class Recipe:
     """Logit adjustment (Menon et al. 2021, https://arxiv.org/abs/2007.07314) by this power of the class frequencies."""
     ema: float = 0.998
     """Decay of the exponential moving average of the weights, which is what is kept; 0: the plain weights."""
+    keep_start: float = 0.0
+    """Share of the weights that the training started from in those that are kept, the rest being what it led to
+    (Wortsman et al. 2022, https://arxiv.org/abs/2109.01903)."""
     starts_from: str = ""
     """A recipe in the same folder whose trained network starts this training, grown to this one's width."""
     frozen: list[str] = field(default_factory=list)

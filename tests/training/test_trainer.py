@@ -150,3 +150,17 @@ def test_what_is_frozen_stays_as_it_is(tmp_path: Path, feature_views: int) -> No
     else:
         assert {name for name in before if name.startswith(("stem.", "stages.0."))} <= same
         assert {"stages.2.conv1.weight", "heads.fer2013.weight", "heads.crowd.weight"}.isdisjoint(same)
+
+
+def test_what_is_kept_may_lie_between_start_and_end(tmp_path: Path) -> None:
+    recipe = Recipe("cnn", epochs=1, batch_size=4, augment=0.0, erase=0.0, ema=0.0)
+    start = get_model("cnn").build()
+    before = {name: tensor.clone() for name, tensor in start.state_dict().items()}
+    end, _ = train(recipe, some_faces(8), some_faces(3), tmp_path / "end", network=copy.deepcopy(start))
+    between, _ = train(
+        replace(recipe, keep_start=0.25), some_faces(8), some_faces(3), tmp_path / "between", network=start
+    )
+    name = "stages.0.conv1.weight"
+    expected = 0.25 * before[name] + 0.75 * end.state_dict()[name]
+    assert not torch.equal(before[name], end.state_dict()[name])
+    torch.testing.assert_close(between.state_dict()[name], expected)
