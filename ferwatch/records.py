@@ -49,6 +49,11 @@ class Placement(NamedTuple):
     y: float
     """Top edge of the picture in the video's frame, in pixels."""
 
+    def box(self, box: BoundingBox) -> BoundingBox:
+        """Return a box of the picture in pixels of the video's frame."""
+        scale, x, y = self
+        return BoundingBox(x + scale * box.x, y + scale * box.y, scale * box.width, scale * box.height)
+
 
 @dataclass(frozen=True, slots=True)
 class Frame:
@@ -103,10 +108,8 @@ class Face:
         if placement is None:
             return self
         scale, x, y = placement
-        box = self.bbox
-        bbox = BoundingBox(x + scale * box.x, y + scale * box.y, scale * box.width, scale * box.height)
         landmarks = (self.landmarks * scale + (x, y)).astype(np.float32)
-        return replace(self, bbox=bbox, landmarks=landmarks)
+        return replace(self, bbox=placement.box(self.bbox), landmarks=landmarks)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,9 @@ def study(
     where they are needed, face, start and end. Paths are relative to the plan. Videos without a run are analysed into
     DIR/runs; a second call analyses only what is missing.
 
+    Levels of a condition are tested where at least 6 people have a value in both of them, or, if nobody was in both,
+    where each of the two groups has at least 6 people.
+
     \b
     ferwatch study plan.csv --out study
     ferwatch study plan.csv --out study --events events.csv --no-video --blur-faces

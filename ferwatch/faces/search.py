@@ -32,6 +32,9 @@ from ferwatch.records import BoundingBox, Detection, Face
 
 AnyFace = TypeVar("AnyFace", Detection, Face)
 
+Region = tuple[float, float, float, float]
+"""x, y, width and height in pixels of the video's frame."""
+
 MAX_FACES = 50
 """Default limit on the faces that are kept in one picture."""
 
@@ -57,6 +60,14 @@ def keep_surest(faces: Sequence[AnyFace], max_faces: int, face_score: float) -> 
     by_score = sorted(range(len(faces)), key=lambda number: faces[number].score, reverse=True)
     certain = sum(face.score >= face_score for face in faces)
     return [faces[number] for number in sorted(by_score[:max_faces])], max(0, certain - max_faces)
+
+
+def is_in_region(box: BoundingBox, region: Region | None) -> bool:
+    """Return whether the centre of a box lies in a region; None: it does."""
+    if region is None:
+        return True
+    left, top, width, height = region
+    return 0 <= box.x + box.width / 2 - left < width and 0 <= box.y + box.height / 2 - top < height
 
 
 def find_faces(

@@ -8,7 +8,7 @@ from math import floor
 import numpy as np
 
 from ferwatch.faces.detection import FaceDetector, interpolate_detections, is_same_face
-from ferwatch.faces.search import MAX_FACES, aligned_face, find_faces, keep_surest
+from ferwatch.faces.search import MAX_FACES, Region, aligned_face, find_faces, is_in_region, keep_surest
 from ferwatch.faces.tiles import MotionTiles, cell_brightness
 from ferwatch.records import Detection, Frame, FrameFaces
 
@@ -39,11 +39,13 @@ class FaceStream:
     Args:
         detector: finds the faces of one picture.
         max_faces: largest number of faces that are kept in one frame, those with the highest scores.
+        region: only faces whose centre lies in it are kept, and count for the limit; None: everywhere.
     """
 
-    def __init__(self, detector: FaceDetector, max_faces: int = MAX_FACES) -> None:
+    def __init__(self, detector: FaceDetector, max_faces: int = MAX_FACES, region: Region | None = None) -> None:
         self._detector = detector
         self._max_faces = max_faces
+        self._region = region
         self._period: int | None = None
         self._shape: tuple[int, ...] = ()
         self._motion_period: int | None = None
@@ -65,12 +67,12 @@ class FaceStream:
         """Add the next frame; return the frames, up to this one, whose faces have become known."""
         finished: list[FrameFaces] = []
         period, shape = floor(frame.timestamp / FULL_SEARCH_SECONDS), frame.image.shape
-        if self._period != period or self._shape != shape:
+        if begins := self._period != period or self._shape != shape:
             finished += self.flush()
             self._period, self._shape, self._motion, self._known = period, shape, MotionTiles(), []
         is_new_motion_period = self._motion_period != (at := floor(frame.timestamp / MOTION_SEARCH_SECONDS))
         self._motion_period = at
-        if not is_new_motion_period and frame.timestamp - self._searched_at < MIN_DETECTION_SECONDS:
+        if not begins and not is_new_motion_period and frame.timestamp - self._searched_at < MIN_DETECTION_SECONDS:
             self._skipped.append(frame)
             return finished
 
@@ -124,9 +126,11 @@ class FaceStream:
             yield self._aligned(frame, [interpolate_detections(*pair, fraction) for pair in pairs])
 
     def _aligned(self, frame: Frame, faces: Sequence[Detection]) -> FrameFaces:
-        """Return a frame with its faces aligned, at most `max_faces`, from left to right."""
-        kept, left_out = keep_surest(faces, self._max_faces, self._detector.thresholds.face_score)
-        aligned = [aligned_face(frame.image, face).placed(frame.placement) for face in kept]
+        """Return a frame with its faces in the region aligned, at most `max_faces`, from left to right."""
+        place = frame.placement
+        inside = [f for f in faces if is_in_region(place.box(f.bbox) if place else f.bbox, self._region)]
+        kept, left_out = keep_surest(inside, self._max_faces, self._detector.thresholds.face_score)
+        aligned = [aligned_face(frame.image, face).placed(place) for face in kept]
         return FrameFaces(
             frame.index,
             frame.timestamp,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,21 @@ def shipped_weights(model: str) -> Path:
     raise WeightsError(
         f"no weights of {model} are shipped: train them with 'ferwatch train', or name a file with --weights"
     )
+
+
+def shipped_checksum(model: str) -> str:
+    """Return the SHA-256 of a model's shipped weights, all parts together, as run.json records it.
+
+    Raises WeightsError where none is shipped or a file cannot be read.
+    """
+    first = shipped_weights(model)
+    checksum = hashlib.sha256()
+    try:
+        for name in read_metadata(first).get("parts") or [first.name]:
+            checksum.update(first.with_name(Path(name).name).read_bytes())
+    except OSError as error:
+        raise WeightsError(f"{error.filename} cannot be read: {error.strerror}; install ferwatch again") from None
+    return checksum.hexdigest()
 
 
 def read_metadata(path: Path) -> dict[str, Any]:

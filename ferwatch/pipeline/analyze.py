@@ -274,7 +274,7 @@ def _write_rows(
     limit = FaceLimit(options)
     frames = chain.from_iterable(in_one_pass(reader, folder.segments, options, classifier))
     with FramesWriter(folder.rows) as rows:
-        for result in assign_ids(frames, FaceTracker(), options, limit):
+        for result in assign_ids(frames, FaceTracker(), limit):
             rows.write(result)
             progress("analysing", reader.frames_decoded, reader.frames_expected)
     return Finished(reader.frames_decoded, (*reader.warnings, *limit.warnings))
@@ -297,6 +297,6 @@ def _write_segments(
             yield from faces
 
     with FramesWriter(folder.rows) as rows:
-        for result in assign_ids(frames(), FaceTracker(), options, limit):
+        for result in assign_ids(frames(), FaceTracker(), limit):
             rows.write(result)
     return Finished(done, (*reader.warnings, *limit.warnings))

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from ferwatch.errors import OptionError
 from ferwatch.faces.detection import FaceDetector
 from ferwatch.faces.mediapipe import MediaPipeDetector
-from ferwatch.faces.search import keep_surest, search_image
+from ferwatch.faces.search import is_in_region, keep_surest, search_image
 from ferwatch.faces.tracker import FaceTracker
 from ferwatch.pipeline.analyze import (
     Progress,
@@ -98,13 +98,14 @@ class Analyzer:
             detector = self._detector or self._image_detector
             assert detector is not None
             found = search_image(picture, detector)
-        kept, left_out = keep_surest(found, self.options.max_faces, detector.thresholds.face_score)
+        inside = [face for face in found if is_in_region(face.bbox, self.options.region)]
+        kept, left_out = keep_surest(inside, self.options.max_faces, detector.thresholds.face_score)
         if left_out:
             LOG.warning(
-                "%d faces were found, of which %d are analysed; max_faces raises the limit", len(found), len(kept)
+                "%d faces were found, of which %d are analysed; max_faces raises the limit", len(inside), len(kept)
             )
         faces = classify_faces([FrameFaces(0, 0.0, tuple(kept))], self._classifier)
-        (result,) = assign_ids(faces, FaceTracker(), self.options, FaceLimit(self.options))
+        (result,) = assign_ids(faces, FaceTracker(), FaceLimit(self.options))
         return result
 
     def track(

@@ -83,7 +83,7 @@ def in_one_pass(
     reader.skip_before = latest + 1
     with MediaPipeDetector(options.face_model) as detector:
         for number, group in groupby(reader, _period):
-            segment = analyze_segment(group, detector, classify, options.max_faces)
+            segment = analyze_segment(group, detector, classify, options.max_faces, options.region)
             if not options.blur_faces:  # crops show faces
                 folder.save(number, segment)
             yield segment

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import signal
 import threading
 from collections import deque
@@ -45,7 +46,8 @@ class Executor(Protocol):
     ) -> Generator[tuple[T, R | WorkerLost], None, None]:
         """Yield each task with its result as it ends, in any order; tasks are started in their order.
 
-        An exception that `work` raises is raised here. Closing the generator stops the tasks that are at work.
+        An exception that `work` raises is raised here; RuntimeError, which names it, where it cannot be pickled.
+        TypeError is raised where a result cannot be pickled. Closing the generator stops the tasks that are at work.
 
         Args:
             work: a function that can be pickled, and takes one task.
@@ -126,7 +128,7 @@ class LocalProcesses:
                 for connection in wait_for(list(running)):
                     worker, task, losses = running.pop(connection)  # type: ignore[call-overload]
                     try:
-                        error, result = worker.connection.recv()
+                        message = worker.connection.recv_bytes()
                     except (EOFError, OSError):
                         worker.process.join()
                         if losses < retries:
@@ -138,6 +140,7 @@ class LocalProcesses:
                         )
                         continue
                     self._idle.append(worker)
+                    error, result = _unpickled(message)
                     if error is not None:
                         raise error
                     yield task, result
@@ -181,15 +184,42 @@ def _serve(connection: Connection) -> None:
     _begin_worker()
     while True:
         try:
-            work, task = connection.recv()
+            message = connection.recv_bytes()
         except (EOFError, OSError):
             return
-        outcome: tuple[Exception | None, Any]
         try:
-            outcome = None, work(task)
+            work, task = pickle.loads(message)
+            answer = _pickled(work(task))
         except Exception as error:
-            outcome = error, None
-        connection.send(outcome)
+            answer = pickle.dumps((_sendable(error), None))
+        connection.send_bytes(answer)
+
+
+def _pickled(result: Any) -> bytes:
+    """Return the message that holds a result. Raises TypeError where it cannot be pickled."""
+    try:
+        return pickle.dumps((None, result))
+    except Exception as error:
+        kind = type(result).__name__
+        raise TypeError(f"the result of a task, of type {kind}, cannot be pickled: {error}") from error
+
+
+def _unpickled(message: bytes) -> tuple[Exception | None, Any]:
+    """Return the exception or the result that a message holds. Raises TypeError where it cannot be unpickled."""
+    try:
+        outcome: tuple[Exception | None, Any] = pickle.loads(message)
+    except Exception as error:
+        raise TypeError(f"the result of a task cannot be unpickled: {error}") from error
+    return outcome
+
+
+def _sendable(error: Exception) -> Exception:
+    """Return an exception as it is if it can be pickled and unpickled, else a RuntimeError with its name and text."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError(f"{type(error).__name__} in a worker process: {error}")
+    return error
 
 
 def _begin_worker() -> None:

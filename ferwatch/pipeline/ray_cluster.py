@@ -63,10 +63,11 @@ class RayCluster:
     def run(
         self, work: Callable[[T], R], tasks: Iterable[T], *, retries: int = MAX_RETRIES
     ) -> Generator[tuple[T, R | WorkerLost], None, None]:
-        """See Executor.run; a task whose worker or node was lost is started again up to MAX_RETRIES times."""
+        """See Executor.run; a task whose worker or node was lost is started again at least MAX_RETRIES times."""
         self._connect()
         ray = self._ray
-        remote = ray.remote(num_cpus=1, max_retries=max(retries, MAX_RETRIES))(_run_on_ray)
+        retries = max(retries, MAX_RETRIES)
+        remote = ray.remote(num_cpus=1, max_retries=retries)(_run_on_ray)
         left = iter(tasks)
         running: dict[Any, T] = {}
         try:
@@ -82,7 +83,7 @@ class RayCluster:
                     except ray.exceptions.RayTaskError as error:
                         raise error.cause from None
                     except ray.exceptions.RayError as error:
-                        yield task, WorkerLost(f"lost by Ray after {MAX_RETRIES} retries: {error}")
+                        yield task, WorkerLost(f"lost by Ray after {retries} retries: {error}")
                         continue
                     yield task, result
         finally:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ferwatch.errors import OptionError
 from ferwatch.faces.detection import FaceDetector
 from ferwatch.faces.mediapipe import MediaPipeDetector
-from ferwatch.faces.search import MAX_FACES
+from ferwatch.faces.search import MAX_FACES, Region
 from ferwatch.faces.stream import FaceStream
 from ferwatch.faces.tracker import FaceTracker
 from ferwatch.models import classifier
@@ -59,7 +59,7 @@ def run_segment(task: SegmentTask) -> list[FrameFaces] | None:
     """
     detector, classify = _load_tools(loading_options(task.options))
     frames = _open_reader(task.video, task.info).read(task.segment)
-    segment = analyze_segment(frames, detector, classify, task.options.max_faces)
+    segment = analyze_segment(frames, detector, classify, task.options.max_faces, task.options.region)
     if task.options.blur_faces:
         return segment
     SegmentFolder(task.folder).save(task.segment.number, segment)
@@ -67,17 +67,25 @@ def run_segment(task: SegmentTask) -> list[FrameFaces] | None:
 
 
 def analyze_segment(
-    frames: Iterable[Frame], detector: FaceDetector, classify: Classify, max_faces: int = MAX_FACES
+    frames: Iterable[Frame],
+    detector: FaceDetector,
+    classify: Classify,
+    max_faces: int = MAX_FACES,
+    region: Region | None = None,
 ) -> list[FrameFaces]:
     """Return the faces of each frame of a segment, and detections that may be faces, with their probabilities."""
-    return list(analyze_frames(frames, detector, classify, max_faces))
+    return list(analyze_frames(frames, detector, classify, max_faces, region))
 
 
 def analyze_frames(
-    frames: Iterable[Frame], detector: FaceDetector, classify: Classify, max_faces: int = MAX_FACES
+    frames: Iterable[Frame],
+    detector: FaceDetector,
+    classify: Classify,
+    max_faces: int = MAX_FACES,
+    region: Region | None = None,
 ) -> Iterator[FrameFaces]:
     """Yield the faces of each frame, and detections that may be faces, with probabilities, a few frames late."""
-    for group in _grouped(FaceStream(detector, max_faces).follow(frames)):
+    for group in _grouped(FaceStream(detector, max_faces, region).follow(frames)):
         yield from classify_faces(group, classify)
 
 
@@ -91,26 +99,6 @@ def classify_faces(frames: Sequence[FrameFaces], classify: Classify) -> list[Fra
         replace(frame, faces=tuple(replace(face, probabilities=tuple(next(rows))) for face in frame.faces))
         for frame in frames
     ]
-
-
-def in_region(frames: Iterable[FrameFaces], region: tuple[float, float, float, float] | None) -> Iterator[FrameFaces]:
-    """Yield the frames with only those faces whose centre lies in a region.
-
-    Args:
-        region: x, y, width and height in pixels; None: everywhere.
-    """
-    if region is None:
-        yield from frames
-        return
-    left, top, width, height = region
-    for frame in frames:
-        kept = [
-            face
-            for face in frame.faces
-            if 0 <= face.bbox.x + face.bbox.width / 2 - left < width
-            and 0 <= face.bbox.y + face.bbox.height / 2 - top < height
-        ]
-        yield replace(frame, faces=tuple(kept))
 
 
 class FaceLimit:
@@ -153,15 +141,13 @@ def track(
         limit: keeps the warning about the limit; None: nobody asks for it.
     """
     options = options or AnalysisOptions()
-    found = analyze_frames(frames, detector, classify, options.max_faces)
-    return assign_ids(found, tracker, options, limit or FaceLimit(options))
+    found = analyze_frames(frames, detector, classify, options.max_faces, options.region)
+    return assign_ids(found, tracker, limit or FaceLimit(options))
 
 
-def assign_ids(
-    found: Iterable[FrameFaces], tracker: FaceTracker, options: AnalysisOptions, limit: FaceLimit
-) -> Iterator[FrameResult]:
-    """Yield the results of frames whose faces are classified: those in the region, within the limit, with their ids."""
-    return map(frame_result, tracker.track(in_region(limit.check(found), options.region)))
+def assign_ids(found: Iterable[FrameFaces], tracker: FaceTracker, limit: FaceLimit) -> Iterator[FrameResult]:
+    """Yield the results of frames whose faces are classified, with their ids."""
+    return map(frame_result, tracker.track(limit.check(found)))
 
 
 def frame_result(frame: FrameFaces) -> FrameResult:

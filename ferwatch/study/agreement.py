@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ferwatch.errors import DataError
 from ferwatch.study.bands import Band, Event, Overlap, blocks, confusion, overlay
-from ferwatch.study.kappa import cohen_kappa, event_kappa, interval, one_against_rest, resampled_sums
+from ferwatch.study.kappa import cohen_kappa, double_linked, event_kappa, interval, one_against_rest, resampled_sums
 from ferwatch.study.matching import MatchingScore, matching_score
 from ferwatch.study.pairing import Pair
 from ferwatch.timeline.model import LABELS
@@ -76,9 +76,9 @@ class Agreement:
     """Unit that the bootstrap of the intervals draws, or the reason why there is none."""
     by_label: tuple[LabelAgreement, ...]
     events: NDArray[np.int64]
-    """(L + 1, L + 1) events; the last row and column hold those without a partner on the other side."""
+    """(L + 1, L + 1) pairs of linked events; the last row and column hold the events without a partner."""
     events_raw_agreement: float
-    """Share of all linked and unlinked events that are linked and have the same label."""
+    """Share of both sides' events that are linked to one with the same label."""
     events_kappa: float
     events_left_out: int
     """Events of which more than half is not covered by the other side; they are in no table."""
@@ -100,6 +100,7 @@ def compute_agreement(pairs: Sequence[Pair], warnings: Iterable[str] = ()) -> Ag
     units, drawn = _units(overlaps, labels)
     samples = None if units is None else resampled_sums(units)
     events, linked, left_out = _events(pairs, overlaps, labels)
+    scored = double_linked(events)
     total = int(milliseconds.sum())
     notes = [
         f"{pair.recording}: {seconds:.1f} s have several codes of {side.name} at once; the one that started last counts"
@@ -118,8 +119,8 @@ def compute_agreement(pairs: Sequence[Pair], warnings: Iterable[str] = ()) -> Ag
         units=drawn,
         by_label=tuple(_by_label(i, label, milliseconds, samples, events) for i, label in enumerate(labels)),
         events=events,
-        events_raw_agreement=_ratio(float(np.trace(events)), int(events.sum())),
-        events_kappa=event_kappa(events),
+        events_raw_agreement=_ratio(float(np.trace(scored)), int(scored.sum())),
+        events_kappa=event_kappa(scored),
         events_left_out=left_out,
         onset=_shift([other.start - reference.start for reference, other in linked]),
         offset=_shift([other.end - reference.end for reference, other in linked]),
@@ -216,7 +217,7 @@ def _by_label(
         reference_events=int(events[i].sum()),
         other_events=int(events[:, i].sum()),
         agreed_events=int(events[i, i]),
-        event_kappa=float(cohen_kappa(one_against_rest(events, i))),
+        event_kappa=float(cohen_kappa(one_against_rest(double_linked(events), i))),
     )
 
 

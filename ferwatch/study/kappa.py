@@ -38,8 +38,18 @@ def one_against_rest(confusion: NDArray[np.floating | np.integer], label: int) -
     return np.stack([np.stack([both, row - both], -1), np.stack([column - both, rest], -1)], -2)
 
 
+def double_linked(table: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return a table (L + 1, L + 1) of linked pairs and events without a partner in which every event counts once.
+
+    A linked pair is two events, one of each side, so it counts double (Holle & Rein 2015, after GSEQ).
+    """
+    scored = table.copy()
+    scored[:-1, :-1] *= 2
+    return scored
+
+
 def event_kappa(table: NDArray[np.floating | np.integer]) -> float:
-    """Return the kappa of an agreement table (L + 1, L + 1) of events; last row and column: those without a partner.
+    """Return the kappa of a table (L + 1, L + 1) from `double_linked`; last row and column: events without a partner.
 
     Events that neither side saw cannot be counted, so the zero in the last cell of the diagonal is not observed: the
     agreement expected by chance is that of quasi-independence, fitted to both margins by iterative proportional

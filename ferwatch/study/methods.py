@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ferwatch.errors import FerwatchError
+from ferwatch.models.pretrained import read_metadata, shipped_checksum, shipped_weights
 from ferwatch.study.events import AFTER_SECONDS, BEFORE_SECONDS, BIN_SECONDS
 from ferwatch.study.participants import Row
 from ferwatch.study.recordings import StudyRecording
@@ -83,6 +84,7 @@ def methods_text(
         f"mouth, and classified into anger, disgust, fear, happiness, sadness, surprise and neutral by "
         f"{_models(recordings)}.",
         *_accuracy(recordings),
+        _baselines(recordings),
         f"The participant's face was found in {rows / frames:.1%} of {frames:,} sampled frames. " if frames else "",
         f"Episodes are the best segmentation of the probabilities over time {_smoothing(recordings)}; a participant's "
         "share of an expression is its share of the time in episodes.",
@@ -94,7 +96,8 @@ def methods_text(
             f"Levels of {_listed(conditions)} were compared by {_listed([tests[d] for d in designs])}, with Hedges' g "
             f"[@hedges1981] (for pairs: of the differences), 95% bootstrap-t intervals over participants "
             f"({RESAMPLES:,} draws) [@efron1993], and p values adjusted for the false discovery rate within each "
-            f"condition and measure [@benjamini1995]; with fewer than {MIN_PARTICIPANTS} people there is no test."
+            f"condition and measure [@benjamini1995]; pairs of fewer than {MIN_PARTICIPANTS} people, and groups "
+            f"of which one has fewer than {MIN_PARTICIPANTS}, are not tested."
         )
     if events:
         sentences.append(
@@ -130,29 +133,63 @@ def methods_text(
 
 
 def _accuracy(recordings: Sequence[StudyRecording]) -> list[str]:
-    """Return a sentence on the accuracy of the shipped weights of each model on FER2013's PublicTest.
+    """Return a sentence on each network, its labels, and their accuracy on FER2013's PublicTest.
 
-    Runs are matched by the model's name, so a run with other weights of that model gets the sentence too.
+    Other weights than those shipped with this version get a sentence that says so.
     """
-    from ferwatch.models.pretrained import read_metadata, shipped_weights
-
+    used: dict[tuple[str, str], set[str]] = {}
+    for recording in recordings:
+        used.setdefault(_weights_of(recording), set()).add(str(recording.facts.get("labels", "")))
     sentences = []
-    for name in sorted({name for name, _ in _weights(recordings)}):
+    for (name, checksum), labels in sorted(used.items()):
         try:
-            figures = read_metadata(shipped_weights(name))["about"]["public_test"]
-            said = f"accuracy {figures['accuracy']:.1%}, macro-F1 {figures['macro_f1']:.2f}"
-        except (FerwatchError, KeyError, TypeError, ValueError):
-            continue
-        sentences.append(
-            f"The shipped weights of `{name}`, trained on FER2013 [@goodfellow2013] with the votes of FER+ "
-            f"[@barsoum2016], give calibrated probabilities and reach {said} on FER2013's PublicTest."
-        )
+            is_shipped = shipped_checksum(name) == checksum
+            about = read_metadata(shipped_weights(name))["about"] if is_shipped else {}
+        except (FerwatchError, KeyError):
+            is_shipped, about = False, {}
+        if not is_shipped:
+            sentences.append(
+                f"The weights of `{name}` with the SHA-256 {checksum[:12]} are not those shipped with ferwatch "
+                f"{__version__}: their accuracy is not known here."
+            )
+        sentences += [_labels_sentence(name, chosen, about, is_shipped) for chosen in sorted(labels) if chosen]
     return sentences
 
 
+def _labels_sentence(name: str, labels: str, about: dict[str, Any], is_shipped: bool) -> str:
+    """Return a sentence on what the probabilities of a network with these labels mean, and how good they are."""
+    meaning = {
+        "crowd": "what people see in a face (labels `crowd`: the votes of FER+ [@barsoum2016])",
+        "fer2013": "the label that FER2013 [@goodfellow2013] gives a face (labels `fer2013`)",
+    }.get(labels, f"the labels `{labels}`")
+    said = f"The probabilities of `{name}` are for {meaning}"
+    if not is_shipped:
+        return f"{said}."
+    try:
+        if labels == "crowd":
+            figures = about["heads"]["video"]
+            return (
+                f"{said}; the shipped weights agree with the emotion that most FER+ raters see in "
+                f"{figures['crowd_agreement']:.1%} of the {figures['crowd_n']:,} faces of FER2013's PublicTest "
+                f"[@goodfellow2013] that have one (macro recall {figures['crowd_macro_recall']:.2f})."
+            )
+        figures = about["public_test"]
+        return (
+            f"{said}; the shipped weights reach accuracy {figures['accuracy']:.1%} and macro-F1 "
+            f"{figures['macro_f1']:.2f} on FER2013's PublicTest."
+        )
+    except (KeyError, TypeError, ValueError):
+        return f"{said}."
+
+
+def _weights_of(recording: StudyRecording) -> tuple[str, str]:
+    """Return the name of the network of a recording's run, and the checksum of its weights."""
+    model = _part(recording, "model")
+    return str(model.get("name", "unknown")), str(model.get("weights_sha256", "unknown"))
+
+
 def _weights(recordings: Sequence[StudyRecording]) -> list[tuple[str, str]]:
-    models = [_part(r, "model") for r in recordings]
-    return sorted({(str(m.get("name", "unknown")), str(m.get("weights_sha256", "unknown"))) for m in models})
+    return sorted({_weights_of(recording) for recording in recordings})
 
 
 def _models(recordings: Sequence[StudyRecording]) -> str:
@@ -169,7 +206,11 @@ def _sampling(recordings: Sequence[StudyRecording]) -> str:
         sampling = _part(recording, "sampling")
         every, fps = sampling.get("every"), sampling.get("fps")
         said.add(
-            f"every {every}th frame" if every and every > 1 else "every frame" if every else f"{fps:g} frames a second"
+            f"every {_ordinal(every)} frame"
+            if every and every > 1
+            else "every frame"
+            if every
+            else f"{fps:g} frames a second"
         )
     return _listed(sorted(said))
 
@@ -182,6 +223,24 @@ def _smoothing(recordings: Sequence[StudyRecording]) -> str:
 def _part(recording: StudyRecording, name: str) -> dict[str, Any]:
     part = recording.facts.get(name)
     return part if isinstance(part, dict) else {}
+
+
+def _baselines(recordings: Sequence[StudyRecording]) -> str:
+    """Return a sentence on the recordings whose probabilities are corrected by a baseline; "" where none is."""
+    corrected = sum(bool(recording.baseline) for recording in recordings)
+    if not corrected:
+        return ""
+    whose = "all recordings" if corrected == len(recordings) else f"{corrected} of {len(recordings)} recordings"
+    return (
+        f"In {whose} the probabilities are shifted in log-odds against a stretch in which the person was neutral, and "
+        "all figures come from the corrected probabilities."
+    )
+
+
+def _ordinal(number: int) -> str:
+    """Return 2nd, 3rd, 4th, 11th, 21st and so on."""
+    ending = {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{'th' if number % 100 in (11, 12, 13) else ending}"
 
 
 def _count(number: int, noun: str) -> str:

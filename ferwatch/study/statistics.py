@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ferwatch.study.kappa import CONFIDENCE, SEED
 
 MIN_PARTICIPANTS = 6
-"""Smallest number of participants (pairs, or people in each of two groups) for a test and an interval."""
+"""Smallest number of people with a value in both levels, or in each of two groups, for a test and an interval."""
 
 RESAMPLES = 2000
 """Number of bootstrap draws."""
@@ -48,7 +48,7 @@ def paired_difference(a: Array, b: Array) -> Difference:
     changes = b - a
     mean = float(changes.mean()) if n else float("nan")
     if n < MIN_PARTICIPANTS:
-        return _without(mean, f"too few people: {n} in both conditions, {MIN_PARTICIPANTS} are needed")
+        return _without(mean, f"too few people: {n} in both levels, {MIN_PARTICIPANTS} are needed")
     spread = float(changes.std(ddof=1))
     if spread < 1e-12:
         return _without(mean, "nobody's value differs from anybody else's: there is nothing to test")

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from heapq import heappop, heappush
 from itertools import groupby, pairwise
 from math import floor
 from pathlib import Path
@@ -24,8 +25,9 @@ from ferwatch.video.container import VideoInfo, choose_stream, open_container
 from ferwatch.video.picture import PictureConverter, PixelAspect, upright_size
 from ferwatch.video.sampling import Sampler, Sampling, TimedPicture
 
-MAX_EXTRA_DECODING = 0.1
-"""Fraction of a video's pictures that may be decoded twice, because a segment does not begin with a key frame."""
+MAX_EXTRA_DECODING = 0.05
+"""Fraction of a video's pictures that are decoded twice stays below this. Such pictures lie between a key frame and the
+beginning of a segment."""
 
 
 class IndexMismatch(Exception):
@@ -124,8 +126,8 @@ def plan_segments(
 ) -> list[VideoSegment]:
     """Return the segments of a range, in order. Together they hold each sample once.
 
-    A video is cut at multiples of the period, where not more than MAX_EXTRA_DECODING of it is decoded twice. Cuts that
-    cost least come first: with key frames that are far apart, segments are longer.
+    A video is cut at multiples of the period, so that less than MAX_EXTRA_DECODING of it is decoded twice and the
+    longest segment is as short as it can be: with key frames that are far apart, segments are longer.
 
     Args:
         pictures: from read_index.
@@ -141,13 +143,7 @@ def plan_segments(
         keyframes[number] = number if picture.picture.is_keyframe or not number else keyframes[number - 1]
     periods = [list(group) for _, group in groupby(samples, lambda sample: floor(sample.timestamp / period))]
     extra = [max(0, before[-1].number + 1 - keyframes[after[0].number]) for before, after in pairwise(periods)]
-    budget = MAX_EXTRA_DECODING * sampler.frames_in_range
-    cuts = set()
-    for place in sorted(range(len(extra)), key=lambda place: (extra[place], place)):
-        budget -= extra[place]
-        if budget < 0:
-            break
-        cuts.add(place)
+    cuts = _choose_cuts(extra, MAX_EXTRA_DECODING * sampler.frames_in_range)
     groups: list[list[Sample]] = [list(periods[0])]
     for place, following in enumerate(periods[1:]):
         if place in cuts:
@@ -165,6 +161,49 @@ def plan_segments(
         )
         for group, end_number in zip(groups, ends, strict=True)
     ]
+
+
+def _choose_cuts(extra: Sequence[int], limit: float) -> set[int]:
+    """Return the places to cut at, for which less than `limit` pictures in all are decoded twice.
+
+    First the cuts that make the longest segment as short as possible, then further ones, those that cost least first.
+
+    Args:
+        extra: pictures that are decoded twice for a cut at each place.
+    """
+    shortest, longest = 1, len(extra) + 1
+    while shortest < longest:
+        length = (shortest + longest) // 2
+        if sum(extra[place] for place in _cheapest_cuts(extra, length)) < limit:
+            longest = length
+        else:
+            shortest = length + 1
+    cuts = _cheapest_cuts(extra, shortest)
+    spent = sum(extra[place] for place in cuts)
+    for place in sorted(set(range(len(extra))) - cuts, key=lambda place: (extra[place], place)):
+        spent += extra[place]
+        if extra[place] and spent >= limit:
+            break
+        cuts.add(place)
+    return cuts
+
+
+def _cheapest_cuts(extra: Sequence[int], length: int) -> set[int]:
+    """Return the cuts for which fewest pictures are decoded twice, with at most `length` periods in a segment."""
+    # A cut at place p lies before period p + 1. The heap holds (cost of the cheapest cuts up to a period, that period).
+    heap = [(0, 0)]
+    previous = [0]
+    for period, cost in enumerate([*extra, 0], start=1):
+        while heap[0][1] < period - length:
+            heappop(heap)
+        previous.append(heap[0][1])
+        heappush(heap, (heap[0][0] + cost, period))
+    cuts = set()
+    period = previous[-1]
+    while period:
+        cuts.add(period - 1)
+        period = previous[period]
+    return cuts
 
 
 class SegmentReader:

@@ -109,3 +109,25 @@ def test_watching_can_be_taken_up_every_four_seconds(detector, astronaut, rate, 
         ]
 
     assert rows(frames[first:]) == rows(frames)[first:]
+
+
+@pytest.mark.parametrize("late", [0.033, 0.04])
+def test_a_frame_of_another_size_is_searched_however_early_it_comes(detector, astronaut, late) -> None:
+    """The face is small, and right after it the person is gone: only a search of that very frame finds the face."""
+    empty, shown = np.full((360, 640, 3), 110, np.uint8), np.full((480, 640, 3), 110, np.uint8)
+    shown[200:400, 400:600] = portrait(astronaut, 200, face=45)
+    clip = [Frame(0, 0.01, empty), Frame(1, 0.01 + late, shown), Frame(2, 0.15, shown * 0 + 110)]
+    found = FaceStream(detector).follow(clip)
+    assert [sum(face.score >= 0.7 for face in frame.faces) for frame in found] == [0, 1, 0]
+
+
+def test_faces_outside_the_region_do_not_count_for_the_limit(detector, astronaut) -> None:
+    frames = list(two_people(astronaut, 3, 10, range(0)))
+    both = list(FaceStream(detector).follow(frames))
+    for face in (face for face in both[0].faces if face.score >= 0.7):
+        x, y, width, height = face.bbox
+        stream = FaceStream(detector, max_faces=1, region=(x, y, width, height))
+        for frame in stream.follow(frames):
+            assert len(frame.faces) == 1
+            assert frame.left_out == 0
+            assert abs(frame.faces[0].bbox.x - x) < width / 4

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -82,3 +84,39 @@ def sleep_or_fail(path: Path) -> None:
             time.sleep(0.05)
         raise VideoError("no video")
     sleep_long(path)
+
+
+class TwoArguments(Exception):
+    """Can be pickled, but not unpickled."""
+
+    def __init__(self, what: str, where: str) -> None:
+        super().__init__(f"{what} at {where}")
+
+
+class HoldsALock(Exception):
+    """Cannot be pickled."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.lock = threading.Lock()
+
+
+def fail_in_a_way_of_its_own(number: int) -> Any:
+    if number == 0:
+        return threading.Lock()
+    raise TwoArguments("no room", "the end") if number == 1 else HoldsALock("the door is shut")
+
+
+@pytest.mark.parametrize(
+    ("number", "error", "message"),
+    [
+        (0, TypeError, "result of a task, of type lock, cannot be pickled"),
+        (1, RuntimeError, "TwoArguments in a worker process: no room at the end"),
+        (2, RuntimeError, "HoldsALock in a worker process: the door is shut"),
+    ],
+)
+def test_what_cannot_be_pickled_is_named_and_no_lost_worker(number: int, error: type, message: str) -> None:
+    with LocalProcesses(1) as executor:
+        with pytest.raises(error, match=message):
+            list(executor.run(fail_in_a_way_of_its_own, [number]))
+        assert dict(executor.run(square, [3])) == {3: 9}, "the worker goes on"

@@ -79,9 +79,10 @@ def test_events_of_the_case_in_the_docs() -> None:
     found = agreement_of((CODER_1, CODER_2))
     assert found.labels == ("happy", "sad")
     assert found.events.tolist() == [[1, 0, 1], [1, 1, 0], [1, 0, 0]]
-    assert found.events_raw_agreement == 0.4
-    # Quasi-independence, solved by hand in the docs: 1.125 and 0.375 of 5 events agree by chance.
-    assert found.events_kappa == pytest.approx((0.4 - 0.3) / (1 - 0.3))
+    assert found.events_raw_agreement == 0.5
+    # Quasi-independence, solved by hand in the docs: 90/49 and 48/49 of 8 events agree by chance.
+    chance = (90 / 49 + 48 / 49) / 8
+    assert found.events_kappa == pytest.approx((0.5 - chance) / (1 - chance))
     assert (found.onset.count, found.onset.median) == (2, 0.5)
     assert (found.onset.lower_quartile, found.onset.upper_quartile) == (0.25, 0.75)
     assert (found.offset.count, found.offset.median) == (2, 0)

@@ -173,7 +173,7 @@ def test_a_plan_that_excel_saved_is_read(tmp_path: Path, ferwatch: Ferwatch) -> 
     assert people["kalt", "happy"] == pytest.approx(0.5 / 5.5, abs=1e-6)
     assert people["warm", "happy"] == 1
     assert pd.read_csv("out/recordings.csv")["recording"].tolist() == ["Gespräch", "Gespräch#2"]
-    assert "too few people: 1 in both conditions, 6 are needed" in done.stdout
+    assert "too few people: 1 in both levels, 6 are needed" in done.stdout
     contrasts = pd.read_csv("out/contrasts.csv")
     assert contrasts["p"].isna().all()
     assert contrasts["low"].isna().all()

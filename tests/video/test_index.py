@@ -12,9 +12,9 @@ import pytest
 from clips import make_clip
 
 from ferwatch.records import Frame
-from ferwatch.video.index import IndexMismatch, SegmentReader, VideoSegment, plan_segments, read_index
+from ferwatch.video.index import IndexedPicture, IndexMismatch, SegmentReader, VideoSegment, plan_segments, read_index
 from ferwatch.video.reader import VideoReader
-from ferwatch.video.sampling import Sampling
+from ferwatch.video.sampling import Sampling, TimedPicture
 
 PERIOD = 1.0
 """Seconds between two cuts."""
@@ -123,6 +123,33 @@ def test_an_edit_list_and_sound_that_begins_at_another_time(tmp_path: Path, name
 def test_key_frames_far_apart_make_longer_segments(tmp_path: Path) -> None:
     path = encoded(tmp_path / "far.mp4", "libx264", {"g": "1000", "bf": "0", "sc_threshold": "0"})
     assert assert_same(path, Sampling(fps=10)) == 1
+
+
+KEYFRAMES = {
+    "a phone, one a second": lambda time: 1.0,
+    "x264, one in 250": lambda time: 250 / 30,
+    "a screen recording, one in 20 s": lambda time: 20.0,
+    "x264 with cuts of the film": lambda time: (3.3, 250 / 30, 5.1)[int(time) % 3],
+}
+
+
+@pytest.mark.parametrize("name", KEYFRAMES)
+@pytest.mark.parametrize("minutes", [1, 10])
+def test_less_than_a_twentieth_is_decoded_twice(name: str, minutes: int) -> None:
+    pictures, keyframe_at = [], 0.0
+    for number in range(1800 * minutes):
+        is_keyframe = number / 30 >= keyframe_at
+        if is_keyframe:
+            keyframe_at = number / 30 + KEYFRAMES[name](number / 30)
+        packet = IndexedPicture(number, 1, Fraction(1, 30), number, is_keyframe)
+        pictures.append(TimedPicture(number, number / 30, 1 / 30, packet))
+    segments = plan_segments(pictures, Sampling(fps=10), 0.0, None, 4.0)
+    decoded = sum(segment.pts[-1] + 1 - segment.seek_time for segment in segments)
+    assert decoded < 1.05 * len(pictures)
+    assert len({sample.number for segment in segments for sample in segment.samples}) == 600 * minutes
+    longest = max(segment.pictures for segment in segments) / 30
+    print(f"{name}, {minutes} min: {len(segments)} segments, longest {longest:.0f} s, {decoded / len(pictures):.3f}")
+    assert longest <= 40, "each of two workers has something to do"
 
 
 def damaged(path: Path, at: float) -> Path:

@@ -1,0 +1,54 @@
+"""methods.md: what is said of the weights, the labels and the sampling of a study's runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from command_line import in_process
+from made_runs import make_run
+
+from ferwatch.models.pretrained import read_metadata, shipped_checksum, shipped_weights
+from ferwatch.study.methods import _ordinal
+
+
+def methods(folder: Path, **facts: object) -> str:
+    """The text of methods.md for one run whose run.json has these values."""
+    run = make_run(folder / "r", "r.mp4", [(1, "happy", 0.0, 2.0)])
+    kept = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps(kept | facts))
+    (folder / "plan.csv").write_text("video,participant\nr,A\n")
+    done = in_process("study", folder / "plan.csv", "--out", folder / "out")
+    assert done.returncode == 0, done.stderr
+    return (folder / "out" / "methods.md").read_text(encoding="utf-8")
+
+
+def test_the_accuracy_is_that_of_the_labels_that_were_used(tmp_path: Path) -> None:
+    model = {"name": "cnn", "weights_sha256": shipped_checksum("cnn")}
+    about = read_metadata(shipped_weights("cnn"))["about"]
+    for labels, figure in (
+        ("crowd", about["heads"]["video"]["crowd_agreement"]),
+        ("fer2013", about["public_test"]["accuracy"]),
+    ):
+        (tmp_path / labels).mkdir()
+        text = methods(tmp_path / labels, model=model, labels=labels)
+        assert f"`{labels}`" in text
+        assert f"{figure:.1%}" in text
+        assert "not those shipped" not in text
+
+
+def test_other_weights_are_not_given_the_accuracy_of_the_shipped_ones(tmp_path: Path) -> None:
+    text = methods(tmp_path, labels="crowd")
+    assert "The weights of `cnn` with the SHA-256 000000000000 are not those shipped" in text
+    assert "labels `crowd`" in text
+    assert "PublicTest" not in text
+
+
+def test_the_sampling_is_said_in_english(tmp_path: Path) -> None:
+    assert "In every 2nd frame" in methods(tmp_path, sampling={"fps": None, "every": 2, "start": 0.0, "end": None})
+
+
+@pytest.mark.parametrize(("number", "said"), [(2, "2nd"), (3, "3rd"), (4, "4th"), (11, "11th"), (21, "21st")])
+def test_ordinals(number: int, said: str) -> None:
+    assert _ordinal(number) == said
