@@ -13,14 +13,16 @@ from ferwatch.timeline.table import FramesWriter, FrameTable
 
 
 def one_face(times: NDArray[np.float64], probabilities: NDArray[np.float64], face_id: int = 1) -> FrameTable:
-    """A table in which one face is in every frame."""
+    """A table in which one face is in every frame. It sways, as people do."""
     n = len(times)
+    box = np.tile([10.0, 20.0, 100.0, 100.0], (n, 1))
+    box[:, 0] += 5 * np.sin(np.arange(n) / 10)
     return FrameTable(
         frame=np.arange(n),
         timestamp=times,
         face_id=np.full(n, face_id),
         score=np.full(n, 0.9),
-        bbox=np.tile([10.0, 20.0, 100.0, 100.0], (n, 1)),
+        bbox=box,
         probabilities=probabilities,
     )
 

@@ -65,6 +65,7 @@ def run(videos: tuple[Path, ...], out: Path | None, overwrite: bool, resume: boo
 
 def print_summary(timeline: Timeline, files: Sequence[Path]) -> None:
     """Print each face's time on screen and shares of emotions, and where the files are."""
+    from ferwatch.timeline.still import still_text
     from ferwatch.utils.timecode import format_time
 
     summary = timeline.summary
@@ -79,6 +80,8 @@ def print_summary(timeline: Timeline, files: Sequence[Path]) -> None:
         name = timeline.name_of(face.face_id)
         named = f"face {face.face_id}" + (f" ({name})" if name != f"Face {face.face_id}" else "")
         click.echo(f"  {named}: on screen {face.on_screen:.1f} s ({span}): {said or 'too short to tell'}")
+    if summary.still:
+        click.echo(f"  {still_text(summary.still)}")
     if summary.episodes:
         click.echo("  (percent: of the time in episodes, which is the share to report; run.json has the others)")
     click.echo(f"in {files[0].parent}: {', '.join(file.name for file in files)}")

@@ -41,6 +41,7 @@ class Pair(click.ParamType):
     help="The first face is the same person as the second; it gets the second's id.",
 )
 @click.option("--ignore", multiple=True, type=int, metavar="ID", help="Leave a face out.")
+@click.option("--keep", multiple=True, type=int, metavar="ID", help="Count a face although it never moves.")
 @region_option
 @click.option("--baseline", metavar="START-END|FILE", help="Time, or run, in which the face was neutral.")
 @click.option("--reset", is_flag=True, help="Forget all earlier names, corrections and the baseline.")
@@ -51,6 +52,7 @@ def timeline(
     names: tuple[tuple[int, str], ...],
     merge: tuple[tuple[int, int], ...],
     ignore: tuple[int, ...],
+    keep: tuple[int, ...],
     region: tuple[float, float, float, float] | None,
     quiet: bool,
     **options: Any,
@@ -65,7 +67,7 @@ def timeline(
     from ferwatch.pipeline.rebuild import rebuild
     from ferwatch.timeline.corrections import Corrections
 
-    done = rebuild(run, corrections=Corrections(dict(names), dict(merge), ignore, region), **options)
+    done = rebuild(run, corrections=Corrections(dict(names), dict(merge), ignore, keep, region), **options)
     if not quiet:
         for note in done.notes:
             click.echo(f"ferwatch: note: {note}", err=True)

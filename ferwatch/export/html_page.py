@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from ferwatch.records import EMOTIONS, NEGATIVE_EMOTIONS, Episode
 from ferwatch.render.palette import PALETTE, ink_on
 from ferwatch.timeline.model import FaceSummary, Timeline
+from ferwatch.timeline.still import still_text
 from ferwatch.utils.timecode import format_time
 from ferwatch.utils.version import __version__
 
@@ -150,6 +151,7 @@ def _facts(timeline: Timeline) -> str:
         f"{faces} face{'' if faces == 1 else 's'}",
         f"{samples:,} sampled frame{'' if samples == 1 else 's'}",
         f"{without:,} without a face" if without else "",
+        still_text(timeline.summary.still),
     ]
     return " · ".join(filter(None, facts))
 

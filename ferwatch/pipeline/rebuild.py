@@ -86,6 +86,7 @@ def rebuild(
         smoothing=_first(smoothing, facts.get("timeline", {}).get("smoothing"), SMOOTHING_SECONDS),
         min_episode=_first(min_episode, facts.get("timeline", {}).get("min_episode"), MIN_EPISODE_SECONDS),
         names={int(face): name for face, name in faces["names"].items()},
+        keep=faces["keep"],
         **_about(facts),
     )
     in_place = out is None and of_run

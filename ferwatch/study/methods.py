@@ -84,6 +84,7 @@ def methods_text(
         f"mouth, and classified into anger, disgust, fear, happiness, sadness, surprise and neutral by "
         f"{_models(recordings)}.",
         *_accuracy(recordings),
+        _baselines(recordings),
         f"The participant's face was found in {rows / frames:.1%} of {frames:,} sampled frames. " if frames else "",
         f"Episodes are the best segmentation of the probabilities over time {_smoothing(recordings)}; a participant's "
         "share of an expression is its share of the time in episodes.",
@@ -222,6 +223,18 @@ def _smoothing(recordings: Sequence[StudyRecording]) -> str:
 def _part(recording: StudyRecording, name: str) -> dict[str, Any]:
     part = recording.facts.get(name)
     return part if isinstance(part, dict) else {}
+
+
+def _baselines(recordings: Sequence[StudyRecording]) -> str:
+    """Return a sentence on the recordings whose probabilities are corrected by a baseline; "" where none is."""
+    corrected = sum(bool(recording.baseline) for recording in recordings)
+    if not corrected:
+        return ""
+    whose = "all recordings" if corrected == len(recordings) else f"{corrected} of {len(recordings)} recordings"
+    return (
+        f"In {whose} the probabilities are shifted in log-odds against a stretch in which the person was neutral, and "
+        "all figures come from the corrected probabilities."
+    )
 
 
 def _ordinal(number: int) -> str:

@@ -126,11 +126,12 @@ def _side_of_run(run: FinishedRun, face: int | None) -> Side:
     folder = run.folder.resolve().name
     aliases = dict.fromkeys(_alias(name) for name in (run.source, folder.removesuffix("-ferwatch"), folder) if name)
     warnings = () if faces else (f"{run.name}: no face has an episode",)
+    notes = tuple(f"{run.name}: {note}" for note in (run.probabilities_note(), run.still_note()) if note)
     codes = tuple(_code(episode) for episode in run.episodes if episode.face_id == face_id)
     name = f"{run.name}, face {face_id}" if faces else run.name
     if face is None and len(faces) > 1:
         warnings = (f"{run.name}: face {face_id}, which has the most time of {len(faces)}, is compared",)
-    return Side(name, tuple(aliases), codes, run, face_id, warnings)
+    return Side(name, tuple(aliases), codes, run, face_id, (*warnings, *notes))
 
 
 def _side_of_codes(path: Path, coded: CodedRecording, wanted: Sequence[str]) -> Side:

@@ -84,6 +84,8 @@ class StudyRecording:
     totals: Totals
     facts: dict[str, object]
     """Contents of run.json."""
+    baseline: str = ""
+    """Stretch of time or file that the probabilities are corrected by; "": they are not."""
     notes: tuple[str, ...] = ()
 
 
@@ -111,7 +113,8 @@ def read_recording(plan: PlannedRecording, run: FinishedRun, out: Path) -> tuple
         for e in sorted(run.episodes, key=lambda e: e.start)
         if e.face_id == face_id and e.start < end and e.end > plan.start
     )
-    notes = []
+    notes = [f"{plan.name}: {note}" for note in (run.probabilities_note(), run.still_note()) if note]
+    faces = [face for face in faces if face not in run.still]
     others = len(set(faces) - {face_id})
     if others and plan.face is None:
         notes.append(
@@ -130,6 +133,7 @@ def read_recording(plan: PlannedRecording, run: FinishedRun, out: Path) -> tuple
         episodes=episodes,
         totals=_totals(own, episodes, plan.start),
         facts=run.facts,
+        baseline=run.baseline.source if run.baseline else "",
         notes=tuple(notes),
     )
     return recording, own

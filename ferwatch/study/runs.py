@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from ferwatch.errors import DataError
 from ferwatch.records import Episode
+from ferwatch.timeline.baseline import Baseline, read_baseline
+from ferwatch.timeline.still import still_text
 from ferwatch.timeline.table import FrameTable, read_frames_csv
 
 
@@ -50,8 +52,29 @@ class FinishedRun:
 
     @cached_property
     def table(self) -> FrameTable:
-        """Rows of frames.csv."""
-        return read_frames_csv(self.folder / "frames.csv")
+        """Rows of frames.csv; where the run has a baseline, with the corrected probabilities, as its episodes have."""
+        table = read_frames_csv(self.folder / "frames.csv")
+        return replace(table, probabilities=self.baseline.apply(table)) if self.baseline else table
+
+    @cached_property
+    def baseline(self) -> Baseline | None:
+        """Correction that `ferwatch timeline --baseline` made; None: none. Raises DataError where it is damaged."""
+        timeline = self.facts.get("timeline")
+        return read_baseline(timeline.get("baseline")) if isinstance(timeline, dict) else None
+
+    @property
+    def still(self) -> tuple[int, ...]:
+        """face_ids of pictures of faces that never move; they have no episodes."""
+        summary = self.facts.get("summary")
+        return tuple(int(face) for face in summary.get("still", ())) if isinstance(summary, dict) else ()
+
+    def probabilities_note(self) -> str:
+        """Return a line on which probabilities are used, where a correction was made; "" where none was."""
+        return f"baseline-corrected probabilities are used (baseline: {self.baseline.source})" if self.baseline else ""
+
+    def still_note(self) -> str:
+        """Return a line on the faces that never move; "" where there are none."""
+        return still_text(self.still)
 
     def main_face(self) -> int | None:
         """Returns the face with the most time in episodes, the first of several; None where there is no episode."""

@@ -35,7 +35,7 @@ TABLE_COLUMNS = {
     *(column.name for column in SCHEMA),
     *EVENT_COLUMNS,
     *EPISODE_COLUMNS,
-    *("run", "face_id", "start", "end", "frames", "frames_with_face", "episodes"),  # recordings.csv
+    *("run", "face_id", "start", "end", "frames", "frames_with_face", "episodes", "baseline"),  # recordings.csv
     *("emotion", *MEASURES, *COMMON_MEASURES),  # participants.csv
 }
 """Names of the columns of every table that has columns of conditions."""
@@ -151,6 +151,7 @@ def recording_rows(recordings: Sequence[StudyRecording], conditions: Sequence[st
             "frames": r.totals.frames,
             "frames_with_face": r.totals.rows,
             "episodes": len(r.episodes),
+            "baseline": r.baseline,
         }
         for r in recordings
     ]

@@ -7,7 +7,7 @@ that a table whose times are all shifted gives the same episodes, shifted.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from ferwatch.timeline.baseline import Baseline
 from ferwatch.timeline.model import LABELS, UNCERTAIN, FaceSummary, Summary, Timeline
 from ferwatch.timeline.segmentation import Segment, runs, segment
 from ferwatch.timeline.smoothing import SMOOTHING_SECONDS, STANDING_MS, smooth
+from ferwatch.timeline.still import still_faces
 from ferwatch.timeline.table import FrameTable
 
 MIN_EPISODE_SECONDS = 0.5
@@ -41,6 +42,7 @@ def build_timeline(
     has_annotated_video: bool = False,
     names: Mapping[int, str] | None = None,
     baseline: Baseline | None = None,
+    keep: Collection[int] = (),
 ) -> Timeline:
     """Return the timeline of a table: smoothed probabilities, episodes and summary.
 
@@ -71,6 +73,7 @@ def build_timeline(
         has_annotated_video: whether annotated.mp4 lies in the run folder.
         names: face_id -> name.
         baseline: a correction of the probabilities that is made first.
+        keep: face_ids that count even if they never move; other faces that never move have no episodes.
     """
     times, shown = _milliseconds(table.timestamp), _milliseconds(table.shown())
     interval = _sampling_interval(table)
@@ -80,7 +83,10 @@ def build_timeline(
     smoothed = np.full_like(table.probabilities, np.nan)
     episodes: list[Episode] = []
     faces = []
+    still = tuple(face_id for face_id in still_faces(table) if face_id not in keep)
     for face_id in table.face_ids:
+        if face_id in still:
+            continue
         face_episodes: list[Episode] = []
         on_screen = []
         for rows in visible_spans(table, face_id):
@@ -104,10 +110,11 @@ def build_timeline(
         faces.append(_summary(face_id, on_screen, face_episodes, table.select(seen), counted[seen]))
     summary = Summary(
         sampled_frames=len(np.unique(table.frame)),
-        frames_with_faces=len(np.unique(table.frame[table.success])),
+        frames_with_faces=len(np.unique(table.frame[table.success & ~np.isin(table.face_id, still)])),
         episodes=len(episodes),
         shares=_shares(episodes),
         faces=tuple(faces),
+        still=still,
     )
     # A file name may hold bytes that are no text; every export is UTF-8.
     source, video = (name.encode("utf-8", "replace").decode() for name in (source, video))

@@ -25,6 +25,8 @@ class Corrections:
     """face_id -> face_id of the same person, into which the face is merged."""
     ignore: tuple[int, ...] = ()
     """face_ids of the faces that are left out."""
+    keep: tuple[int, ...] = ()
+    """face_ids of the faces that count even if they never move."""
     region: Region | None = None
     """Rectangle that holds the centre of every face that is kept; None: all are kept."""
 
@@ -44,6 +46,7 @@ class Corrections:
             names={face: name for face, name in {**self.names, **later.names}.items() if name},
             merge={**self.merge, **later.merge},
             ignore=tuple(sorted({*self.ignore, *later.ignore})),
+            keep=tuple(sorted({*self.keep, *later.keep})),
             region=later.region or self.region,
         )
 
@@ -85,6 +88,7 @@ class Corrections:
             *(old for old in merge if old not in earlier.merge),
             *merge.values(),
             *(face for face in self.ignore if face not in earlier.ignore),
+            *(face for face in self.keep if face not in earlier.keep),
         )
         for face_id in named:
             if face_id not in faces:
@@ -112,6 +116,7 @@ def read_corrections(facts: Mapping[str, Any]) -> Corrections:
             names={int(face): str(name) for face, name in kept.get("names", {}).items()},
             merge={int(face): int(other) for face, other in kept.get("merge", {}).items()},
             ignore=tuple(int(face) for face in kept.get("ignore", ())),
+            keep=tuple(int(face) for face in kept.get("keep", ())),
             region=tuple(float(side) for side in kept["region"]) if kept.get("region") else None,  # type: ignore[arg-type]
         )
     except (AttributeError, TypeError, ValueError) as error:
@@ -124,5 +129,6 @@ def facts_of(corrections: Corrections) -> dict[str, Any]:
         "names": {str(face): name for face, name in sorted(corrections.names.items()) if name},
         "merge": {str(face): other for face, other in sorted(corrections.merge.items())},
         "ignore": sorted(corrections.ignore),
+        "keep": sorted(corrections.keep),
         "region": corrections.region,
     }

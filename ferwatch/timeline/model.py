@@ -58,6 +58,8 @@ class Summary:
     """Share of each label in the time of all faces' episodes."""
     faces: tuple[FaceSummary, ...]
     """Summaries in the order of face_id."""
+    still: tuple[int, ...] = ()
+    """face_ids of faces that never move, such as a poster's: they have rows, but no episodes and no summary."""
 
 
 @dataclass(frozen=True)
