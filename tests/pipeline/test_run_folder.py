@@ -7,14 +7,17 @@ import os
 import shutil
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from conftest import DEMO, ROOT, needs_weights
 
 import ferwatch
 from ferwatch.errors import OutputError, VideoError
-from ferwatch.pipeline.lock import FolderLock
+from ferwatch.pipeline.lock import LOCK_FILE, FolderLock
 
 pytestmark = needs_weights
 QUICK = {"end": 1.0, "annotate": False}
@@ -93,6 +96,44 @@ def test_a_moved_video_resumes(tmp_path: Path) -> None:
     ferwatch.analyze(moved, tmp_path / "run", resume=True, **QUICK)
     ferwatch.analyze(DEMO, tmp_path / "whole", **QUICK)
     assert (tmp_path / "run/frames.csv").read_bytes() == (tmp_path / "whole/frames.csv").read_bytes()
+
+
+def test_a_copy_of_an_interrupted_run_resumes_elsewhere(tmp_path: Path) -> None:
+    """With the lock file that a killed run leaves, which belongs to nobody."""
+    interrupted(DEMO, tmp_path / "run")
+    (tmp_path / "run" / LOCK_FILE).write_text('{"video": "demo.mp4", "process": 1, "host": "elsewhere"}')
+    copy = tmp_path / "another disk" / "copy"
+    shutil.copytree(tmp_path / "run", copy)
+    ferwatch.analyze(DEMO, copy, resume=True, **QUICK)
+    ferwatch.analyze(DEMO, tmp_path / "whole", **QUICK)
+    assert (copy / "frames.csv").read_bytes() == (tmp_path / "whole/frames.csv").read_bytes()
+    assert {f.name for f in copy.iterdir()} == {f.name for f in (tmp_path / "whole").iterdir()}
+
+
+def test_of_many_that_come_at_once_one_has_the_folder(tmp_path: Path) -> None:
+    """Jobs of a cluster that start in the same moment."""
+    barrier = Barrier(8)
+    inside: list[int] = []
+    refused: list[str] = []
+    (tmp_path / "run").mkdir()
+
+    def come(number: int) -> None:
+        for _ in range(50):
+            barrier.wait()
+            try:
+                with FolderLock(tmp_path / "run", f"{number}.mp4"):
+                    inside.append(number)
+                    assert inside == [number]
+                    time.sleep(0.002)
+                    inside.remove(number)
+            except OutputError as error:
+                refused.append(str(error))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(come, range(8)))
+    assert 0 < len(refused) < 8 * 50
+    assert all("is at work in" in message for message in refused)
+    assert list((tmp_path / "run").iterdir()) == []
 
 
 @pytest.mark.parametrize("annotate", [True, False])
