@@ -76,8 +76,7 @@ def open_reader(video: Path, options: AnalysisOptions) -> FileSource:
 
 def nothing_in_range(video: Path, source: FrameSource, options: AnalysisOptions) -> VideoError:
     """Return the error for a range that holds no picture."""
-    duration = source.info.duration
-    if duration is not None and options.start >= duration:
+    if (duration := source.info.duration) is not None and options.start >= duration:
         return VideoError(
             f"{video} ends at {format_time(duration)}: there is nothing to analyse from {format_time(options.start)} on"
         )
@@ -105,8 +104,7 @@ def write_run(
     Args:
         executor: runs the video's segments; None: processes of this machine, as many as the options' threads.
     """
-    watch = Stopwatch()
-    folder = RunFolder(out or Path(f"{video.stem}-ferwatch"))
+    watch, folder = Stopwatch(), RunFolder(out or Path(f"{video.stem}-ferwatch"))
     with open_reader(video, options) as reader, FolderLock(folder.path, video.name):
         settings = settings_of_rows(video, classifier.checkpoint, options)
         warnings = [notice] if (notice := labels_notice(classifier, options.labels)) is not None else []
