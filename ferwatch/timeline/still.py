@@ -2,7 +2,7 @@
 
 Noise and compression shift the box and the probabilities of such a face too, but not for long: their means over a
 second stay where they are. A person sways, even one who tries to hold still, and the expression changes. In a noisy,
-compressed film a photo was seen to move by 2% of its side, and people in video clips by 2 to 17%; the probabilities of
+compressed film a photo was seen to move by 2% of its side, and people in video clips by 2 to 52%; the probabilities of
 those who moved by that little changed by 0.2 and more.
 """
 
