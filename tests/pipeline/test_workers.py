@@ -38,7 +38,7 @@ CLIPS = {
     "open-gop.mkv": {"bf": "3", "x264-params": OPEN_GOP},
     "open-gop.ts": {"bf": "3", "x264-params": OPEN_GOP},
     "variable.mp4": {"bf": "2"},
-    "edit-list.mp4": {"bf": "2"},
+    "edit-list.mp4": {"bf": "2", "g": "24"},
     "late-sound.mp4": {},
     "damaged.mp4": {},
     "damaged.ts": {},

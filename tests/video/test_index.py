@@ -105,7 +105,7 @@ def test_a_variable_rate_with_a_long_pause(tmp_path: Path) -> None:
     def uneven(number: int) -> float:
         return number / 25 + 0.013 * (number % 3) + (2.3 if number > 70 else 0)
 
-    path = encoded(tmp_path / "uneven.mp4", "libx264", {**X264, "bf": "2"}, times=uneven)
+    path = encoded(tmp_path / "uneven.mp4", "libx264", {**X264, "g": "5", "bf": "2"}, times=uneven)
     for sampling in (Sampling(fps=10), Sampling(fps=40), Sampling(every=3)):
         assert assert_same(path, sampling) >= 3
 
@@ -115,8 +115,8 @@ def test_a_variable_rate_with_a_long_pause(tmp_path: Path) -> None:
 def test_an_edit_list_and_sound_that_begins_at_another_time(tmp_path: Path, name: str, offset: float) -> None:
     if name == "clip.mkv" and offset < 0:
         pytest.skip("Matroska has no edit lists")
-    times = [n / 25 for n in range(125)]
-    path = make_clip(tmp_path / name, times, sound="aac", seconds=5.0, bframes=2, offset=offset)
+    times = [n / 25 for n in range(375)]
+    path = make_clip(tmp_path / name, times, sound="aac", seconds=15.0, bframes=2, offset=offset)
     assert assert_same(path, Sampling(fps=10)) >= 2
 
 
