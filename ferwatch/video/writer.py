@@ -28,7 +28,8 @@ damaged times ask for it."""
 BT601_MATRIX, NO_MATRIX, LIMITED_RANGE, BT709_COLOURS = 6, 2, 1, 1
 MP4_OPTIONS = {"movflags": "+faststart", "movie_timescale": str(CLOCK.denominator)}
 DAMAGED_SOUND = "damaged pieces of the sound are left out of annotated.mp4"
-X264_OPTIONS = {"preset": "superfast", "crf": "23"}
+X264_OPTIONS = {"preset": "superfast", "crf": "23", "subme": "0", "weightp": "0", "b-adapt": "0", "bf": "2"}
+"""0.6 times the size of "ultrafast" at crf 22. The last four options save a tenth of a run's time, for 7% in size."""
 
 
 def to_picture(image: NDArray[np.uint8]) -> av.VideoFrame:
