@@ -12,6 +12,18 @@ from ferwatch.records import EMOTIONS, BoundingBox, FaceResult, FrameResult
 from ferwatch.timeline.table import FramesWriter, FrameTable
 
 
+def facts_of_run(seconds: float = 10.0, fps: float = 10.0) -> dict[str, dict[str, object]]:
+    """What run.json needs to hold so that the run's files can be made anew."""
+    return {
+        "settings": {"exports": [], "annotated video": False, "smoothing": 0.2},
+        "video": {"file": "talk.mp4", "fps": fps},
+        "sampling": {"start": 0.0, "end": None},
+        "timeline": {"media": "", "duration": seconds, "smoothing": 0.2},
+        "counts": {},
+        "summary": {},
+    }
+
+
 def one_face(times: NDArray[np.float64], probabilities: NDArray[np.float64], face_id: int = 1) -> FrameTable:
     """A table in which one face is in every frame. It sways, as people do."""
     n = len(times)

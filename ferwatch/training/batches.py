@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from ferwatch.errors import DataError
 from ferwatch.evaluation.fer2013 import VOTE_OF_EMOTION, Faces
 from ferwatch.models.checkpoint import read_plain
-from ferwatch.models.preprocess import normalize, preprocess
+from ferwatch.models.preprocess import preprocess
 from ferwatch.models.registry import Model
 from ferwatch.records import EMOTIONS
 from ferwatch.training.augment import erase, mix, view
@@ -217,9 +217,8 @@ class Batches:
     def _input(self, faces: Tensor) -> Tensor:
         """A network for any side sees a smaller window as it is, not enlarged: with the whole face later it then sees
         things at the size it learnt them (Touvron et al. 2019, https://arxiv.org/abs/1906.06423)."""
-        if self.model.any_size:
-            return normalize(faces.unsqueeze(1) / 255, self.model.input.normalization)
-        return preprocess(faces, self.model.input)
+        to = self.model.input
+        return preprocess(faces, replace(to, size=faces.shape[-1]) if self.model.any_size else to)
 
 
 def _of_the_seven(counts: Tensor, otherwise: Tensor) -> Tensor:

@@ -104,7 +104,7 @@ def train(
         learner.eval()(preprocess(nothing, model.input))  # gives the lazy map its width
     test_features = features_of(network, public_test.images, model.input, device) if recipe.feature_views > 0 else None
     averaged = copy.deepcopy(network)
-    start = copy.deepcopy(network)
+    start = copy.deepcopy(network) if recipe.keep_start > 0 else None
     state = State(out / "state.pt", recipe, learner, averaged, _optimizer(recipe, learner))
     curve = state.load(device)
     forward = processes.wrap_ddp(learner, all_used=recipe.votes > 0)
@@ -167,7 +167,7 @@ def train(
         write_curve(out / "curve.csv", curve)
         if on_epoch is not None:
             on_epoch(curve[-1])
-    if recipe.keep_start > 0:
+    if start is not None:
         _average(averaged, start, 1 - recipe.keep_start)
     if frozen:
         averaged.requires_grad_(True)  # a later stage may train them

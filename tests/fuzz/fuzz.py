@@ -187,15 +187,8 @@ def main() -> None:
             case.file.unlink()
             if time.monotonic() > stop:
                 break
-    row = {
-        "what": "damaged files",
-        "seed": asked.seed,
-        "tried": f"{counts['videos']} videos, {counts['tables']} tables",
-        "ended well": f"{counts['done']} with results, {counts['refused']} refused in one line",
-        "did not": ", ".join(f"{counts[name]} {name}" for name in BAD if counts[name]) or "0",
-        "slowest": f"{slowest:.0f} s",
-    }
-    table.end(row, asked, well=not any(counts[name] for name in BAD))
+    tried = f"{counts['videos']} videos, {counts['tables']} tables"
+    table.end_of_damage("damaged files", tried, counts, BAD, slowest, asked)
 
 
 if __name__ == "__main__":

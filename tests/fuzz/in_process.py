@@ -217,15 +217,8 @@ def main() -> None:
             print(f"case {number}: {result}, {details}", flush=True)
         if sum(counts.values()) % 100 == 0:
             print(dict(counts), flush=True)
-    row = {
-        "what": "damaged clips in one process",
-        "seed": asked.seed,
-        "tried": f"{sum(counts.values())} clips",
-        "ended well": f"{counts['done']} with results, {counts['refused']} refused in one line",
-        "did not": ", ".join(f"{counts[name]} {name}" for name in BAD if counts[name]) or "0",
-        "slowest": f"{slowest:.0f} s",
-    }
-    table.end(row, asked, well=not any(counts[name] for name in BAD))
+    tried = f"{sum(counts.values())} clips"
+    table.end_of_damage("damaged clips in one process", tried, counts, BAD, slowest, asked)
 
 
 if __name__ == "__main__":

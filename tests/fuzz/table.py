@@ -8,6 +8,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 from typing import NoReturn
 
@@ -49,6 +51,21 @@ def end(row: Row, asked: argparse.Namespace, *, well: bool) -> NoReturn:
     if asked.record:
         record(row)
     sys.exit(not well)
+
+
+def end_of_damage(
+    what: str, tried: str, counts: Counter[str], bad: Collection[str], slowest: float, asked: argparse.Namespace
+) -> NoReturn:
+    """Ends a run over damaged files; `bad` names the counts of those that did not end well."""
+    row: Row = {
+        "what": what,
+        "seed": asked.seed,
+        "tried": tried,
+        "ended well": f"{counts['done']} with results, {counts['refused']} refused in one line",
+        "did not": ", ".join(f"{counts[name]} {name}" for name in bad if counts[name]) or "0",
+        "slowest": f"{slowest:.0f} s",
+    }
+    end(row, asked, well=not any(counts[name] for name in bad))
 
 
 def recorded() -> list[Row]:

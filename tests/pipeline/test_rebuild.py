@@ -14,7 +14,7 @@ import pympi
 import pytest
 import webvtt
 from click.testing import CliRunner
-from tables import story_frames, write_frames
+from tables import facts_of_run, story_frames, write_frames
 
 from ferwatch.cli.timeline import timeline as command
 from ferwatch.errors import DataError
@@ -26,14 +26,7 @@ from ferwatch.timeline.corrections import Corrections
 Told = list[tuple[str, str, int, int]]
 """Name, emotion, start and end in milliseconds of every episode, by name and start."""
 
-FACTS = {
-    "settings": {"exports": [], "annotated video": False, "smoothing": 0.2},
-    "video": {"file": "talk.mp4", "fps": 30.0},
-    "sampling": {"start": 0.0, "end": None},
-    "timeline": {"media": "", "duration": 20.0, "smoothing": 0.2},
-    "counts": {},
-    "summary": {},
-}
+FACTS = facts_of_run(seconds=20.0, fps=30.0)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from tables import one_face, write_frames
+from tables import facts_of_run, one_face, write_frames
 
 from ferwatch.errors import DataError
 from ferwatch.pipeline.rebuild import rebuild
@@ -47,14 +47,7 @@ def test_from_another_recording() -> None:
 
 
 def test_it_is_kept_and_every_file_says_so(tmp_path: Path) -> None:
-    facts = {
-        "settings": {"exports": [], "annotated video": False, "smoothing": 0.2},
-        "video": {"file": "talk.mp4", "fps": 10.0},
-        "sampling": {"start": 0.0, "end": None},
-        "timeline": {"media": "", "duration": 10.0, "smoothing": 0.2},
-        "counts": {},
-    }
-    (tmp_path / "run.json").write_text(json.dumps(facts))
+    (tmp_path / "run.json").write_text(json.dumps(facts_of_run()))
     rows = write_frames(tmp_path / "frames.csv", frames()).read_bytes()
     exports = ["json", "parquet", "html", "vtt", "eaf", "boris"]
     assert [e.emotion for e in rebuild(tmp_path, exports=exports).timeline.episodes] == ["sad", "happy", "sad"]

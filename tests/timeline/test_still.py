@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 from numpy.typing import NDArray
-from tables import one_face, showing, write_frames
+from tables import facts_of_run, one_face, showing, write_frames
 
 from ferwatch.cli.timeline import timeline as command
 from ferwatch.export.registry import EXPORTS
@@ -58,14 +58,7 @@ def test_a_person_is_not_taken_for_a_picture(move: NDArray[np.float64], probabil
 
 
 def test_no_file_counts_it_until_it_is_kept(tmp_path: Path) -> None:
-    facts = {
-        "settings": {"exports": [], "annotated video": False, "smoothing": 0.2},
-        "video": {"file": "talk.mp4", "fps": 10.0},
-        "sampling": {"start": 0.0, "end": None},
-        "timeline": {"media": "", "duration": 10.0, "smoothing": 0.2},
-        "counts": {},
-    }
-    (tmp_path / "run.json").write_text(json.dumps(facts))
+    (tmp_path / "run.json").write_text(json.dumps(facts_of_run()))
     person, poster = showing(["neutral"] * 100), STEADY
     frames = [
         FrameResult(
