@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ferwatch.evaluation.evaluate import evaluate
-from ferwatch.evaluation.fer2013 import Faces, load
+from ferwatch.evaluation.fer2013 import FerSplit, load
 from ferwatch.faces.mediapipe import MediaPipeDetector
 from ferwatch.faces.tracker import FaceTracker
 from ferwatch.models.checkpoint import Checkpoint
@@ -74,8 +74,8 @@ class Bench:
         self,
         label: str,
         recipe: Recipe,
-        train_faces: Faces | None = None,
-        test: Faces | None = None,
+        train_faces: FerSplit | None = None,
+        test: FerSplit | None = None,
         network: nn.Module | None = None,
     ) -> nn.Module:
         """Trains, prints one line, and returns the network."""
@@ -113,7 +113,10 @@ class Bench:
 
 
 def accuracy(
-    network: nn.Module, model: str, faces: Faces, flip: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] = lambda x: x
+    network: nn.Module,
+    model: str,
+    faces: FerSplit,
+    flip: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] = lambda x: x,
 ) -> float:
     answers = predict(network, get_model(model).input, flip(faces.images))["fer2013"].argmax(dim=1).numpy()
     return float((answers == faces.labels).mean())
@@ -154,7 +157,7 @@ def recipe(bench: Bench) -> None:
 def pixels(bench: Bench) -> None:
     """Faces of 32 pixels, enlarged again so that the network and its cost stay the same, against 48."""
 
-    def coarse(faces: Faces) -> Faces:
+    def coarse(faces: FerSplit) -> FerSplit:
         small = (cv2.resize(image, (32, 32), interpolation=cv2.INTER_AREA) for image in faces.images)
         return replace(faces, images=np.stack([cv2.resize(s, (48, 48), interpolation=cv2.INTER_LINEAR) for s in small]))
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ferwatch.evaluation.fer2013 import Faces
+from ferwatch.evaluation.fer2013 import FerSplit
 from ferwatch.evaluation.metrics import CrowdScores, Scores, score, score_crowd
 from ferwatch.models.classifier import Classifier
 from ferwatch.records import EMOTIONS
@@ -96,7 +96,7 @@ class Evaluation:
 
 def evaluate(
     classifier: Classifier,
-    faces: Faces,
+    faces: FerSplit,
     unseen: NDArray[np.bool_] | None,
     *,
     tta: bool = False,

@@ -40,7 +40,7 @@ VOTE_OF_EMOTION = (4, 5, 6, 1, 3, 2, 0)
 
 
 @dataclass(frozen=True)
-class Faces:
+class FerSplit:
     """The faces of one split of FER2013."""
 
     images: NDArray[np.uint8]
@@ -53,12 +53,12 @@ class Faces:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def where(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> Faces:
+    def where(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> FerSplit:
         """Return the faces that a mask (N,) or an array of indices selects."""
-        return Faces(self.images[rows], self.labels[rows], None if self.votes is None else self.votes[rows])
+        return FerSplit(self.images[rows], self.labels[rows], None if self.votes is None else self.votes[rows])
 
 
-def load(data: Path, split: str, ferplus: Path | None = None, *, may_be_empty: bool = False) -> Faces:
+def load(data: Path, split: str, ferplus: Path | None = None, *, may_be_empty: bool = False) -> FerSplit:
     """Return one split of FER2013, from fer2013.csv or from folders SPLIT/EMOTION/*.png.
 
     Raises DataError, naming the line or the file, where the data is not in that form, or the split is empty and
@@ -74,10 +74,10 @@ def load(data: Path, split: str, ferplus: Path | None = None, *, may_be_empty: b
         raise _no_images(data, split)
     if ferplus is None:
         return faces
-    return Faces(faces.images, faces.labels, load_votes(ferplus, split, len(faces)))
+    return FerSplit(faces.images, faces.labels, load_votes(ferplus, split, len(faces)))
 
 
-def _load_csv(path: Path, split: str) -> Faces:
+def _load_csv(path: Path, split: str) -> FerSplit:
     images, labels = [], []
     csv.field_size_limit(1_000_000)
     try:
@@ -95,7 +95,7 @@ def _load_csv(path: Path, split: str) -> Faces:
                 images.append(_pixels(line["pixels"], f"{path}, line {lines.line_num}"))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} cannot be read: {error}") from None
-    return Faces(np.array(images, np.uint8).reshape(-1, FACE_SIZE, FACE_SIZE), np.array(labels, np.int64))
+    return FerSplit(np.array(images, np.uint8).reshape(-1, FACE_SIZE, FACE_SIZE), np.array(labels, np.int64))
 
 
 def _label(text: str | None, place: str) -> int:
@@ -116,7 +116,7 @@ def _pixels(text: str | None, place: str) -> NDArray[np.int64]:
     return pixels
 
 
-def _load_folders(root: Path, split: str) -> Faces:
+def _load_folders(root: Path, split: str) -> FerSplit:
     images, labels = [], []
     for folder in _folders(root):
         if folder.name.lower() not in SPLIT_FOLDERS[split]:
@@ -138,7 +138,7 @@ def _load_folders(root: Path, split: str) -> Faces:
                 images.append(image)
                 labels.append(EMOTIONS.index(emotion))
     order = np.argsort(np.array(labels, np.int64), kind="stable")
-    faces = Faces(np.array(images, np.uint8).reshape(-1, FACE_SIZE, FACE_SIZE), np.array(labels, np.int64))
+    faces = FerSplit(np.array(images, np.uint8).reshape(-1, FACE_SIZE, FACE_SIZE), np.array(labels, np.int64))
     return faces.where(order)
 
 
@@ -184,7 +184,7 @@ def load_votes(path: Path, split: str, rows: int) -> NDArray[np.float32]:
     return np.array(votes, np.float32)
 
 
-def clean(faces: Faces) -> Faces:
+def clean(faces: FerSplit) -> FerSplit:
     """Return a training set without blank images, second copies, and copies whose labels contradict each other."""
     copies: dict[bytes, list[int]] = defaultdict(list)
     for row, image in enumerate(faces.images):
@@ -194,7 +194,7 @@ def clean(faces: Faces) -> Faces:
     return faces.where(np.array(sorted(agreed), np.int64))
 
 
-def without_copies_mask(faces: Faces, others: Faces) -> NDArray[np.bool_]:
+def without_copies_mask(faces: FerSplit, others: FerSplit) -> NDArray[np.bool_]:
     """Return a mask (N,) of the faces of which `others` holds no exact copy."""
     known = {image.tobytes() for image in others.images}
     return np.array([image.tobytes() not in known for image in faces.images], bool)
@@ -208,7 +208,7 @@ def crowd_majority(votes: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArr
     return majority, (most > 0) & ((votes >= most[:, None]).sum(axis=1) == 1)
 
 
-def class_shares(faces: Faces, head: str) -> NDArray[np.float64]:
+def class_shares(faces: FerSplit, head: str) -> NDArray[np.float64]:
     """Return the shares (7,) of the emotions in the targets of a head: FER2013's labels, or FER+'s votes.
 
     Raises DataError for the crowd head where the faces have no votes.

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ferwatch.errors import DataError
-from ferwatch.evaluation.fer2013 import VOTE_OF_EMOTION, Faces
+from ferwatch.evaluation.fer2013 import VOTE_OF_EMOTION, FerSplit
 from ferwatch.models.checkpoint import read_plain
 from ferwatch.models.preprocess import preprocess
 from ferwatch.models.registry import Model
@@ -62,7 +62,7 @@ class Batches:
         self,
         recipe: Recipe,
         model: Model,
-        faces: Faces,
+        faces: FerSplit,
         teachers: Sequence[Teacher],
         device: str,
         autocast: AbstractContextManager[Any],

@@ -15,7 +15,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from ferwatch.evaluation.evaluate import Answers
-from ferwatch.evaluation.fer2013 import Faces, class_shares, crowd_majority
+from ferwatch.evaluation.fer2013 import FerSplit, class_shares, crowd_majority
 from ferwatch.evaluation.metrics import (
     cross_fit_probabilities,
     fit_temperature,
@@ -37,8 +37,8 @@ def finalize(
     network: nn.Module,
     recipe: Recipe,
     curve: Sequence[Epoch],
-    train_faces: Faces,
-    public_test: Faces,
+    train_faces: FerSplit,
+    public_test: FerSplit,
     unseen: NDArray[np.bool_],
     out: Path,
     *,
@@ -116,7 +116,7 @@ def finalize(
     return [*files, out / f"{recipe.model}.md", *pictures]
 
 
-def _offsets(recipe: Recipe, head: str, train_faces: Faces) -> tuple[float, ...]:
+def _offsets(recipe: Recipe, head: str, train_faces: FerSplit) -> tuple[float, ...]:
     """Return what the recipe's prior correction adds to a head's logits; empty: nothing."""
     strength = recipe.prior_correction.get(head, 0.0)
     if strength == 0:
@@ -124,7 +124,7 @@ def _offsets(recipe: Recipe, head: str, train_faces: Faces) -> tuple[float, ...]
     return tuple((-strength * np.log(class_shares(train_faces, head))).tolist())
 
 
-def _targets(head: str, faces: Faces) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+def _targets(head: str, faces: FerSplit) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """The labels (N,) by which a head is calibrated, and the rows (N,) that have one.
 
     FER2013's labels for the fer2013 head, the majority of FER+'s voters for the crowd head.
@@ -137,7 +137,7 @@ def _targets(head: str, faces: Faces) -> tuple[NDArray[np.int64], NDArray[np.boo
 def _measure(
     logits: dict[str, NDArray[np.float64]],
     offsets: dict[str, tuple[float, ...]],
-    faces: Faces,
+    faces: FerSplit,
     crowd_weight: float,
 ) -> dict[str, Answers]:
     """Return the figures of each head, and of "video", the blend of both; each half is calibrated on the other."""
@@ -162,7 +162,7 @@ def _measure(
 
 
 def _fit_blend(
-    blend: Blend, logits: dict[str, NDArray[np.float64]], calibrations: dict[str, Calibration], faces: Faces
+    blend: Blend, logits: dict[str, NDArray[np.float64]], calibrations: dict[str, Calibration], faces: FerSplit
 ) -> Blend:
     """The blend with the temperature that fits the majority of FER+'s voters best."""
     if blend.crowd_weight == 1:
@@ -173,7 +173,7 @@ def _fit_blend(
     return replace(blend, temperature=fit_temperature(values[labelled], majority[labelled]))
 
 
-def _draw(heads: dict[str, Answers], faces: Faces, curve: Sequence[Epoch], model: str, out: Path) -> list[Path]:
+def _draw(heads: dict[str, Answers], faces: FerSplit, curve: Sequence[Epoch], model: str, out: Path) -> list[Path]:
     """Pictures of the training and of each head; returns the files."""
     files = []
     if curve:

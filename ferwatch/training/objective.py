@@ -7,7 +7,7 @@ import math
 from torch import Tensor
 from torch.nn import functional as F
 
-from ferwatch.evaluation.fer2013 import Faces, crowd_majority
+from ferwatch.evaluation.fer2013 import FerSplit, crowd_majority
 from ferwatch.training.batches import Batch
 from ferwatch.training.recipe import Recipe
 
@@ -34,7 +34,7 @@ def compute_loss(
     return loss if crowd_loss is None else loss + recipe.votes * crowd_loss
 
 
-def crowd_agreement(logits: dict[str, Tensor], faces: Faces) -> float:
+def crowd_agreement(logits: dict[str, Tensor], faces: FerSplit) -> float:
     """Share of the faces with a majority on which the crowd head agrees with it; nan without head or votes."""
     if "crowd" not in logits or faces.votes is None:
         return math.nan

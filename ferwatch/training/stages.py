@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from ferwatch.errors import DataError
-from ferwatch.evaluation.fer2013 import Faces
+from ferwatch.evaluation.fer2013 import FerSplit
 from ferwatch.faces.model_file import find_face_model
 from ferwatch.models.checkpoint import Checkpoint, load_checkpoint
 from ferwatch.models.pretrained import read_metadata, shipped_weights
@@ -42,8 +42,8 @@ class Trained:
 def train_stages(
     recipe: Recipe,
     recipes: Path,
-    train_faces: Faces,
-    public_test: Faces,
+    train_faces: FerSplit,
+    public_test: FerSplit,
     out: Path,
     *,
     teachers: Sequence[Path] = (),
@@ -103,7 +103,7 @@ def train_stages(
 
 
 def _teacher(
-    name: str, recipes: Path, train_faces: Faces, public_test: Faces, out: Path, options: dict[str, Any]
+    name: str, recipes: Path, train_faces: FerSplit, public_test: FerSplit, out: Path, options: dict[str, Any]
 ) -> Teacher:
     """The shipped network of a model of this name, or what comes of the recipe of this name, trained in `out`."""
     if name in MODELS:

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ferwatch.errors import DataError
-from ferwatch.evaluation.fer2013 import Faces, clean
+from ferwatch.evaluation.fer2013 import FerSplit, clean
 from ferwatch.models.classifier import has_bfloat16, infer
 from ferwatch.models.heads import add_heads, head_logits
 from ferwatch.models.preprocess import preprocess
@@ -60,8 +60,8 @@ class AuxHeadModel(nn.Module):
 
 def train(
     recipe: Recipe,
-    train_faces: Faces,
-    public_test: Faces,
+    train_faces: FerSplit,
+    public_test: FerSplit,
     out: Path,
     *,
     network: nn.Module | None = None,
@@ -219,7 +219,7 @@ def predict_from_features(network: nn.Module, features: Tensor) -> dict[str, Ten
     return {name: logits.float().cpu() for name, logits in network.forward_head(features).items()}  # type: ignore[operator]
 
 
-def _check(recipe: Recipe, train_faces: Faces, teachers: Sequence[Teacher]) -> None:
+def _check(recipe: Recipe, train_faces: FerSplit, teachers: Sequence[Teacher]) -> None:
     if (recipe.votes > 0 or recipe.vote_targets > 0) and train_faces.votes is None:
         raise DataError("the recipe learns from FER+ votes: give fer2013new.csv with --ferplus")
     if recipe.distill == 0 and (recipe.match > 0 or recipe.distill_views > 0 or recipe.distill_mean > 0):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from ferwatch.evaluation.evaluate import class_table, evaluate, tta_views
-from ferwatch.evaluation.fer2013 import Faces, crowd_majority
+from ferwatch.evaluation.fer2013 import FerSplit, crowd_majority
 from ferwatch.evaluation.metrics import score, score_crowd
 from ferwatch.models.calibration import Calibration
 from ferwatch.models.checkpoint import Checkpoint
@@ -22,11 +22,11 @@ class Brightness(torch.nn.Module):
         return torch.stack([part.mean(dim=(1, 2, 3)) for part in x[..., :42].split(6, dim=3)], dim=1) * 8
 
 
-def striped(labels: list[int]) -> Faces:
+def striped(labels: list[int]) -> FerSplit:
     images = np.zeros((len(labels), 48, 48), np.uint8)
     for image, label in zip(images, labels, strict=True):
         image[:, 6 * label : 6 * label + 6] = 255
-    return Faces(images, np.array(labels))
+    return FerSplit(images, np.array(labels))
 
 
 @pytest.fixture
@@ -129,7 +129,7 @@ def test_each_head_is_measured_and_the_asked_one_first() -> None:
     votes = np.zeros((4, 9), np.float32)
     votes[[0, 1, 2], 0] = 10  # neutral
     votes[3, 1] = 10  # happiness
-    faces = Faces(faces.images, faces.labels, votes)
+    faces = FerSplit(faces.images, faces.labels, votes)
     checkpoint = Checkpoint("cnn", Both(), InputSpec(48, normalization="unit"))
     told = evaluate(Classifier(checkpoint, labels="fer2013"), faces, None).as_dict()
     assert (told["labels"], told["accuracy"]) == ("fer2013", 1.0)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ferwatch.errors import DataError
-from ferwatch.evaluation.fer2013 import Faces, clean, load, load_votes, without_copies_mask
+from ferwatch.evaluation.fer2013 import FerSplit, clean, load, load_votes, without_copies_mask
 from ferwatch.records import EMOTIONS
 
 PIXELS = " ".join(["7"] * 2304)
@@ -97,7 +97,7 @@ def test_cleaning_leaves_out_blanks_second_copies_and_contradictions() -> None:
     images[1] = images[0]  # a second copy
     images[3] = images[2]  # a copy with another label
     images[4] = 128
-    faces = clean(Faces(images, np.array([1, 1, 2, 3, 4, 5])))
+    faces = clean(FerSplit(images, np.array([1, 1, 2, 3, 4, 5])))
     assert faces.labels.tolist() == [1, 5]
     assert np.array_equal(faces.images, images[[0, 5]])
 
@@ -105,7 +105,7 @@ def test_cleaning_leaves_out_blanks_second_copies_and_contradictions() -> None:
 def test_copies_between_splits_are_found() -> None:
     images = np.random.default_rng(0).integers(0, 256, (4, 48, 48)).astype(np.uint8)
     labels = np.zeros(4, np.int64)
-    assert without_copies_mask(Faces(images, labels), Faces(images[1:2], labels[:1])).tolist() == [
+    assert without_copies_mask(FerSplit(images, labels), FerSplit(images[1:2], labels[:1])).tolist() == [
         True,
         False,
         True,
@@ -122,6 +122,6 @@ def test_fer2013s_known_copies_are_found() -> None:
     sys.path.insert(0, str(shared))
     import expand
 
-    public, train = (Faces(*expand.load(split)) for split in ("public_test", "train"))
+    public, train = (FerSplit(*expand.load(split)) for split in ("public_test", "train"))
     assert (~without_copies_mask(public, train)).sum() == 280  # counted on their own by the project's issue 3
     assert 27_000 < len(clean(train)) < len(train) - 106 - 12

@@ -14,7 +14,7 @@ import torch
 from training_faces import some_faces
 
 from ferwatch.errors import DataError
-from ferwatch.evaluation.fer2013 import VOTE_OF_EMOTION, VOTES, Faces
+from ferwatch.evaluation.fer2013 import VOTE_OF_EMOTION, VOTES, FerSplit
 from ferwatch.models.registry import get_model
 from ferwatch.training.batches import Batches
 from ferwatch.training.recipe import Recipe
@@ -30,7 +30,7 @@ def test_votes_may_be_learnt_instead_of_the_labels(tmp_path: Path) -> None:
     votes[:40] = 0  # nobody voted: the label stays
     recipe = Recipe("report-cnn", batch_size=28, augment=0, mirror=False, erase=0, vote_targets=0.75, label_smoothing=0)
     cpu = torch.autocast("cpu", torch.bfloat16)
-    batches = Batches(recipe, get_model("report-cnn"), Faces(faces.images, faces.labels, votes), [], "cpu", cpu)
+    batches = Batches(recipe, get_model("report-cnn"), FerSplit(faces.images, faces.labels, votes), [], "cpu", cpu)
     for rows, share in ((torch.arange(28), 1.0), (torch.arange(100, 128), 0.25)):
         target = batches.draw(rows, 0, torch.Generator().manual_seed(0)).target
         np.testing.assert_allclose(target.sum(dim=1), 1, rtol=1e-6)
@@ -38,7 +38,7 @@ def test_votes_may_be_learnt_instead_of_the_labels(tmp_path: Path) -> None:
         np.testing.assert_allclose(target[torch.arange(28), labels], share)
         np.testing.assert_allclose(target[torch.arange(28), (labels + 1) % 7], 1 - share)
     with pytest.raises(DataError, match="--ferplus"):
-        train(recipe, Faces(faces.images, faces.labels), faces, tmp_path)
+        train(recipe, FerSplit(faces.images, faces.labels), faces, tmp_path)
 
 
 def test_votes_for_other_choices_make_an_image_weigh_less() -> None:
@@ -48,7 +48,7 @@ def test_votes_for_other_choices_make_an_image_weigh_less() -> None:
     votes[2, VOTES.index("unknown")] = 10
     faces = some_faces(4)
     recipe = Recipe("cnn", batch_size=4, augment=0, mirror=False, erase=0, votes=1.0)
-    batches = Batches(recipe, get_model("cnn"), Faces(faces.images, faces.labels, votes), [], "cpu", nullcontext())
+    batches = Batches(recipe, get_model("cnn"), FerSplit(faces.images, faces.labels, votes), [], "cpu", nullcontext())
     drawn = batches.draw(torch.arange(4), 0, torch.Generator().manual_seed(0)).votes
     expected = torch.zeros(4, 7)
     expected[0, 3], expected[1, 0] = 0.5, 1.0
@@ -58,7 +58,7 @@ def test_votes_for_other_choices_make_an_image_weigh_less() -> None:
 def test_so_many_training_faces_as_the_recipe_says_are_framed_as_a_video_s_are() -> None:
     astronaut = skimage.data.astronaut()[30:210, 130:310].mean(axis=2).astype(np.uint8)
     face = cv2.resize(astronaut, (48, 48), interpolation=cv2.INTER_AREA)
-    faces = Faces(np.stack([face] * 64), np.zeros(64, np.int64))
+    faces = FerSplit(np.stack([face] * 64), np.zeros(64, np.int64))
     recipe = Recipe("cnn", batch_size=64, augment=0, mirror=False, erase=0, reframed=0.3)
     batches = Batches(recipe, get_model("cnn"), faces, (), "cpu", torch.autocast("cpu", torch.bfloat16))
     as_they_are = Batches(replace(recipe, reframed=0.0), get_model("cnn"), faces, (), "cpu", batches.autocast)

@@ -15,7 +15,7 @@ import torch
 from training_faces import small_input, some_faces, with_votes_for_the_next
 
 from ferwatch.errors import DataError, FerwatchError, WeightsError
-from ferwatch.evaluation.fer2013 import Faces
+from ferwatch.evaluation.fer2013 import FerSplit
 from ferwatch.models.checkpoint import Checkpoint, save_checkpoint
 from ferwatch.models.registry import get_model
 from ferwatch.models.vit_b_16 import ViT
@@ -35,7 +35,7 @@ def test_without_other_teachers_a_network_learns_from_the_one_it_starts_from(
     (tmp_path / "first.toml").write_text(as_toml(first))
     faces = some_faces(280)
     train(first, faces, faces, tmp_path / "out" / "first")
-    mislabelled = Faces(faces.images, (faces.labels + 1) % 7)
+    mislabelled = FerSplit(faces.images, (faces.labels + 1) % 7)
     second = replace(first, epochs=3, starts_from="first", distill=1.0)
     handed: list[torch.nn.Module] = []
 

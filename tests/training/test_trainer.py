@@ -13,7 +13,7 @@ import torch
 from training_faces import small_input, some_faces, with_votes_for_the_next
 
 from ferwatch.errors import DataError, WeightsError
-from ferwatch.evaluation.fer2013 import Faces
+from ferwatch.evaluation.fer2013 import FerSplit
 from ferwatch.models.registry import get_model
 from ferwatch.training.recipe import Recipe, read_recipe, shipped_recipe
 from ferwatch.training.trainer import learning_rate, predict, train
@@ -66,7 +66,7 @@ def test_another_recipe_does_not_continue_a_training(tmp_path: Path) -> None:
 def test_what_the_data_lacks_is_said_before_training(tmp_path: Path) -> None:
     faces = some_faces(8)
     with pytest.raises(DataError, match="--ferplus"):
-        train(Recipe("report-vit", votes=0.5), Faces(faces.images, faces.labels), faces, tmp_path)
+        train(Recipe("report-vit", votes=0.5), FerSplit(faces.images, faces.labels), faces, tmp_path)
     with pytest.raises(DataError, match="--teacher"):
         train(Recipe("report-vit", distill=0.5), faces, faces, tmp_path)
     with pytest.raises(DataError, match="set distill too"):
@@ -100,7 +100,7 @@ def test_a_student_follows_its_teacher_instead_of_the_labels(tmp_path: Path, dis
 def test_a_balanced_loss_asks_for_the_rare_class(tmp_path: Path) -> None:
     """Where the picture says nothing, a plain loss answers by frequency and an adjusted one does not."""
     rng = np.random.default_rng(0)
-    faces = Faces(rng.integers(0, 256, (256, 48, 48)).astype(np.uint8), np.where(np.arange(256) % 16 == 0, 1, 3))
+    faces = FerSplit(rng.integers(0, 256, (256, 48, 48)).astype(np.uint8), np.where(np.arange(256) % 16 == 0, 1, 3))
     shares = []
     for balance in (0.0, 1.0):
         recipe = Recipe("report-vit", epochs=6, batch_size=32, optimizer="adam", learning_rate=3e-3, balance=balance)
