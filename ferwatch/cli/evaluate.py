@@ -25,7 +25,7 @@ FILE = click.Path(path_type=Path)
     help="Which answers are compared with FER2013's labels.",
 )
 @click.option("--tta", is_flag=True, help="Average ten views of each face: five shifts and their mirror images.")
-@click.option("--ferplus", type=FILE, help="fer2013new.csv: how far each head agrees with ten voters an image.")
+@click.option("--ferplus", type=FILE, help="fer2013new.csv: agreement of each head with the majority of ten voters.")
 @click.option("--json", "json_file", type=FILE, help="Write the figures here as well.")
 @click.option("--out", type=FILE, metavar="DIR", help="Write confusion matrix and reliability diagram here as PNG.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True)

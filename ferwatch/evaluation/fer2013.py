@@ -201,7 +201,7 @@ def without_copies_mask(faces: FerSplit, others: FerSplit) -> NDArray[np.bool_]:
 
 
 def crowd_majority(votes: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Return the emotion (N,) with the most votes, and whether it has more than every other choice (N,)."""
+    """Return the emotion with the most votes (N,), and whether it has a majority: more than any other choice (N,)."""
     seven = votes[:, VOTE_OF_EMOTION]
     majority = seven.argmax(axis=1)
     most = seven.max(axis=1)

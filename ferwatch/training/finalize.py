@@ -188,7 +188,7 @@ def _draw(heads: dict[str, Answers], faces: FerSplit, curve: Sequence[Epoch], mo
     if crowd is not None and crowd.crowd is not None and faces.votes is not None:
         files += [out / f"{model}-crowd-confusion.png", out / f"{model}-crowd-reliability.png"]
         title = f"{model}: what people see, PublicTest"
-        draw_confusion(crowd.crowd.confusion, title, files[-2], rows="most votes")
+        draw_confusion(crowd.crowd.confusion, title, files[-2], rows="majority")
         majority, has_majority = crowd_majority(faces.votes)
         draw_reliability(crowd.probabilities[has_majority], majority[has_majority], title, files[-1])
     return files

@@ -1,4 +1,4 @@
-"""Who is a face and who is who, on made-up sightings and on the clips' own."""
+"""Who is a face and who is who, on made-up detections and on the clips' own."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class Detector:
         ]
 
 
-class Namer:
+class Tracker:
     def track(self, found: Iterable[FrameFaces]) -> Iterator[FrameFaces]:
         yield from found
 
@@ -47,7 +47,7 @@ def classifier(crops: NDArray[np.uint8]) -> NDArray[np.float64]:
 
 
 def test_every_frame_comes_out_once_in_order_with_its_own_faces() -> None:
-    results = list(track(frames(200), Detector(), Namer(), classifier))
+    results = list(track(frames(200), Detector(), Tracker(), classifier))
     assert [r.index for r in results] == list(range(200))
     for result in results:
         assert len(result.faces) == result.index % 3
@@ -60,7 +60,7 @@ def test_an_error_in_any_stage_reaches_the_caller() -> None:
         raise OSError("the disk is gone")
 
     with pytest.raises(OSError, match="the disk is gone"):
-        list(track(breaking(), Detector(), Namer(), classifier))
+        list(track(breaking(), Detector(), Tracker(), classifier))
 
     def failing(crops: NDArray[np.uint8]) -> NDArray[np.float64]:
         if crops[0, 0, 0] > 100:
@@ -68,7 +68,7 @@ def test_an_error_in_any_stage_reaches_the_caller() -> None:
         return classifier(crops)
 
     with pytest.raises(MemoryError, match="no room"):
-        list(track(frames(200), Detector(), Namer(), failing))
+        list(track(frames(200), Detector(), Tracker(), failing))
 
 
 def test_results_come_while_the_source_goes_on() -> None:
@@ -82,7 +82,7 @@ def test_results_come_while_the_source_goes_on() -> None:
             taken = frame.index
             yield Frame(frame.index, frame.timestamp, frame.image * 0)  # index 0: no face
 
-    for result in track(camera(), Detector(), Namer(), classifier):
+    for result in track(camera(), Detector(), Tracker(), classifier):
         delays.append(taken - result.index)
     assert len(delays) == 300
     assert max(delays) <= MAX_FRAMES_PER_PASS
@@ -90,7 +90,7 @@ def test_results_come_while_the_source_goes_on() -> None:
 
 def test_it_starts_no_thread() -> None:
     before = threading.active_count()
-    results = track(frames(50), Detector(), Namer(), classifier)
+    results = track(frames(50), Detector(), Tracker(), classifier)
     next(results)
     assert threading.active_count() == before
 
