@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import platform
+import shutil
 import sys
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
+from uuid import uuid4
 
 from ferwatch.errors import OutputError
 from ferwatch.utils.files import make_folder
@@ -25,7 +28,7 @@ class FolderLock:
     """Keeps other runs out of a folder in a `with` statement; makes the folder where there is none yet.
 
     The operating system releases the lock of a process that dies, so that none is ever left in the way. A folder that
-    is made and stays empty is removed again.
+    is made and stays empty is removed again, also when many runs come for it at the same time.
 
     Args:
         work: what is done in the folder, for the message to others: the name of the video.
@@ -38,44 +41,105 @@ class FolderLock:
         self._work = work
 
     def __enter__(self) -> FolderLock:
-        self._existed = False
-        with suppress(OSError):  # a name that is too long, say: make_folder tells
-            self._existed = self._folder.exists()
-        make_folder(self._folder)
-        try:
-            self._descriptor = self._lock()
-        except OSError as error:
-            raise OutputError(
-                f"cannot write into {self._folder}: {error.strerror}; name another folder with --out"
-            ) from None
+        descriptor = None
+        while descriptor is None:
+            self._is_new = True
+            with suppress(OSError):  # a name that is too long, say: making it tells
+                self._is_new = not self._folder.exists()
+            descriptor = self._make_locked() if self._is_new else self._lock_existing()
+        self._descriptor = descriptor
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if sys.platform == "win32":  # an open file cannot be removed there
             os.close(self._descriptor)
             self._file.unlink(missing_ok=True)
-        else:
+            if self._is_new:
+                with suppress(OSError):  # it is not empty
+                    self._folder.rmdir()
+            return
+        is_removed = False
+        with suppress(OSError):  # somebody has removed the folder
+            is_removed = self._is_new and [*self._folder.iterdir()] == [self._file] and self._remove()
+        if not is_removed:
             self._file.unlink(missing_ok=True)
-            os.close(self._descriptor)
-        if not self._existed:
-            with suppress(OSError):  # it is not empty
-                self._folder.rmdir()
+        os.close(self._descriptor)
 
-    def _lock(self) -> int:
-        while True:
-            descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT, 0o666)
-            if not _try_to_lock(descriptor):
-                owner = _read_owner(self._file)
-                os.close(descriptor)
-                raise OutputError(
-                    f"another ferwatch is at work in {self._folder}{owner}; wait for it, or name another folder "
-                    "with --out"
-                )
-            with suppress(OSError):
-                # The one before may have removed the file between our opening and locking it.
-                if os.fstat(descriptor).st_ino == self._file.stat().st_ino:
-                    break
+    def _make_locked(self) -> int | None:
+        """Make the folder with its lock in it, and return the lock's descriptor; None where another run was first.
+
+        Both appear at once, so that no other run gets the lock of a folder that it takes for the user's.
+        """
+        if sys.platform == "win32":  # a folder with an open file cannot be renamed there
+            make_folder(self._folder)
+            return self._lock(self._folder)
+        make_folder(self._folder.parent)
+        aside = self._aside()
+        try:
+            aside.mkdir()
+            descriptor = self._lock(aside)
+            try:
+                aside.rename(self._folder)
+            except OSError as error:
+                if descriptor is not None:
+                    os.close(descriptor)
+                shutil.rmtree(aside, ignore_errors=True)
+                if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                    return None
+                raise
+        except OSError as error:
+            raise OutputError(
+                f"cannot make the folder {self._folder}: {error.strerror}; name another with --out"
+            ) from None
+        return descriptor
+
+    def _remove(self) -> bool:
+        """Remove the folder with its lock, both at once; return whether it is gone. Raises OSError."""
+        aside = self._aside()
+        self._folder.rename(aside)
+        while [file.name for file in aside.iterdir()] in ([], [LOCK_FILE]):
+            (aside / LOCK_FILE).unlink(missing_ok=True)
+            with suppress(OSError):  # another run has opened the folder before, and makes its lock only now
+                aside.rmdir()
+                return True
+        aside.rename(self._folder)  # somebody has put a file there in this moment
+        return False
+
+    def _aside(self) -> Path:
+        return self._folder.parent / f".ferwatch.{uuid4().hex}"
+
+    def _lock_existing(self) -> int | None:
+        """Lock the folder that exists; return the lock's descriptor, None where the folder or its lock is another now.
+
+        Raises OutputError where another run has the lock, and where the folder cannot be written to.
+        """
+        if self._folder.is_file():
+            raise OutputError(f"{self._folder} is a file; name another folder with --out")
+        try:
+            return self._lock(self._folder)
+        except OSError as error:
+            if not self._folder.exists():  # the run that had made it has just removed it
+                return None
+            raise OutputError(
+                f"cannot write into {self._folder}: {error.strerror}; name another folder with --out"
+            ) from None
+
+    def _lock(self, folder: Path) -> int | None:
+        file = folder / LOCK_FILE
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
+        if not _try_to_lock(descriptor):
+            owner = _read_owner(file)
             os.close(descriptor)
+            raise OutputError(
+                f"another ferwatch is at work in {self._folder}{owner}; wait for it, or name another folder with --out"
+            )
+        same = False
+        with suppress(OSError):
+            # The one before may have removed the file between our opening and locking it.
+            same = os.fstat(descriptor).st_ino == file.stat().st_ino
+        if not same:
+            os.close(descriptor)
+            return None
         content = {"video": self._work, "process": os.getpid(), "host": platform.node()}
         with suppress(OSError):  # the lock holds without the owner's name, also on a full disk
             os.ftruncate(descriptor, 0)

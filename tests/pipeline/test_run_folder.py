@@ -110,12 +110,15 @@ def test_a_copy_of_an_interrupted_run_resumes_elsewhere(tmp_path: Path) -> None:
     assert {f.name for f in copy.iterdir()} == {f.name for f in (tmp_path / "whole").iterdir()}
 
 
-def test_of_many_that_come_at_once_one_has_the_folder(tmp_path: Path) -> None:
-    """Jobs of a cluster that start in the same moment."""
-    barrier = Barrier(8)
+@pytest.mark.parametrize("is_there", [True, False])
+def test_of_many_that_come_at_once_one_has_the_folder(tmp_path: Path, is_there: bool) -> None:
+    """Jobs of a cluster that start in the same moment. Only the user's own folder stays when it stays empty."""
+    barrier = Barrier(8, timeout=60)
     inside: list[int] = []
     refused: list[str] = []
-    (tmp_path / "run").mkdir()
+    left: set[tuple[str, ...]] = set()
+    if is_there:
+        (tmp_path / "run").mkdir()
 
     def come(number: int) -> None:
         for _ in range(50):
@@ -128,12 +131,14 @@ def test_of_many_that_come_at_once_one_has_the_folder(tmp_path: Path) -> None:
                     inside.remove(number)
             except OutputError as error:
                 refused.append(str(error))
+            barrier.wait()
+            left.add(tuple(path.name for path in tmp_path.rglob("*")))
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(come, range(8)))
     assert 0 < len(refused) < 8 * 50
     assert all("is at work in" in message for message in refused)
-    assert list((tmp_path / "run").iterdir()) == []
+    assert left == {("run",) if is_there else ()}
 
 
 @pytest.mark.parametrize("annotate", [True, False])
