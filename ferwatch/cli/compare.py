@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from ferwatch.cli.options import FILE, Time, labels_option
+from ferwatch.utils.commands import command_line
 
 if TYPE_CHECKING:
     from ferwatch.compare.comparison import Change
@@ -173,7 +173,7 @@ def _list_changes(
     chosen = [part for option, value in given.items() if value is not None for part in (option, str(value))]
     if model != DEFAULT_MODEL:
         chosen = ["--model", model, *chosen]
-    command = shlex.join(["ferwatch", "compare", str(video), *times, "--face", str(largest.face_id), *chosen])
+    command = command_line(["ferwatch", "compare", str(video), *times, "--face", str(largest.face_id), *chosen])
     click.echo(f"\nTo see the first: {command}")
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ferwatch.cli.options import FILE, Time, analysis_options, options_from
+from ferwatch.utils.commands import command_line
 
 if TYPE_CHECKING:
     from ferwatch.timeline.model import Timeline
@@ -36,7 +37,7 @@ def run(videos: tuple[Path, ...], out: Path | None, overwrite: bool, resume: boo
     ferwatch interview.mp4 --start 1:30 --end 2:00 --no-video --out minute-two
     """
     if len(videos) > 1:
-        names = " ".join(map(str, videos[:3])) + (" ..." if len(videos) > 3 else "")
+        names = command_line([str(video) for video in videos[:3]]) + (" ..." if len(videos) > 3 else "")
         raise click.UsageError(f"one video at a time; for several: ferwatch batch {names} --out DIR")
     (video,) = videos
     options = options_from(values)

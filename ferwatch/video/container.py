@@ -13,6 +13,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from ferwatch.errors import VideoError
+from ferwatch.utils.commands import command_line
 from ferwatch.video.clock import ClockJump
 
 # What people record and download. Left out are pictures, text (FFmpeg draws it) and playlists, which name other files.
@@ -92,7 +93,7 @@ def open_container(path: Path) -> InputContainer:
     if S_ISDIR(file.st_mode):
         raise VideoError(
             f"{path} cannot be read as a video: it is a folder; name one video in it, or analyse all "
-            f"of them: ferwatch batch {path} --out DIR"
+            f"of them: ferwatch batch {command_line([str(path)])} --out DIR"
         )
     if not S_ISREG(file.st_mode):  # FFmpeg would wait for ever on a pipe that nobody writes to
         raise VideoError(f"{path} cannot be read as a video: it is a device or a pipe; save it to a file first")

@@ -194,7 +194,7 @@ def test_every_model_on_every_clip(
         shipped_weights(model)
     except WeightsError as error:
         pytest.skip(str(error))
-    done = ferwatch(clip(name), "--model", model, "--sample-fps", "2", "--no-video", "--out", "run")
+    done = ferwatch(clip(name), "--model", model, "--sample-fps", "2", "--end", "4", "--no-video", "--out", "run")
     assert done.returncode == 0, done.stderr
     assert any(row["success"] == "1" for row in rows(tmp_path / "run"))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shlex
 from pathlib import Path
 
 import pytest
@@ -26,16 +27,18 @@ def message(result: Result) -> str:
 
 def test_several_videos_name_batch() -> None:
     """../shared/faults/cli_hints"""
-    result = invoke("a.mp4", "b.mp4")
+    result = invoke("a.mp4", "my talk.mp4", "it's.mp4")
     assert result.exit_code == 2
-    assert "ferwatch batch a.mp4 b.mp4 --out DIR" in message(result)
+    said = message(result)
+    command = said[said.index("ferwatch batch") : said.index("--out")]
+    assert shlex.split(command) == ["ferwatch", "batch", "a.mp4", "my talk.mp4", "it's.mp4"]
 
 
 @needs_weights
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("FOLDER",), "ferwatch batch FOLDER --out DIR"),
+        (("THE FOLDER",), "ferwatch batch 'THE FOLDER' --out DIR"),
         (("https://www.youtube.com/watch?v=x",), "https://www.youtube.com/watch?v=x is an address: ferwatch fetches"),
         (("batch", "https://example.org/list", "--out", "out"), "is an address: ferwatch fetches nothing"),
         ((DEMO, "--out", "/proc/run"), "name another with --out"),
@@ -46,11 +49,11 @@ def test_remedies(
     arguments: tuple[str | Path, ...], says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "FOLDER").mkdir()
+    (tmp_path / "THE FOLDER").mkdir()
     result = invoke(*arguments)
     assert result.exit_code == 1
     assert says in message(result)
-    assert [path.name for path in tmp_path.iterdir()] == ["FOLDER"]
+    assert [path.name for path in tmp_path.iterdir()] == ["THE FOLDER"]
 
 
 class Terminal(io.StringIO):

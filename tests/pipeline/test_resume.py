@@ -46,9 +46,6 @@ def test_killed_and_resumed(ferwatch: Callable[..., Result], tmp_path: Path, und
     killed_after(lines, tmp_path)
     assert not (tmp_path / "run/frames.csv").exists()
     assert not (tmp_path / "run/run.json").exists()
-    refused = ferwatch(DEMO, *OPTIONS)
-    assert refused.returncode == 1
-    assert "--resume" in refused.stderr
     done = ferwatch(DEMO, *OPTIONS, "--resume")
     assert done.returncode == 0, done.stderr
     for name in ("frames.csv", "episodes.csv", "timeline.json"):
@@ -56,8 +53,13 @@ def test_killed_and_resumed(ferwatch: Callable[..., Result], tmp_path: Path, und
     assert {f.name for f in (tmp_path / "run").iterdir()} == {f.name for f in undisturbed.iterdir()}
 
 
-def test_resume_refuses_other_settings(ferwatch: Callable[..., Result], tmp_path: Path) -> None:
+def test_a_killed_run_is_neither_replaced_unasked_nor_resumed_with_other_settings(
+    ferwatch: Callable[..., Result], tmp_path: Path
+) -> None:
     killed_after(30, tmp_path)
+    refused = ferwatch(DEMO, *OPTIONS)
+    assert refused.returncode == 1
+    assert "--resume" in refused.stderr
     refused = ferwatch(DEMO, "--sample-fps", "5", "--no-video", "--out", "run", "--resume")
     assert refused.returncode == 1
     assert "sampling" in refused.stderr

@@ -13,9 +13,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from conftest import ROOT
 from training_faces import some_faces
 
+from ferwatch.cli.main import cli
+from ferwatch.errors import FerwatchError
 from ferwatch.models.checkpoint import load_checkpoint
 from ferwatch.models.pretrained import read_metadata
 
@@ -74,17 +77,20 @@ def test_the_command_trains_resumes_and_writes_what_evaluate_reads(
     assert len(list((tmp_path / "pictures").glob("*.png"))) == 2
 
 
-def test_wrong_use_is_told_in_one_line(ferwatch: Callable[..., object], folder: Path) -> None:
+def test_wrong_use_is_told_in_one_line(folder: Path) -> None:
     for arguments, code, told in (
         (["train", "--model", "resnet", "--data", folder], 1, "there is no model 'resnet'"),
         (["train", "--model", "cnn", "--data", folder, "--pretrained", "imagenet"], 2, "--pretrained is for vit-b-16"),
         (["train", "--model", "cnn", "--data", "nowhere.csv"], 1, "nowhere.csv cannot be read"),
         (["evaluate", "--model", "cnn", "--data", folder, "--weights", "no.safetensors"], 1, "no.safetensors"),
     ):
-        result = ferwatch(*arguments)
-        assert result.returncode == code, arguments
-        assert told in result.stderr
-        assert "Traceback" not in result.stderr
+        result = CliRunner().invoke(cli, [str(argument) for argument in arguments])
+        assert result.exit_code == code, arguments
+        message = result.output or str(result.exception)
+        assert told in message
+        if code == 1:
+            assert isinstance(result.exception, FerwatchError), "anything else would be a traceback"
+            assert "\n" not in message
 
 
 def test_two_processes_train_like_one(folder: Path, tmp_path: Path) -> None:
