@@ -16,8 +16,8 @@ CELL_SIDE = 128
 """Pixels. Side of a cell of a mosaic. Mosaics are as large as the pictures that MediaPipeDetector scales others to."""
 MOSAIC_CELLS = tuple(BoundingBox(x, y, CELL_SIDE, CELL_SIDE) for y in (0, CELL_SIDE) for x in (0, CELL_SIDE))
 """The cells of a mosaic: two rows of two."""
-FACE_IN_CELL = 0.6
-"""Side of a known face in sides of its cell: large enough to be reliable, with room for the face to move."""
+FACE_IN_CELL = 0.65
+"""Side of a known face in sides of its cell: as large as leaves it room to move, for its landmarks to be exact."""
 
 
 def detect_in_part(image: NDArray[np.uint8], part: BoundingBox, detector: FaceDetector) -> list[Detection]:
