@@ -32,8 +32,9 @@ def detect_in_mosaics(
 ) -> list[Detection]:
     """Return the reliable detections at the boxes of known faces, in pixels of the picture; four boxes take one pass.
 
-    The parts of the picture around the boxes are put side by side in one square picture, the mosaic. A box without a
-    reliable detection in its own cell has none in the result. A box that is left alone gets no pass.
+    The parts of the picture around the boxes are scaled into the cells of one square picture, the mosaic. A detection
+    that crosses the border of a cell is discarded. Without a reliable detection in its cell, a box has none in the
+    result; nor has the last one where it would be alone in a mosaic.
     """
     found: list[Detection] = []
     for start in range(0, len(boxes) - 1, len(MOSAIC_CELLS)):
@@ -48,19 +49,18 @@ def _detect_in_mosaic(
     side = 2 * CELL_SIDE
     mosaic = np.zeros((side, side, 3), np.uint8)
     parts = [_whole_pixels(square_around(box, max(box[2:]) / FACE_IN_CELL)) for box in boxes]
-    for part, (x, y, *_) in zip(parts, MOSAIC_CELLS, strict=False):
+    for part, (left, top, *_) in zip(parts, MOSAIC_CELLS, strict=False):
         if (pixels := _cut_out(image, part)) is not None:
             how = cv2.INTER_AREA if part.width > CELL_SIDE else cv2.INTER_LINEAR
-            cell = cv2.resize(pixels, (CELL_SIDE, CELL_SIDE), interpolation=how)
-            mosaic[y : y + CELL_SIDE, x : x + CELL_SIDE] = cell
+            scaled = cv2.resize(pixels, (CELL_SIDE, CELL_SIDE), interpolation=how)
+            mosaic[top : top + CELL_SIDE, left : left + CELL_SIDE] = scaled
     limits = detector.thresholds
     reliable = [d for d in detector.detect(mosaic) if is_reliable(d, limits, limits.video_reliable_size)]
     found: list[Detection] = []
     for box, part, cell in zip(boxes, parts, MOSAIC_CELLS, strict=False):
         scale = part.width / CELL_SIDE
-        moved = [
-            _moved(d, part.x - scale * cell.x, part.y - scale * cell.y, scale) for d in reliable if _is_in(d.bbox, cell)
-        ]
+        x, y = part.x - scale * cell.x, part.y - scale * cell.y
+        moved = [_moved(d, x, y, scale) for d in reliable if _is_in(d.bbox, cell)]
         found += [d for d in moved if is_same_face(d.bbox, box)]
     return found
 

@@ -27,9 +27,10 @@ class FaceStream:
 
     The first frame of every four seconds and the first of a new scene are searched everywhere. In other frames the
     whole picture is searched in one detection pass; uncertain detections, and known faces that the pass missed, are
-    verified in a part of the picture around them; and five times a second, for each size of tile, the tile that has
-    changed most is searched. While no face is found, all tiles that have changed are searched. Of two frames less than
-    MIN_DETECTION_SECONDS apart one is searched; faces in the other are interpolated if they moved little.
+    verified in a part of the picture around them, where two or more are sure up to four in one pass; and five times a
+    second, for each size of tile, the tile that has changed most is searched. While no face is found, all tiles that
+    have changed are searched. Of two frames less than MIN_DETECTION_SECONDS apart one is searched; faces in the other
+    are interpolated if they moved little.
 
     Nothing depends on what came before a multiple of four seconds, so that a video can be analysed in segments. A frame
     whose size differs from that of the frame before is searched everywhere too.
