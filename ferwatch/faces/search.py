@@ -10,9 +10,8 @@ than the short-range one; short-range tiles find more than 90% of those from 80.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -27,6 +26,7 @@ from ferwatch.faces.detection import (
     non_max_suppression,
     square_around,
 )
+from ferwatch.faces.parts import detect_in_mosaics, detect_in_part
 from ferwatch.faces.tiles import tile_levels
 from ferwatch.records import BoundingBox, Detection, Face
 
@@ -76,19 +76,20 @@ def find_faces(
     tiles: Sequence[BoundingBox],
     *,
     whole: Sequence[Detection] | None = None,
-    near: Sequence[BoundingBox] | None = None,
+    near: Sequence[Detection] | None = None,
 ) -> list[Detection]:
     """Return the faces of a picture, and detections that may be faces, from left to right.
 
-    The whole picture and the tiles are searched first. Candidates that are not reliable, and the boxes `near`, are
+    The whole picture and the tiles are searched first. Where two or more sure faces of `near` are not found by that,
+    they are searched together in mosaics. Candidates that are not reliable, and what is still missing of `near`, are
     then verified in a part of the picture around them.
 
     Args:
         image: (H, W, 3) BGR.
         tiles: squares of the picture, in pixels, that are searched for small faces.
         whole: the detections in the whole picture where it has been searched already.
-        near: boxes of the faces in the previous frame of a video. If given, the thresholds for videos apply, which
-            trade accuracy for speed.
+        near: the detections in the previous frame of a video. If given, the thresholds for videos apply, which trade
+            accuracy for speed.
     """
     limits = detector.thresholds
     in_video = near is not None
@@ -100,16 +101,21 @@ def find_faces(
     detections = list(detector.detect(image) if whole is None else whole)
     for tile in tiles:
         # A tile may cut a face off: whatever its score, it is verified. Size 0 makes it unreliable.
-        detections += [_replace_size(d, 0.0) for d in _detect_in(image, tile, detector)]
+        detections += [_replace_size(d, 0.0) for d in detect_in_part(image, tile, detector)]
     candidates = [d for d in non_max_suppression(detections, limits, is_same_box) if d.score >= min_score]
     faces = [d for d in candidates if is_reliable(d, limits, min_size)]
-    for box in [*(d.bbox for d in candidates), *(near or ())]:
+
+    def is_found(box: BoundingBox) -> bool:
         # A face with a low score may be part of a larger face, or a thing around a smaller one.
-        if any(
+        return any(
             is_same_box(box, f.bbox) or (f.score >= limits.accept_score and is_same_face(box, f.bbox)) for f in faces
-        ):
-            continue
-        if verified := _verify(image, box, detector, accept_at_once=in_video):
+        )
+
+    sure = [d for d in near or () if d.score >= limits.accept_score and not is_found(d.bbox)]
+    boxes = sorted(d.bbox for d in non_max_suppression(sure, limits, is_same_face))
+    faces += detect_in_mosaics(image, boxes, detector)
+    for box in (d.bbox for d in [*candidates, *(near or ())]):
+        if not is_found(box) and (verified := _verify(image, box, detector, accept_at_once=in_video)):
             faces.append(verified)
     faces = [f for f in non_max_suppression(faces, limits, is_same_face) if is_plausible(f.bbox, f.landmarks)]
     return sorted(faces, key=lambda face: face.bbox[0] + face.bbox[2] / 2)
@@ -131,8 +137,8 @@ def _verify(
     limits = detector.thresholds
     passes: list[Detection] = []
     for size in limits.verification_sizes:
-        place = square_around(box, max(box[2:]) / size)
-        found = [d for d in _detect_in(image, place, detector) if is_same_face(d.bbox, box)]
+        part = square_around(box, max(box[2:]) / size)
+        found = [d for d in detect_in_part(image, part, detector) if is_same_face(d.bbox, box)]
         if not found or found[0].score < limits.rejection_score:
             return None
         passes.append(found[0])
@@ -140,29 +146,6 @@ def _verify(
             break
     face = mean_detection(passes)
     return face if face.score >= limits.verified_score else None
-
-
-def _detect_in(image: NDArray[np.uint8], place: BoundingBox, detector: FaceDetector) -> list[Detection]:
-    """Return the detections in a part of the picture, in pixels of the picture; beyond its edge the part is black."""
-    x, y, width, height = map(round, place)
-    left, top, right, bottom = max(0, x), max(0, y), min(image.shape[1], x + width), min(image.shape[0], y + height)
-    if left >= right or top >= bottom:
-        return []
-    part: NDArray[Any] = cv2.copyMakeBorder(
-        image[top:bottom, left:right],
-        *(top - y, y + height - bottom, left - x, x + width - right),
-        cv2.BORDER_CONSTANT,
-    )
-    offset = np.array((x, y), dtype=np.float32)
-    return [
-        Detection(
-            BoundingBox(d.bbox.x + x, d.bbox.y + y, d.bbox.width, d.bbox.height),
-            d.landmarks + offset,
-            d.score,
-            d.relative_size,
-        )
-        for d in detector.detect(part)
-    ]
 
 
 def _replace_size(detection: Detection, size: float) -> Detection:

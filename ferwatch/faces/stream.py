@@ -27,9 +27,10 @@ class FaceStream:
 
     The first frame of every four seconds and the first of a new scene are searched everywhere. In other frames the
     whole picture is searched in one detection pass; uncertain detections, and known faces that the pass missed, are
-    verified in a part of the picture around them; and five times a second, for each size of tile, the tile that has
-    changed most is searched. While no face is found, all tiles that have changed are searched. Of two frames less than
-    MIN_DETECTION_SECONDS apart one is searched; faces in the other are interpolated if they moved little.
+    verified in a part of the picture around them, where two or more are sure up to four in one pass; and five times a
+    second, for each size of tile, the tile that has changed most is searched. While no face is found, all tiles that
+    have changed are searched. Of two frames less than MIN_DETECTION_SECONDS apart one is searched; faces in the other
+    are interpolated if they moved little.
 
     Nothing depends on what came before a multiple of four seconds, so that a video can be analysed in segments. A frame
     whose size differs from that of the frame before is searched everywhere too.
@@ -106,7 +107,7 @@ class FaceStream:
         else:
             known = [d.bbox for d in self._known]
             tiles = self._motion.tiles(known, max_per_level=1) if is_new_motion_period else []
-            faces = find_faces(image, detector, tiles, whole=whole, near=known)
+            faces = find_faces(image, detector, tiles, whole=whole, near=self._known)
             is_face_found = any(face.score >= detector.thresholds.face_score for face in faces)
             if not is_face_found and (changed := self._motion.tiles()):
                 tiles, faces = changed, find_faces(image, detector, changed, whole=whole)
@@ -115,9 +116,8 @@ class FaceStream:
 
     def _detect_skipped(self, known: Sequence[Detection]) -> Iterator[FrameFaces]:
         """Search the skipped frames, and verify the faces of the searched frames before and after them."""
-        near = [d.bbox for d in known]
         for frame in self._skipped:
-            yield self._aligned(frame, find_faces(frame.image, self._detector, (), near=near))
+            yield self._aligned(frame, find_faces(frame.image, self._detector, (), near=known))
 
     def _interpolate_skipped(self, pairs: Sequence[tuple[Detection, Detection]], until: float) -> Iterator[FrameFaces]:
         """Yield the skipped frames, with faces interpolated between the last searched frame and `until` (seconds)."""
