@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ferwatch.cli.options import FILE, analysis_options, options_from
+from ferwatch.cli.options import FILE, analysis_options, check_engine, engine_options, options_from
 
 if TYPE_CHECKING:
     from ferwatch.pipeline.manifest import ManifestEntry
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 @click.option("--out", type=FILE, required=True, metavar="DIR", help="The folder of all runs.")
 @analysis_options
 @click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Videos at a time here.  [default: one a core]")
-@click.option("--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True)
-@click.option("--address", help="The Ray cluster, for instance auto or ray://HOST:10001.  [default: start one here]")
+@engine_options
 @click.option("--overwrite", is_flag=True, help="Replace runs that were made with other settings.")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 def batch(
@@ -43,10 +42,7 @@ def batch(
     ferwatch batch 'recordings/*.mov' --out results --no-video --jobs 4
     ferwatch batch list.txt --out /shared/results --engine ray --address auto
     """
-    if engine == "local" and address:
-        raise click.UsageError("--address is for --engine ray")
-    if address and jobs:
-        raise click.UsageError("--jobs is for this machine; the cluster at --address decides for itself")
+    check_engine(engine, address, jobs, "--jobs")
     options = options_from(values)
 
     from tqdm import tqdm
