@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
@@ -145,11 +145,12 @@ def _run_jobs(
     split = {job: _split(job, options, checkpoint) for job in jobs} if executor.workers > 1 else {}
     segments = [task for tasks in split.values() for task in tasks]
     short = [job for job in jobs if not split.get(job)]
-    first: list[Job | SegmentTask | None] = [*segments, *short]
-    last: list[Job | SegmentTask | None] = [job for job in jobs if split.get(job)]
-    work: Callable[[Job | SegmentTask], Outcome | None] = partial(_run_task, options=options)
+    first: list[Job | SegmentTask] = [*segments, *short]
+    last: list[Job | SegmentTask] = [job for job in jobs if split.get(job)]
     for tasks in (first, last):
-        for task, outcome in executor.run(work, tasks):
+        outcomes: Iterator[tuple[Job | SegmentTask, Outcome | WorkerLost | None]]
+        outcomes = executor.run(partial(_run_task, options=options), tasks)
+        for task, outcome in outcomes:
             if isinstance(task, SegmentTask):
                 continue  # a segment that failed is tried again, and reported, with its video
             if isinstance(outcome, WorkerLost):
