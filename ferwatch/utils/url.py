@@ -113,8 +113,10 @@ class Url:
                 f"{self}: a URL needs fsspec and the package of its file system, such as s3fs: "
                 "pip install 'ferwatch[remote]' s3fs"
             ) from None
+        # Object storage has no folders; local ones are made with the first file in them.
+        options = {"auto_mkdir": True} if self.text.startswith("file:") else {}
         try:
-            yield fsspec.url_to_fs(self.text)
+            yield fsspec.url_to_fs(self.text, **options)
         except FileNotFoundError:
             raise FerwatchError(f"{self} cannot be {done}: there is no such file") from None
         except ImportError as error:
