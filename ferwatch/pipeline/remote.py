@@ -60,10 +60,13 @@ def write_run_at(
 
 
 @contextmanager
-def run_folder_at(out: Path | Url | None, *, overwrite: bool) -> Iterator[Path | None]:
+def run_folder_at(out: Path | Url | None, *, overwrite: bool, fetch: bool = False) -> Iterator[Path | None]:
     """Yield a run folder; one at a URL is a temporary folder, which is uploaded at the end and removed.
 
     If the upload fails, the temporary folder stays, and the error names it.
+
+    Args:
+        fetch: the temporary folder begins with the files of the run that is at the URL.
     """
     if not isinstance(out, Url):
         yield out
@@ -74,6 +77,8 @@ def run_folder_at(out: Path | Url | None, *, overwrite: bool) -> Iterator[Path |
     folder = base / (out.name or "run")
     try:
         folder.mkdir()
+        for name in own_files(out) if fetch else ():
+            (out / name).download(folder / name)
         yield folder
     except BaseException as error:
         shutil.rmtree(base, ignore_errors=True)
@@ -89,7 +94,7 @@ def run_folder_at(out: Path | Url | None, *, overwrite: bool) -> Iterator[Path |
 
 def upload_run(folder: Path, out: Url) -> None:
     """Upload the files of a run folder in place of a run that is there; run.json goes first and comes last."""
-    before = {name for name in out.files() if name in {*RUN_FILES, *run_files()}}
+    before = own_files(out)
     out.remove(before & {FACTS})
     files = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
     for name in files:
@@ -97,3 +102,8 @@ def upload_run(folder: Path, out: Url) -> None:
             (out / name).upload(folder / name)
     out.remove(sorted(before - {*files, FACTS}))
     (out / FACTS).upload(folder / FACTS)
+
+
+def own_files(out: Url) -> set[str]:
+    """Return the names of the files in a folder that a run may have written."""
+    return {name for name in out.files() if name in {*RUN_FILES, *run_files()}}
