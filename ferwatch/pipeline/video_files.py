@@ -51,7 +51,9 @@ def find_videos(sources: Iterable[str]) -> FoundVideos:
     column of paths; paths are relative to the list.
 
     Each video is returned once, in alphabetical order or that of the list. In a folder every file that FFmpeg opens is
-    a video, except hidden files and what ferwatch wrote; at a URL, every file with one of VIDEO_SUFFIXES. Raises DataError where a source names none or is no text.
+    a video, except hidden files and what ferwatch wrote; at a URL, every file with one of VIDEO_SUFFIXES.
+
+    Raises DataError where a source names none or is no text.
     """
     videos: dict[Path | Url, VideoFile] = {}
     passed_over: dict[Path | Url, None] = {}
@@ -59,9 +61,9 @@ def find_videos(sources: Iterable[str]) -> FoundVideos:
         path = parse_place(source)
         found: Sequence[Path | Url]
         if isinstance(path, Url):
-            at_url, others = _at_url(path)
+            at_url, no_videos = _at_url(path)
             videos |= {video.path: video for video in at_url if video.path not in videos}
-            passed_over |= dict.fromkeys(others)
+            passed_over |= dict.fromkeys(no_videos)
             continue
         if path.is_dir():
             base, (found, others) = path, _in_folder(path)
@@ -90,7 +92,7 @@ def find_videos(sources: Iterable[str]) -> FoundVideos:
 
 
 def _at_url(url: Url) -> tuple[list[VideoFile], list[Url]]:
-    """Return the videos that a URL names: of a folder and its subfolders, or of a pattern; and the folder's other files."""
+    """Return the videos that a URL names: in a folder or by a pattern, and the folder's other files."""
     if has_magic(url.text):
         found, others = [VideoFile(match, match.name) for match in url.matches()], []
     elif url.is_folder():

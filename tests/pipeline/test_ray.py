@@ -1,4 +1,4 @@
-"""One film on a Ray cluster of two nodes with one core each: the bytes of a local run, whatever becomes of its workers."""
+"""One film on a Ray cluster of two nodes with one core each: the bytes of a local run, also where workers die."""
 
 from __future__ import annotations
 
