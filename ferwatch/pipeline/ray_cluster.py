@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import platform
+import socket
 from collections.abc import Callable, Generator, Iterable
 from types import TracebackType
 from typing import Any, TypeVar
@@ -17,6 +18,8 @@ MAX_RETRIES = 3
 """Number of times that Ray starts a task again after its worker or node was lost."""
 MAX_PENDING = 1000
 """Number of tasks that Ray is given ahead: enough for its autoscaler to plan for."""
+CONNECT_SECONDS = 10.0
+"""Longest time in which a cluster has to answer."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -101,6 +104,8 @@ class RayCluster:
             return
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing leaves the machine
         try:
+            if self._address:
+                _knock(self._address)
             self._ray.init(
                 address=self._address,
                 num_cpus=None if self._address else self._workers,
@@ -108,10 +113,17 @@ class RayCluster:
                 log_to_driver=False,
                 logging_level=logging.ERROR,
             )
-        except (ConnectionError, RuntimeError, ValueError) as error:
+        except (OSError, RuntimeError, ValueError) as error:
             where = self._address or "this machine"
             raise FerwatchError(f"--engine ray: no cluster at {where}: {error}") from None
         self._is_connected = True
+
+
+def _knock(address: str) -> None:
+    """Raise OSError if nothing listens at a host and port; Ray itself would try for many minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
 
 
 def _run_on_ray(work: Callable[[T], R], task: T) -> R:
