@@ -3,9 +3,9 @@
     python benchmarks/ray_nodes.py CLIP [--minutes 20] [--nodes 1 2] [--rounds 3] [--video] [--json FILE]
 
 Nodes of one core each are started on this machine, which needs a core for each; no network lies between them. The
-clip's packets are repeated to the length; it begins with a key frame, so a clip of a few seconds can be cut often enough.
-Numbers of nodes take turns; the fastest round of each counts. Before the clock starts, a minute of the film is analysed,
-so that workers have started and loaded their models. frames.csv has to be the same in every run.
+clip's packets are repeated to the length; it begins with a key frame, so a clip of a few seconds can be cut often
+enough. Numbers of nodes take turns; the fastest round of each counts. Before the clock starts, a minute of the film is
+analysed, so that workers have started and loaded their models. frames.csv has to be the same in every run.
 """
 
 from __future__ import annotations

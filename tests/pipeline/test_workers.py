@@ -189,7 +189,7 @@ def test_an_interrupted_run_with_blurred_faces_leaves_none_on_the_disk(
 class LastFirst:
     """Takes every task that it is given at a time, and does the last one first."""
 
-    workers = 1
+    workers = 2
     is_remote = True
     most = 0
 
@@ -214,7 +214,7 @@ def test_few_segments_wait_for_their_turn(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(candidates, "MIN_PARALLEL_SECONDS", 0.0)
-    monkeypatch.setattr(candidates, "SEGMENTS_AHEAD", 2)
+    monkeypatch.setattr(candidates, "SEGMENTS_AHEAD", 1)
     options = replace(OPTIONS, blur_faces=blur)
     path = clip_of(tmp_path / "plain.mp4", pictures)
     one = write_run(path, tmp_path / "one", options, classifier, executor=InProcess())
