@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import av
 import pytest
 from click.testing import CliRunner
-from conftest import DEMO, Result
+from conftest import Result
 
 from ferwatch.cli.main import cli
 from ferwatch.errors import FerwatchError, OutputError
@@ -31,16 +30,9 @@ OPTIONS = AnalysisOptions(sampling=Sampling(fps=4), annotate=False, exports=("js
 
 
 @pytest.fixture(scope="module")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The demo's first second."""
+def film(tmp_path_factory: pytest.TempPathFactory, clip_of_a_second: bytes) -> Path:
     path = tmp_path_factory.mktemp("clip") / "clip.mp4"
-    with av.open(str(DEMO)) as source, av.open(str(path), "w") as out:
-        track = out.add_stream_from_template(source.streams.video[0])
-        for packet in source.demux(source.streams.video[0]):
-            if packet.pts is None or packet.pts * packet.time_base > 1:
-                break
-            packet.stream = track
-            out.mux(packet)
+    path.write_bytes(clip_of_a_second)
     return path
 
 
@@ -50,16 +42,16 @@ def classifier() -> Classifier:
 
 
 @pytest.fixture(scope="module")
-def local(clip: Path, classifier: Classifier, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return write_run(clip, tmp_path_factory.mktemp("local") / "clip-ferwatch", OPTIONS, classifier)
+def local(film: Path, classifier: Classifier, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return write_run(film, tmp_path_factory.mktemp("local") / "clip-ferwatch", OPTIONS, classifier)
 
 
 @pytest.fixture
-def memory(clip: Path) -> Iterator[Any]:
+def memory(film: Path) -> Iterator[Any]:
     """fsspec's file system in memory, with a film in it."""
     system = fsspec.filesystem("memory")
     system.store.clear()
-    system.pipe("/films/clip.mp4", clip.read_bytes())
+    system.pipe("/films/clip.mp4", film.read_bytes())
     yield system
     system.store.clear()
 
@@ -83,11 +75,11 @@ def names(system: Any, folder: str) -> set[str]:
 
 
 def test_a_film_and_a_run_folder_at_urls(
-    memory: Any, classifier: Classifier, local: Run, temporary: Path, clip: Path
+    memory: Any, classifier: Classifier, local: Run, temporary: Path, film: Path
 ) -> None:
-    film, out = Url("memory://films/clip.mp4"), Url("memory://runs/clip")
-    assert film.fingerprint() == fingerprint(clip)
-    write_run_at(film, out, OPTIONS, classifier)
+    url, out = Url("memory://films/clip.mp4"), Url("memory://runs/clip")
+    assert url.fingerprint() == fingerprint(film)
+    write_run_at(url, out, OPTIONS, classifier)
     assert names(memory, "/runs/clip") == {path.name for path in local.folder.iterdir()}
     for name in ("frames.csv", "episodes.csv"):
         assert memory.cat(f"/runs/clip/{name}") == (local.folder / name).read_bytes()
@@ -98,15 +90,15 @@ def test_a_film_and_a_run_folder_at_urls(
 
 
 def test_a_run_at_a_url_is_replaced_only_with_overwrite(memory: Any, classifier: Classifier, temporary: Path) -> None:
-    film, out = Url("memory://films/clip.mp4"), Url("memory://runs/clip")
+    url, out = Url("memory://films/clip.mp4"), Url("memory://runs/clip")
     memory.pipe("/runs/clip/mine.txt", b"of the user")
     memory.pipe("/runs/clip/annotated.mp4", b"of an earlier run")
     memory.pipe("/runs/clip/run.json", b"{}")
     with pytest.raises(OutputError, match="memory://runs/clip holds a run; give --overwrite"):
-        write_run_at(film, out, OPTIONS, classifier)
+        write_run_at(url, out, OPTIONS, classifier)
     with pytest.raises(OutputError, match="leave out --resume"):
-        write_run_at(film, out, OPTIONS, classifier, resume=True)
-    write_run_at(film, out, OPTIONS, classifier, overwrite=True)
+        write_run_at(url, out, OPTIONS, classifier, resume=True)
+    write_run_at(url, out, OPTIONS, classifier, overwrite=True)
     assert {"mine.txt", "frames.csv", "run.json"} <= names(memory, "/runs/clip")
     assert "annotated.mp4" not in names(memory, "/runs/clip")
     assert not leftovers(temporary)
@@ -141,8 +133,8 @@ def test_errors_name_the_url(memory: Any, classifier: Classifier, temporary: Pat
     assert not leftovers(temporary)
 
 
-def test_a_batch_at_urls(memory: Any, local: Run, clip: Path, temporary: Path) -> None:
-    memory.pipe("/films/later/clip.mp4", clip.read_bytes())
+def test_a_batch_at_urls(memory: Any, local: Run, film: Path, temporary: Path) -> None:
+    memory.pipe("/films/later/clip.mp4", film.read_bytes())
     memory.pipe("/films/broken.mp4", b"no video")
     memory.pipe("/films/notes.txt", b"no video")
     out = Url("memory://films/results")  # a folder within that of the videos, which does not count as one
@@ -217,7 +209,7 @@ def test_addresses_of_the_open_network_are_no_urls_to_read() -> None:
 
 
 @pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch, clip: Path) -> Iterator[Any]:
+def s3(monkeypatch: pytest.MonkeyPatch, film: Path) -> Iterator[Any]:
     """A bucket with a film in a folder, on a server of this machine that speaks S3."""
     server_module = pytest.importorskip(
         "moto.server", reason="moto's S3 server is not installed: pip install 'moto[server]'"
@@ -236,7 +228,7 @@ def s3(monkeypatch: pytest.MonkeyPatch, clip: Path) -> Iterator[Any]:
     s3fs.S3FileSystem.clear_instance_cache()
     system = s3fs.S3FileSystem()
     system.mkdir("bucket")
-    system.put_file(str(clip), "bucket/films/clip.mp4")
+    system.put_file(str(film), "bucket/films/clip.mp4")
     yield system
     s3fs.S3FileSystem.clear_instance_cache()
     server.stop()
