@@ -72,6 +72,23 @@ def clip() -> Callable[[str], Path]:
 
 
 @pytest.fixture(scope="session")
+def clip_of_a_second(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The demo's first second."""
+    import av
+
+    path = tmp_path_factory.mktemp("clip") / "second.mp4"
+    with av.open(str(DEMO)) as source, av.open(str(path), "w") as out:
+        pictures = source.streams.video[0]
+        track = out.add_stream_from_template(pictures)
+        for packet in source.demux(pictures):
+            if packet.pts is None or packet.pts * packet.time_base > 1:
+                break
+            packet.stream = track
+            out.mux(packet)
+    return path.read_bytes()
+
+
+@pytest.fixture(scope="session")
 def report() -> Callable[[str], Path]:
     """The path of a file of the report by its name; skips where the report is not beside the checkout."""
 

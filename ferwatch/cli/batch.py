@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ferwatch.cli.options import FILE, analysis_options, options_from
+from ferwatch.cli.options import Place, analysis_options, check_engine, engine_options, options_from
+from ferwatch.utils.url import Url
 
 if TYPE_CHECKING:
     from ferwatch.pipeline.manifest import ManifestEntry
@@ -16,16 +17,15 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("sources", nargs=-1, required=True, metavar="FOLDER|LIST|GLOB...")
-@click.option("--out", type=FILE, required=True, metavar="DIR", help="The folder of all runs.")
+@click.option("--out", type=Place(), required=True, metavar="DIR", help="The folder of all runs.")
 @analysis_options
 @click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Videos at a time here.  [default: one a core]")
-@click.option("--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True)
-@click.option("--address", help="The Ray cluster, for instance auto or ray://HOST:10001.  [default: start one here]")
+@engine_options
 @click.option("--overwrite", is_flag=True, help="Replace runs that were made with other settings.")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 def batch(
     sources: tuple[str, ...],
-    out: Path,
+    out: Path | Url,
     jobs: int | None,
     engine: str,
     address: str | None,
@@ -42,24 +42,24 @@ def batch(
     ferwatch batch recordings --out results
     ferwatch batch 'recordings/*.mov' --out results --no-video --jobs 4
     ferwatch batch list.txt --out /shared/results --engine ray --address auto
+    ferwatch batch s3://bucket/recordings --out s3://bucket/results
     """
-    if engine == "local" and address:
-        raise click.UsageError("--address is for --engine ray")
-    if address and jobs:
-        raise click.UsageError("--jobs is for this machine; the cluster at --address decides for itself")
+    check_engine(engine, address, jobs, "--jobs")
     options = options_from(values)
 
     from tqdm import tqdm
 
     from ferwatch.errors import FerwatchError
-    from ferwatch.pipeline.batch import run_batch
     from ferwatch.pipeline.executors import LocalProcesses, cores
     from ferwatch.pipeline.ray_cluster import RayCluster
+    from ferwatch.pipeline.remote_batch import run_batch_at
     from ferwatch.pipeline.video_files import find_videos
 
     found = find_videos(sources)
     if found.passed_over and not quiet:
         click.echo(f"ferwatch: no videos, passed over: {listed([f.name for f in found.passed_over])}", err=True)
+    if not quiet and any(isinstance(video.path, Url) for video in found.videos):
+        click.echo("ferwatch: videos at URLs are copied to temporary files, which are removed after each", err=True)
     worked_on = 0
     with tqdm(total=len(found.videos), unit=" videos", disable=quiet or not sys.stderr.isatty(), leave=False) as bar:
 
@@ -73,7 +73,7 @@ def batch(
                 bar.write(f"ferwatch: warning: {entry.video}: {warning}", file=sys.stderr)
 
         with RayCluster(address, jobs) if engine == "ray" else LocalProcesses(jobs or cores()) as executor:
-            result = run_batch(found, out, options, executor, overwrite=overwrite, report=report)
+            result = run_batch_at(found, out, options, executor, overwrite=overwrite, report=report)
     entries = result.entries
     failed = sum(entry.state == "failed" for entry in entries)
     done = len(entries) - failed

@@ -12,6 +12,7 @@ from ferwatch.export.registry import EXPORTS
 from ferwatch.timeline.build import MIN_EPISODE_SECONDS
 from ferwatch.timeline.smoothing import SMOOTHING_SECONDS
 from ferwatch.utils.timecode import parse_time
+from ferwatch.utils.url import Url, parse_place
 from ferwatch.video.sampling import Sampling
 
 if TYPE_CHECKING:
@@ -45,6 +46,15 @@ class Rectangle(click.ParamType):
         if width <= 0 or height <= 0:
             self.fail("width and height have to be above 0", param, ctx)
         return x, y, width, height
+
+
+class Place(click.ParamType):
+    """Parses a path, or a URL of one of fsspec's file systems."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path | Url:
+        return value if isinstance(value, Path | Url) else parse_place(str(value))
 
 
 FILE = click.Path(path_type=Path)
@@ -126,6 +136,33 @@ ANALYSIS_OPTIONS = (
     click.option("--face-model", type=FILE, metavar="FILE", help="Another MediaPipe face model."),
     device_option,
 )
+
+
+ENGINE_OPTIONS = (
+    click.option("--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True),
+    click.option(
+        "--address", help="The Ray cluster, for instance auto or ray://HOST:10001.  [default: start one here]"
+    ),
+)
+
+
+def engine_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that say where the work is done."""
+    for option in reversed(ENGINE_OPTIONS):
+        command = option(command)
+    return command
+
+
+def check_engine(engine: str, address: str | None, count: int | None, name: str) -> None:
+    """Raise click.UsageError where options of the engine exclude each other.
+
+    Args:
+        count: how many processes were asked for, by the option `name`; None: it was not given.
+    """
+    if engine == "local" and address:
+        raise click.UsageError("--address is for --engine ray")
+    if address and count:
+        raise click.UsageError(f"{name} is for this machine; the cluster at --address decides for itself")
 
 
 def analysis_options(command: Callable[..., None]) -> Callable[..., None]:

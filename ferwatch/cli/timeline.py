@@ -71,4 +71,4 @@ def timeline(
     if not quiet:
         for note in done.notes:
             click.echo(f"ferwatch: note: {note}", err=True)
-        print_summary(done.timeline, done.files)
+        print_summary(done.timeline, done.files[0].parent, done.files)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
@@ -22,7 +21,7 @@ from ferwatch.pipeline.executors import Executor, InProcess, LocalProcesses
 from ferwatch.pipeline.lock import FolderLock
 from ferwatch.pipeline.options import AnalysisOptions
 from ferwatch.pipeline.resume import Finished, ResumeState, read_resume_state
-from ferwatch.pipeline.run_folder import RunFolder, run_facts
+from ferwatch.pipeline.run_folder import RunFolder, linked_video, run_facts
 from ferwatch.pipeline.segment import FaceLimit, assign_ids
 from ferwatch.pipeline.settings import settings_of_outputs, settings_of_rows
 from ferwatch.records import FrameFaces
@@ -32,6 +31,7 @@ from ferwatch.timeline.model import Summary, Timeline
 from ferwatch.timeline.table import FramesWriter, FrameTable, read_frames_csv
 from ferwatch.utils.stopwatch import Stopwatch
 from ferwatch.utils.timecode import format_time
+from ferwatch.utils.url import Url
 from ferwatch.video.container import VideoInfo
 from ferwatch.video.file_source import FileSource
 from ferwatch.video.index import IndexMismatch, VideoSegment
@@ -95,6 +95,8 @@ def write_run(
     progress: Progress = no_progress,
     command: Sequence[str] = (),
     executor: Executor | None = None,
+    url: Url | None = None,
+    has_link: bool = True,
 ) -> Run:
     """Analyse a video, write its run folder, and return the Run; see Analyzer.analyze.
 
@@ -103,6 +105,9 @@ def write_run(
 
     Args:
         executor: runs the video's segments; None: processes of this machine, as many as the options' threads.
+        url: where the video comes from, if `video` is a temporary copy of it.
+        has_link: name the path from the run folder to the video in the timeline; False: its name alone, where the video
+            or the folder is a temporary copy.
     """
     watch, folder = Stopwatch(), RunFolder(out or Path(f"{video.stem}-ferwatch"))
     with open_reader(video, options) as reader, FolderLock(folder.path, video.name):
@@ -116,7 +121,7 @@ def write_run(
                 warnings.append(f"{folder.path.name} held a run of another video, {replaced}, which was replaced")
         if state.finished is None:
             with watch.time("analysis"):
-                finished = _write_rows(video, reader, options, classifier, folder, state, executor, progress)
+                finished = _write_rows(video, reader, options, classifier, folder, state, executor, progress, url)
             if not finished.frames_decoded:
                 folder.discard()
                 raise nothing_in_range(video, reader, options)
@@ -128,7 +133,7 @@ def write_run(
         folder.segments.clear()
         return _write_outputs(
             video, folder, reader.info, state.finished.frames_decoded, options, classifier, settings,
-            watch, warnings, progress, command,
+            watch, warnings, progress, command, has_link,
         )  # fmt: skip
 
 
@@ -144,6 +149,7 @@ def _write_outputs(
     warnings: list[str],
     progress: Progress,
     command: Sequence[str],
+    has_link: bool,
 ) -> Run:
     """Write what follows from frames.csv: the timeline, the exports, the annotated video, and run.json at the end."""
     table = read_frames_csv(folder.rows)
@@ -152,7 +158,7 @@ def _write_outputs(
         smoothing=options.smoothing,
         min_episode=options.min_episode,
         source=info.path.name,
-        video=_linked_video(video, folder.path, options),
+        video=linked_video(video, folder.path if has_link else None, options),
         duration=_duration(info, table),
         fps=info.fps,
         start=options.start,
@@ -192,25 +198,6 @@ def _duration(info: VideoInfo, table: FrameTable) -> float:
     return shown if shown > declared + ROUNDING else declared
 
 
-def _linked_video(video: Path, folder: Path, options: AnalysisOptions) -> str:
-    """Return the path, relative to the run folder, of the video to open with the timeline; "": none.
-
-    If faces are blurred it is never the original. Otherwise it is the original if there is no annotated.mp4, or if the
-    times of annotated.mp4 differ from those of the timeline. If the relative path would climb to the root, and so
-    tell the absolute path, only the file name is returned.
-    """
-    if options.annotate and (options.start == 0 or options.blur_faces):
-        return "annotated.mp4"
-    if options.blur_faces:
-        return ""
-    try:
-        way = Path(os.path.relpath(video.absolute(), folder.absolute()))
-    except ValueError:  # another drive of Windows
-        return video.name
-    climbs_to_the_root = way.parts.count("..") >= len(folder.absolute().parts) - 1
-    return video.name if climbs_to_the_root else way.as_posix()
-
-
 def _annotate(
     video: Path, timeline: Timeline, out: Path, options: AnalysisOptions, total: int, progress: Progress
 ) -> list[str]:
@@ -247,6 +234,7 @@ def _write_rows(
     state: ResumeState,
     executor: Executor | None,
     progress: Progress,
+    url: Url | None,
 ) -> Finished:
     """Write frames.partial.csv; segments that an interrupted run has finished are not analysed again."""
     if options.blur_faces:
@@ -262,7 +250,7 @@ def _write_rows(
             with ExitStack() as stack:
                 if executor is None:
                     executor = stack.enter_context(LocalProcesses(workers)) if workers > 1 else InProcess()
-                parts = in_segments(video, reader.info, segments, folder.segments, options, executor)
+                parts = in_segments(video, reader.info, segments, folder.segments, options, executor, url)
                 found = stack.enter_context(closing(parts))
                 return _write_segments(found, reader, folder, options, progress)
         except IndexMismatch as mismatch:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
@@ -13,13 +13,14 @@ from ferwatch.errors import FerwatchError, OutputError
 from ferwatch.export.combined import write_all_frames
 from ferwatch.models.checkpoint import Checkpoint
 from ferwatch.models.classifier import Classifier
-from ferwatch.pipeline.analyze import open_reader, write_run
+from ferwatch.pipeline.analyze import open_reader
 from ferwatch.pipeline.candidates import plan
 from ferwatch.pipeline.executors import Executor, WorkerLost
 from ferwatch.pipeline.lock import FolderLock
 from ferwatch.pipeline.manifest import ManifestEntry, match_entries, read_manifest, save_manifest
-from ferwatch.pipeline.options import AnalysisOptions
+from ferwatch.pipeline.options import AnalysisOptions, with_absolute_paths
 from ferwatch.pipeline.rebuild import rebuild
+from ferwatch.pipeline.remote import run_folder_at, write_run_at
 from ferwatch.pipeline.resume import ResumeState, read_resume_state
 from ferwatch.pipeline.run_folder import RunFolder
 from ferwatch.pipeline.segment import SegmentTask, load_classifier, run_segment
@@ -27,6 +28,7 @@ from ferwatch.pipeline.settings import find_difference, settings_of_outputs, set
 from ferwatch.pipeline.video_files import FoundVideos
 from ferwatch.utils.files import make_folder
 from ferwatch.utils.threads import use_single_threaded_libraries
+from ferwatch.utils.url import Url
 
 SECONDS_BETWEEN_SAVES = 2.0
 """Shortest time between two writes of batch.json while a batch runs."""
@@ -36,8 +38,8 @@ SECONDS_BETWEEN_SAVES = 2.0
 class Job:
     """One video and the folder that its run goes to."""
 
-    video: Path
-    folder: Path
+    video: Path | Url
+    folder: Path | Url
     missing_exports: tuple[str, ...] = ()
     """Exports that a finished run lacks, and that are all that is to be done; empty: the video is to be analysed."""
 
@@ -75,6 +77,7 @@ def run_batch(
     *,
     overwrite: bool = False,
     report: Callable[[ManifestEntry, int], None] = lambda entry, finished: None,
+    url: Url | None = None,
 ) -> BatchResult:
     """Analyse those videos that are not done yet, and write all-frames.csv and batch.json.
 
@@ -86,35 +89,45 @@ def run_batch(
         out: the batch's folder.
         overwrite: replace runs that were made with other settings.
         report: called with each entry as it is done or has failed, and how many of the videos are by then.
+        url: where runs are written to and batch.json is kept, if `out` is a temporary copy of what the batch needs.
     Raises WeightsError, OutputError where the folder cannot be written or holds runs with other settings, and what the
     executor raises where it cannot work at all.
     """
     # Loaded here too, so that a missing or damaged checkpoint stops the batch before it begins.
     checkpoint = load_classifier(options).checkpoint
+    if executor.is_remote:
+        out, options = out.absolute(), with_absolute_paths(options)
     make_folder(out)
     file = out / "batch.json"
+    place: Path | Url = url or out
     everything = read_manifest(file)
     entries = match_entries(found.videos, everything)
     absent = [entry for entry in everything if not any(entry is other for other in entries)]
     for entry in absent:
         entry.state, entry.cause = "absent", None
     todo: dict[Job, ManifestEntry] = {}
-    different = []
+    different: list[Path | Url] = []
     for entry, video in zip(entries, found.videos, strict=True):
         state, missing_exports = _state(out / entry.run, video.path, options, checkpoint)
         if state == "different":
-            different.append(entry.run)
+            different.append(place / entry.run)
         entry.state, entry.cause = ("done", None) if state == "done" else ("pending", None)
         if state != "done":
-            todo[Job(video.path, out / entry.run, missing_exports)] = entry
+            todo[Job(video.path, place / entry.run, missing_exports)] = entry
     if different and not overwrite:
-        others = f" and {len(different) - 1} more in {out} hold runs" if len(different) > 1 else " holds a run"
+        others = f" and {len(different) - 1} more in {place} hold runs" if len(different) > 1 else " holds a run"
         raise OutputError(
-            f"{out / different[0]}{others} with other settings, or of another video; give --overwrite to replace them, "
+            f"{different[0]}{others} with other settings, or of another video; give --overwrite to replace them, "
             "or another folder with --out"
         )
     passed_over = [path.name for path in found.passed_over]
-    save_manifest(everything, passed_over, file)
+
+    def save() -> None:
+        save_manifest(everything, passed_over, file)
+        if url is not None:
+            (url / file.name).upload(file)
+
+    save()
     finished = len(entries) - len(todo)
     saved_at = time.monotonic()
     try:
@@ -123,15 +136,18 @@ def run_batch(
                 entry = todo[job]
                 entry.state = "failed" if outcome.cause else "done"
                 entry.warnings, entry.seconds = outcome.warnings, outcome.seconds
+                if url is not None and not outcome.cause:
+                    make_folder(out / entry.run)
+                    (url / entry.run / "frames.csv").download(out / entry.run / "frames.csv")
                 # A batch's folder does not tell where on the disk the videos lay.
                 entry.cause = outcome.cause and outcome.cause.replace(str(job.video), entry.video)
                 finished += 1
                 report(entry, finished)
                 if time.monotonic() - saved_at > SECONDS_BETWEEN_SAVES:
-                    save_manifest(everything, passed_over, file)
+                    save()
                     saved_at = time.monotonic()
     finally:
-        save_manifest(everything, passed_over, file)
+        save()
     done = [entry for entry in entries if entry.state == "done" and (out / entry.run / "frames.csv").exists()]
     write_all_frames(out, {entry.run: (out / entry.run / "frames.csv", entry.video) for entry in done})
     return BatchResult(entries, absent)
@@ -148,7 +164,9 @@ def _run_jobs(
     first: list[Job | SegmentTask] = [*segments, *short]
     last: list[Job | SegmentTask] = [job for job in jobs if split.get(job)]
     for tasks in (first, last):
-        for task, outcome in executor.run(partial(_run_task, options=options), tasks):
+        outcomes: Iterator[tuple[Job | SegmentTask, Outcome | WorkerLost | None]]
+        outcomes = executor.run(partial(_run_task, options=options), tasks)
+        for task, outcome in outcomes:
             if isinstance(task, SegmentTask):
                 continue  # a segment that failed is tried again, and reported, with its video
             if isinstance(outcome, WorkerLost):
@@ -168,6 +186,8 @@ def _run_task(task: Job | SegmentTask, options: AnalysisOptions) -> Outcome | No
 def _split(job: Job, options: AnalysisOptions, checkpoint: Checkpoint) -> list[SegmentTask]:
     """Return the segments of a long video that are still to be analysed; none if it has to be analysed as a whole."""
     if job.missing_exports or options.blur_faces:  # segments that are saved show faces
+        return []
+    if isinstance(job.video, Url) or isinstance(job.folder, Url):  # one worker copies it and uploads the run
         return []
     try:
         with open_reader(job.video, options) as reader:
@@ -207,17 +227,21 @@ def run_job(job: Job, options: AnalysisOptions) -> Outcome:
 
 def _run_job(job: Job, options: AnalysisOptions) -> tuple[str, ...]:
     if job.missing_exports:
-        rebuild(job.folder, exports=job.missing_exports)
-        folder = RunFolder(job.folder)
-        facts = folder.read_facts()
-        facts["settings"]["exports"] = sorted({*facts["settings"]["exports"], *job.missing_exports})
-        folder.write_facts(facts)
-        return tuple(facts["warnings"])
+        with run_folder_at(job.folder, overwrite=True, fetch=True) as path:
+            assert path is not None
+            rebuild(path, exports=job.missing_exports)
+            folder = RunFolder(path)
+            facts = folder.read_facts()
+            facts["settings"]["exports"] = sorted({*facts["settings"]["exports"], *job.missing_exports})
+            folder.write_facts(facts)
+            return tuple(facts["warnings"])
     classifier = _classifier(replace(options, exports=()))
-    resume = job.video.exists() and _interrupted(
-        job.folder, settings_of_rows(job.video, classifier.checkpoint, options)
+    resume = (
+        isinstance(job.folder, Path)
+        and job.video.exists()
+        and _interrupted(job.folder, settings_of_rows(job.video, classifier.checkpoint, options))
     )
-    return write_run(job.video, job.folder, options, classifier, resume=resume, overwrite=not resume).warnings
+    return write_run_at(job.video, job.folder, options, classifier, resume=resume, overwrite=not resume).warnings
 
 
 @lru_cache(maxsize=1)
@@ -236,7 +260,9 @@ def _interrupted(folder: Path, settings: dict[str, object]) -> bool:
     return True
 
 
-def _state(path: Path, video: Path, options: AnalysisOptions, checkpoint: Checkpoint) -> tuple[str, tuple[str, ...]]:
+def _state(
+    path: Path, video: Path | Url, options: AnalysisOptions, checkpoint: Checkpoint
+) -> tuple[str, tuple[str, ...]]:
     """Return the state of a run folder, and the exports that it lacks if they are all that is missing.
 
     The states are "done"; "lacks exports"; "missing", also for an interrupted run that can be continued; and

@@ -16,7 +16,7 @@ from multiprocessing.connection import wait as wait_for
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from types import FrameType, TracebackType
-from typing import Any, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from ferwatch.utils.threads import use_single_threaded_libraries
 
@@ -41,8 +41,12 @@ class Executor(Protocol):
     def workers(self) -> int:
         """Number of tasks that run at the same time."""
 
+    @property
+    def is_remote(self) -> bool:
+        """Whether workers may run on other machines, which need not see this one's folders."""
+
     def run(
-        self, work: Callable[[T], R], tasks: Iterable[T], *, retries: int = 0
+        self, work: Callable[[T], R], tasks: Iterable[T | None], *, retries: int = 0
     ) -> Generator[tuple[T, R | WorkerLost], None, None]:
         """Yield each task with its result as it ends, in any order; tasks are started in their order.
 
@@ -51,7 +55,8 @@ class Executor(Protocol):
 
         Args:
             work: a function that can be pickled, and takes one task.
-            tasks: values that can be pickled; taken one by one as workers become free.
+            tasks: values that can be pickled; taken one by one as workers become free. None: no task for now; the next
+                one is asked for when a further result has been taken.
             retries: how often a task is started again whose worker died, before WorkerLost is its result.
         """
 
@@ -65,13 +70,15 @@ class InProcess:
     """Runs tasks one after the other in this process."""
 
     workers = 1
+    is_remote = False
 
     def run(
-        self, work: Callable[[T], R], tasks: Iterable[T], *, retries: int = 0
+        self, work: Callable[[T], R], tasks: Iterable[T | None], *, retries: int = 0
     ) -> Generator[tuple[T, R | WorkerLost], None, None]:
         """See Executor.run."""
         for task in tasks:
-            yield task, work(task)
+            if task is not None:
+                yield task, work(task)
 
 
 @dataclass(eq=False)
@@ -90,6 +97,7 @@ class LocalProcesses:
     """
 
     workers: int
+    is_remote: ClassVar[bool] = False
     _idle: list[_Worker] = field(default_factory=list)
 
     def __enter__(self) -> LocalProcesses:
@@ -106,7 +114,7 @@ class LocalProcesses:
             worker.process.join()
 
     def run(
-        self, work: Callable[[T], R], tasks: Iterable[T], *, retries: int = 0
+        self, work: Callable[[T], R], tasks: Iterable[T | None], *, retries: int = 0
     ) -> Generator[tuple[T, R | WorkerLost], None, None]:
         """See Executor.run."""
         left = iter(tasks)
@@ -115,9 +123,8 @@ class LocalProcesses:
         try:
             while True:
                 while len(running) < self.workers:
-                    try:
-                        task, losses = again.popleft() if again else (next(left), 0)
-                    except StopIteration:
+                    task, losses = again.popleft() if again else (next(left, None), 0)
+                    if task is None:
                         break
                     worker = self._idle.pop() if self._idle else _start_worker()
                     running[worker.connection] = worker, task, losses

@@ -9,9 +9,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ferwatch.errors import OutputError
+from ferwatch.errors import FerwatchError, OutputError
 from ferwatch.pipeline.video_files import VideoFile
-from ferwatch.utils.files import atomic_write, fingerprint
+from ferwatch.utils.files import atomic_write
+from ferwatch.utils.url import fingerprint_of
 
 
 @dataclass
@@ -40,8 +41,8 @@ def match_entries(videos: Sequence[VideoFile], entries: list[ManifestEntry]) -> 
     contents = []
     for video in videos:
         content = None
-        with suppress(OSError):
-            content = fingerprint(video.path)
+        with suppress(OSError, FerwatchError):
+            content = fingerprint_of(video.path)
         contents.append(content)
     matched: dict[int, ManifestEntry] = {}
     free = list(entries)

@@ -141,6 +141,16 @@ def loading_options(options: AnalysisOptions) -> AnalysisOptions:
     return AnalysisOptions(**{name: getattr(options, name) for name in LOADING_OPTIONS})
 
 
+def with_absolute_paths(options: AnalysisOptions) -> AnalysisOptions:
+    """Return the options with their files named absolutely, for workers whose working directory is another one."""
+    network = options.network
+    if network is not None:
+        file, _, name = network.rpartition(":")
+        network = f"{Path(file).absolute()}:{name}"
+    weights, face_model = (path and path.absolute() for path in (options.weights, options.face_model))
+    return replace(options, network=network, weights=weights, face_model=face_model)
+
+
 def change_options(options: AnalysisOptions, changes: dict[str, Any]) -> AnalysisOptions:
     """Return the options with some changed, given as in AnalysisKeywords.
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import platform
+import socket
 from collections.abc import Callable, Generator, Iterable
 from types import TracebackType
 from typing import Any, TypeVar
@@ -16,6 +18,8 @@ MAX_RETRIES = 3
 """Number of times that Ray starts a task again after its worker or node was lost."""
 MAX_PENDING = 1000
 """Number of tasks that Ray is given ahead: enough for its autoscaler to plan for."""
+CONNECT_SECONDS = 10.0
+"""Longest time in which a cluster has to answer."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -24,13 +28,15 @@ R = TypeVar("R")
 class RayCluster:
     """Runs tasks on a Ray cluster, one core each. Implements Executor.
 
-    All nodes have to see the videos and the folders of the runs under the same paths.
+    The nodes have to see the files that the tasks name, under the same paths as this machine.
 
     Args:
         address: of a running cluster; None: one is started on this machine.
         workers: cores of the cluster that is started here; None: all.
     Raises FerwatchError where Ray is not installed or the cluster is not there.
     """
+
+    is_remote = True
 
     def __init__(self, address: str | None = None, workers: int | None = None) -> None:
         try:
@@ -44,9 +50,12 @@ class RayCluster:
 
     @property
     def workers(self) -> int:
-        """Cores of the cluster."""
+        """Cores of the cluster; at least 2, so that its nodes get the work that this process could do alone.
+
+        An autoscaler starts nodes only when there are tasks for them.
+        """
         self._connect()
-        return int(self._ray.cluster_resources().get("CPU", self._workers))
+        return max(2, int(self._ray.cluster_resources().get("CPU", 0)))
 
     def __enter__(self) -> RayCluster:
         return self
@@ -61,7 +70,7 @@ class RayCluster:
             self._is_connected = False
 
     def run(
-        self, work: Callable[[T], R], tasks: Iterable[T], *, retries: int = MAX_RETRIES
+        self, work: Callable[[T], R], tasks: Iterable[T | None], *, retries: int = MAX_RETRIES
     ) -> Generator[tuple[T, R | WorkerLost], None, None]:
         """See Executor.run; a task whose worker or node was lost is started again at least MAX_RETRIES times."""
         self._connect()
@@ -95,6 +104,8 @@ class RayCluster:
             return
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing leaves the machine
         try:
+            if self._address:
+                _knock(self._address)
             self._ray.init(
                 address=self._address,
                 num_cpus=None if self._address else self._workers,
@@ -102,12 +113,24 @@ class RayCluster:
                 log_to_driver=False,
                 logging_level=logging.ERROR,
             )
-        except (ConnectionError, RuntimeError, ValueError) as error:
+        except (OSError, RuntimeError, ValueError) as error:
             where = self._address or "this machine"
             raise FerwatchError(f"--engine ray: no cluster at {where}: {error}") from None
         self._is_connected = True
 
 
+def _knock(address: str) -> None:
+    """Raise OSError if nothing listens at a host and port; Ray itself would try for many minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
+
+
 def _run_on_ray(work: Callable[[T], R], task: T) -> R:
     use_single_threaded_libraries()
-    return work(task)
+    try:
+        return work(task)
+    except FerwatchError as error:
+        raise type(error)(
+            f"{error} (on the Ray node {platform.node()}: every node has to see the same files under the same paths)"
+        ) from None

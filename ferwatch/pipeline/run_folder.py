@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -172,6 +173,27 @@ def run_facts(
         "warnings": list(warnings),
         "summary": asdict(timeline.summary),
     }
+
+
+def linked_video(video: Path, folder: Path | None, options: AnalysisOptions) -> str:
+    """Return the path, relative to the run folder, of the video to open with the timeline; "": none.
+
+    If faces are blurred it is never the original. Otherwise it is the original if there is no annotated.mp4, or if the
+    times of annotated.mp4 differ from those of the timeline. If the relative path would climb to the root, and so
+    tell the absolute path, or there is no folder that stays, only the file name is returned.
+    """
+    if options.annotate and (options.start == 0 or options.blur_faces):
+        return "annotated.mp4"
+    if options.blur_faces:
+        return ""
+    if folder is None:
+        return video.name
+    try:
+        way = Path(os.path.relpath(video.absolute(), folder.absolute()))
+    except ValueError:  # another drive of Windows
+        return video.name
+    climbs_to_the_root = way.parts.count("..") >= len(folder.absolute().parts) - 1
+    return video.name if climbs_to_the_root else way.as_posix()
 
 
 def _without_folders(argument: str) -> str:

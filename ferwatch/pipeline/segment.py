@@ -26,6 +26,7 @@ from ferwatch.models.classifier import Classifier
 from ferwatch.pipeline.options import AnalysisOptions, loading_options
 from ferwatch.pipeline.resume import SegmentFolder
 from ferwatch.records import FaceResult, Frame, FrameFaces, FrameResult
+from ferwatch.utils.url import Url
 from ferwatch.video.container import VideoInfo
 from ferwatch.video.index import SegmentReader, VideoSegment
 
@@ -42,25 +43,23 @@ Classify = Callable[[NDArray[np.uint8]], NDArray[np.float64]]
 class SegmentTask:
     """One segment of one video, for a worker."""
 
-    video: Path
+    video: Path | Url
     info: VideoInfo
     segment: VideoSegment
-    folder: Path
-    """Folder in which the finished segment is saved."""
+    folder: Path | None
+    """Folder in which the finished segment is saved; None: nothing is saved, and the frames are returned."""
     options: AnalysisOptions
 
 
 def run_segment(task: SegmentTask) -> list[FrameFaces] | None:
-    """Analyse a segment and save it to its folder; workers run this.
-
-    Where faces are blurred, nothing that shows one may come to lie on a disk: the frames are returned instead.
+    """Analyse a segment and save it to its folder, or return its frames; workers run this.
 
     Raises IndexMismatch where the segment does not hold the frames that the index promises.
     """
     detector, classify = _load_tools(loading_options(task.options))
     frames = _open_reader(task.video, task.info).read(task.segment)
     segment = analyze_segment(frames, detector, classify, task.options.max_faces, task.options.region)
-    if task.options.blur_faces:
+    if task.folder is None:
         return segment
     SegmentFolder(task.folder).save(task.segment.number, segment)
     return None
@@ -190,6 +189,6 @@ def _load_tools(options: AnalysisOptions) -> tuple[MediaPipeDetector, Classifier
 
 
 @lru_cache(maxsize=1)
-def _open_reader(video: Path, info: VideoInfo) -> SegmentReader:
+def _open_reader(video: Path | Url, info: VideoInfo) -> SegmentReader:
     """Return a reader of a video's segments, which is kept until one of another video is asked for."""
     return SegmentReader(video, info)

@@ -10,11 +10,11 @@ from typing import Any
 from ferwatch.models.checkpoint import Checkpoint
 from ferwatch.models.classifier import choose_labels
 from ferwatch.pipeline.options import AnalysisOptions
-from ferwatch.utils.files import fingerprint
+from ferwatch.utils.url import Url, fingerprint_of
 from ferwatch.utils.version import __version__
 
 
-def settings_of_rows(video: Path, checkpoint: Checkpoint, options: AnalysisOptions) -> dict[str, Any]:
+def settings_of_rows(video: Path | Url, checkpoint: Checkpoint, options: AnalysisOptions) -> dict[str, Any]:
     """Return the settings that the rows depend on; a run is only resumed with the same ones.
 
     Files are known by their content, so that a run goes on wherever they lie. Raises OSError where one is missing.
@@ -76,8 +76,8 @@ def is_same_video(settings: Any, video: Path) -> bool:
         return False
 
 
-def _known_by_content(file: Path) -> dict[str, Any]:
-    return {"name": file.name.encode("utf-8", "backslashreplace").decode(), **fingerprint(file)}
+def _known_by_content(file: Path | Url) -> dict[str, Any]:
+    return {"name": file.name.encode("utf-8", "backslashreplace").decode(), **fingerprint_of(file)}
 
 
 def _content(value: Any) -> Any:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ferwatch.errors import DataError
 from ferwatch.pipeline.lock import LOCK_FILE
+from ferwatch.utils.url import Url, parse_place
 from ferwatch.video.container import is_video
 
 VIDEO_SUFFIXES = (
@@ -28,8 +29,8 @@ UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 class VideoFile:
     """A video of a batch."""
 
-    path: Path
-    """Absolute path of the file."""
+    path: Path | Url
+    """Absolute path of the file, or its URL."""
     name: str
     """Path relative to the folder, list or pattern that named it, with "/" between its parts."""
 
@@ -39,23 +40,31 @@ class FoundVideos:
     """The videos and other files that were found for a batch."""
 
     videos: tuple[VideoFile, ...]
-    passed_over: tuple[Path, ...]
+    passed_over: tuple[Path | Url, ...]
     """Files in folders that are no videos."""
 
 
 def find_videos(sources: Iterable[str]) -> FoundVideos:
-    """Return the videos that folders, lists and patterns name.
+    """Return the videos that folders, lists and patterns name; folders and patterns may be URLs, and lists name some.
 
     Folders are searched with their subfolders. A list is a text file with one path a line, or a CSV table with a
     column of paths; paths are relative to the list.
 
     Each video is returned once, in alphabetical order or that of the list. In a folder every file that FFmpeg opens is
-    a video, except hidden files and what ferwatch wrote. Raises DataError where a source names none or is no text.
+    a video, except hidden files and what ferwatch wrote; at a URL, every file with one of VIDEO_SUFFIXES.
+
+    Raises DataError where a source names none or is no text.
     """
-    videos: dict[Path, VideoFile] = {}
-    passed_over: dict[Path, None] = {}
+    videos: dict[Path | Url, VideoFile] = {}
+    passed_over: dict[Path | Url, None] = {}
     for source in sources:
-        path = Path(source)
+        path = parse_place(source)
+        found: Sequence[Path | Url]
+        if isinstance(path, Url):
+            at_url, no_videos = _at_url(path)
+            videos |= {video.path: video for video in at_url if video.path not in videos}
+            passed_over |= dict.fromkeys(no_videos)
+            continue
         if path.is_dir():
             base, (found, others) = path, _in_folder(path)
             passed_over |= dict.fromkeys(others)
@@ -74,9 +83,47 @@ def find_videos(sources: Iterable[str]) -> FoundVideos:
         if not found:
             raise DataError(f"{source}: no videos there; name a folder, a list of paths or a pattern")
         for file in found:
+            if isinstance(file, Url):
+                videos.setdefault(file, VideoFile(file, file.name))
+                continue
             absolute = Path(os.path.abspath(file))  # noqa: PTH100  (Path.absolute keeps "..")
             videos.setdefault(absolute, VideoFile(absolute, relative_name(absolute, base)))
     return FoundVideos(tuple(videos.values()), tuple(passed_over))
+
+
+def _at_url(url: Url) -> tuple[list[VideoFile], list[Url]]:
+    """Return the videos that a URL names: in a folder or by a pattern, and the folder's other files."""
+    if has_magic(url.text):
+        found, others = [VideoFile(match, match.name) for match in url.matches()], []
+    elif url.is_folder():
+        names = url.files()
+        folders: dict[str, list[str]] = {}
+        for name in names:
+            folder, _, file = name.rpartition("/")
+            folders.setdefault(folder, []).append(file)
+        runs = [folder for folder, files in folders.items() if _is_run_folder(files)]
+        own = {f"{folder}/{file}".lstrip("/") for folder, files in folders.items() for file in _batch_files(files)}
+        shown = [
+            name
+            for name in names
+            if name not in own
+            and not any(part.startswith(".") for part in name.split("/"))
+            and not any(name.startswith(f"{run}/") for run in runs)
+        ]
+        found = [VideoFile(url / name, name) for name in shown if _ends_like_video(name)]
+        others = [url / name for name in shown if not _ends_like_video(name)]
+    else:
+        found, others = [VideoFile(url, url.name)] if _ends_like_video(url.name) and url.exists() else [], []
+    if not found:
+        raise DataError(
+            f"{url}: no videos there; name a folder, a video or a pattern (at a URL a video is known by the end of its "
+            "name, such as .mp4)"
+        )
+    return found, others
+
+
+def _ends_like_video(name: str) -> bool:
+    return name.lower().endswith(VIDEO_SUFFIXES)
 
 
 def relative_name(file: Path, base: Path) -> str:
@@ -102,7 +149,7 @@ def _in_folder(folder: Path) -> tuple[list[Path], list[Path]]:
         here = Path(place)
         if _is_run_folder(files):
             continue
-        own = {"batch.json", "all-frames.csv", "all-frames.parquet"} if "batch.json" in files else set()
+        own = _batch_files(files)
         for name in files:
             file = here / name
             if name.startswith(".") or name in own or not file.is_file():
@@ -112,11 +159,18 @@ def _in_folder(folder: Path) -> tuple[list[Path], list[Path]]:
     return sorted(videos), sorted(others)
 
 
+def _batch_files(files: Sequence[str]) -> set[str]:
+    """Return those of a folder's files that a batch wrote."""
+    return (
+        {"batch.json", "all-frames.csv", "all-frames.parquet"}.intersection(files) if "batch.json" in files else set()
+    )
+
+
 def _is_run_folder(files: Sequence[str]) -> bool:
     return any(name in files for name in ("frames.csv", "frames.partial.csv", "resume.json", LOCK_FILE))
 
 
-def _read_list(path: Path) -> list[Path]:
+def _read_list(path: Path) -> list[Path | Url]:
     """Return the paths in a text file, one a line, or in a column of a CSV table."""
     lines = [line for line in _read_text(path).splitlines() if line.strip()]
     if not lines:
@@ -134,7 +188,8 @@ def _read_list(path: Path) -> list[Path]:
         )
     else:
         names = [line.strip().strip('"') for line in lines]
-    return [path.parent / name.strip() for name in names if name.strip()]
+    places = [parse_place(name.strip()) for name in names if name.strip()]
+    return [place if isinstance(place, Url) else path.parent / place for place in places]
 
 
 def _read_text(path: Path) -> str:

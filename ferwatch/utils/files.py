@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -51,13 +51,26 @@ def fingerprint(path: Path) -> dict[str, int | str]:
 
     Files of up to one mebibyte are read whole. Raises OSError.
     """
-    digest = hashlib.sha256()
     with open(path, "rb") as f:
         size = f.seek(0, os.SEEK_END)
-        step = max(PART_BYTES, (size - PART_BYTES) // (PARTS - 1))
-        for part in range(PARTS):
-            f.seek(part * step)
-            digest.update(f.read(PART_BYTES))
+        parts = []
+        for start, end in part_places(size):
+            f.seek(start)
+            parts.append(f.read(end - start))
+    return digest_of_parts(size, parts)
+
+
+def part_places(size: int) -> list[tuple[int, int]]:
+    """Return beginning and end of each part of a file of this size; some lie behind its end if it is short."""
+    step = max(PART_BYTES, (size - PART_BYTES) // (PARTS - 1))
+    return [(part * step, part * step + PART_BYTES) for part in range(PARTS)]
+
+
+def digest_of_parts(size: int, parts: Iterable[bytes]) -> dict[str, int | str]:
+    """Return the fingerprint of a file of this size that has these parts."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
     return {"bytes": size, "sha256_of_parts": digest.hexdigest()}
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
+from typing import BinaryIO
 
 import av
 from av.container import InputContainer
@@ -14,6 +15,7 @@ from av.video.stream import VideoStream
 
 from ferwatch.errors import VideoError
 from ferwatch.utils.commands import command_line
+from ferwatch.utils.url import Url
 from ferwatch.video.clock import ClockJump
 
 # What people record and download. Left out are pictures, text (FFmpeg draws it) and playlists, which name other files.
@@ -74,11 +76,13 @@ def threads_for(width: int, height: int) -> int:
     return 1 if width * height <= SINGLE_THREAD_PIXELS else 0
 
 
-def open_container(path: Path) -> InputContainer:
+def open_container(path: Path | Url) -> InputContainer:
     """Open a file for demuxing, and no other file or address that it may name.
 
     Raises VideoError where it is no video in one of FORMATS.
     """
+    if isinstance(path, Url):
+        return _open(path, path.open())
     try:
         file = path.stat()
     except FileNotFoundError:
@@ -99,9 +103,13 @@ def open_container(path: Path) -> InputContainer:
         raise VideoError(f"{path} cannot be read as a video: it is a device or a pipe; save it to a file first")
     if not file.st_size:
         raise VideoError(f"{path} cannot be read: it is empty")
+    return _open(path, f"file:{path}")
+
+
+def _open(path: Path | Url, source: str | BinaryIO) -> InputContainer:
     options = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
     try:
-        return av.open(f"file:{path}", options=options, metadata_errors="replace")
+        return av.open(source, "r", options=options, metadata_errors="replace")
     except av.FFmpegError as error:
         raise VideoError(
             f"{path} cannot be read: it is no video that FFmpeg knows, or its header is damaged or cut off "
@@ -133,7 +141,9 @@ def picture_streams(container: InputContainer) -> list[VideoStream]:
     return [stream for stream in container.streams.video if not stream.disposition & stills]
 
 
-def choose_stream(container: InputContainer, path: Path, index: int | None = None) -> tuple[VideoStream, list[str]]:
+def choose_stream(
+    container: InputContainer, path: Path | Url, index: int | None = None
+) -> tuple[VideoStream, list[str]]:
     """Return the picture stream to read, and warnings about those that are left out.
 
     Args:

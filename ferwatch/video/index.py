@@ -20,6 +20,7 @@ import av
 from av.video.frame import VideoFrame
 
 from ferwatch.records import Frame
+from ferwatch.utils.url import Url
 from ferwatch.video.clock import PacketClock, PictureClock, container_start, shown_until
 from ferwatch.video.container import VideoInfo, choose_stream, open_container
 from ferwatch.video.picture import PictureConverter, PixelAspect, upright_size
@@ -212,7 +213,7 @@ class SegmentReader:
     Raises VideoError where the file cannot be opened.
     """
 
-    def __init__(self, path: Path, info: VideoInfo) -> None:
+    def __init__(self, path: Path | Url, info: VideoInfo) -> None:
         self._info = info
         self._container = open_container(path)
         self._stream, _ = choose_stream(self._container, path, info.stream)

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
-import av
 import pytest
 from conftest import DEMO, Result
 
@@ -28,20 +27,6 @@ from ferwatch.pipeline.video_files import FoundVideos, VideoFile
 from ferwatch.timeline.schema import COLUMNS
 
 QUICK = ("--no-video", "--sample-fps", "4")
-
-
-@pytest.fixture(scope="module")
-def clip_of_a_second(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    path = tmp_path_factory.mktemp("clip") / "second.mp4"
-    with av.open(str(DEMO)) as source, av.open(str(path), "w") as out:
-        pictures = source.streams.video[0]
-        track = out.add_stream_from_template(pictures)
-        for packet in source.demux(pictures):
-            if packet.pts is None or packet.pts * packet.time_base > 1:
-                break
-            packet.stream = track
-            out.mux(packet)
-    return path.read_bytes()
 
 
 @pytest.fixture

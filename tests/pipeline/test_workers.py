@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -183,6 +184,44 @@ def test_an_interrupted_run_with_blurred_faces_leaves_none_on_the_disk(
     whole = write_run(path, tmp_path / "whole", blurred, classifier, executor=executor)
     for file in COMPARED:
         assert (out / file).read_bytes() == (whole.folder / file).read_bytes(), file
+
+
+class LastFirst:
+    """Takes every task that it is given at a time, and does the last one first."""
+
+    workers = 2
+    is_remote = True
+    most = 0
+
+    def run(self, work: Any, tasks: Any, *, retries: int = 0) -> Iterator[tuple[Any, Any]]:
+        left, taken = iter(tasks), []
+        while True:
+            while (task := next(left, None)) is not None:
+                taken.append(task)
+            if not taken:
+                return
+            self.most = max(self.most, len(taken))
+            task = taken.pop()
+            yield task, work(task)
+
+
+@pytest.mark.parametrize("blur", [False, True])
+def test_few_segments_wait_for_their_turn(
+    blur: bool,
+    tmp_path: Path,
+    pictures: list[np.ndarray],
+    classifier: Classifier,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(candidates, "MIN_PARALLEL_SECONDS", 0.0)
+    monkeypatch.setattr(candidates, "SEGMENTS_AHEAD", 1)
+    options = replace(OPTIONS, blur_faces=blur)
+    path = clip_of(tmp_path / "plain.mp4", pictures)
+    one = write_run(path, tmp_path / "one", options, classifier, executor=InProcess())
+    executor = LastFirst()
+    run = write_run(path, tmp_path / "out", options, classifier, executor=executor)
+    assert executor.most == 2
+    assert (run.folder / "frames.csv").read_bytes() == (one.folder / "frames.csv").read_bytes()
 
 
 def children(pid: int) -> list[int]:
