@@ -8,21 +8,18 @@ from itertools import groupby
 from math import floor
 from pathlib import Path
 
-from ferwatch.errors import FerwatchError
 from ferwatch.faces.mediapipe import MediaPipeDetector
 from ferwatch.faces.stream import FULL_SEARCH_SECONDS
 from ferwatch.models.classifier import choose_device
-from ferwatch.pipeline.executors import MIN_PARALLEL_SECONDS, Executor, WorkerLost
+from ferwatch.pipeline.cuts import cut, results_in_order
+from ferwatch.pipeline.executors import Executor
 from ferwatch.pipeline.options import AnalysisOptions
 from ferwatch.pipeline.resume import SegmentFolder
 from ferwatch.pipeline.segment import Classify, SegmentTask, analyze_segment, run_segment
 from ferwatch.records import Frame, FrameFaces
 from ferwatch.video.container import VideoInfo
 from ferwatch.video.file_source import FileSource
-from ferwatch.video.index import VideoSegment, plan_segments, read_index
-
-MAX_WORKER_LOSSES = 3
-"""Number of times that a segment is started again after its worker died."""
+from ferwatch.video.index import VideoSegment
 
 
 def plan(video: Path, info: VideoInfo, options: AnalysisOptions) -> list[VideoSegment]:
@@ -32,14 +29,7 @@ def plan(video: Path, info: VideoInfo, options: AnalysisOptions) -> list[VideoSe
     """
     if options.decoder != "ffmpeg" or choose_device(options.device) != "cpu":
         return []
-    length = info.duration or 0.0
-    if min(length, length if options.end is None else options.end) - options.start < MIN_PARALLEL_SECONDS:
-        return []
-    index = read_index(video, info)
-    if index is None:
-        return []
-    segments = plan_segments(index, options.sampling, options.start, options.end, FULL_SEARCH_SECONDS)
-    return segments if len(segments) > 1 else []
+    return cut(video, info, options.sampling, options.start, options.end)
 
 
 def in_segments(
@@ -56,18 +46,10 @@ def in_segments(
     again.
     """
     finished = set(folder.numbers())
-    unsaved: dict[int, list[FrameFaces]] = {}
     tasks = [SegmentTask(video, info, s, folder.path, options) for s in segments if s.number not in finished]
-    with closing(executor.run(run_segment, tasks, retries=MAX_WORKER_LOSSES)) as results:
+    with closing(results_in_order(executor, run_segment, tasks, video)) as results:
         for segment in segments:
-            while segment.number not in finished:
-                task, result = next(results)
-                if isinstance(result, WorkerLost):
-                    raise FerwatchError(f"{video}: {result.reason}, {1 + MAX_WORKER_LOSSES} times at the same place")
-                if result is not None:
-                    unsaved[task.segment.number] = result
-                finished.add(task.segment.number)
-            frames = unsaved.pop(segment.number, None)
+            frames = None if segment.number in finished else next(results)
             yield segment, folder.load(segment.number) if frames is None else frames
 
 

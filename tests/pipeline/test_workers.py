@@ -19,7 +19,7 @@ import pytest
 from conftest import DEMO, ROOT
 
 from ferwatch.models.classifier import Classifier
-from ferwatch.pipeline import candidates
+from ferwatch.pipeline import candidates, cuts
 from ferwatch.pipeline.analyze import write_run
 from ferwatch.pipeline.executors import InProcess, LocalProcesses
 from ferwatch.pipeline.options import AnalysisOptions
@@ -109,7 +109,7 @@ def test_the_bytes_are_the_same_for_any_number_of_workers(
     executors: list[LocalProcesses],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(candidates, "MIN_PARALLEL_SECONDS", 0.0)
+    monkeypatch.setattr(cuts, "MIN_PARALLEL_SECONDS", 0.0)
     path = clip_of(tmp_path / name, pictures)
     with VideoReader(path) as reader:
         segments = candidates.plan(path, reader.info, OPTIONS)
@@ -134,7 +134,7 @@ def test_a_run_that_was_interrupted_goes_on_with_another_number_of_workers(
     executors: list[LocalProcesses],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(candidates, "MIN_PARALLEL_SECONDS", 0.0)
+    monkeypatch.setattr(cuts, "MIN_PARALLEL_SECONDS", 0.0)
     path = clip_of(tmp_path / "plain.mp4", pictures)
     whole = write_run(path, tmp_path / "whole", OPTIONS, classifier, executor=executors[0])
 
@@ -165,7 +165,7 @@ def test_an_interrupted_run_with_blurred_faces_leaves_none_on_the_disk(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Nor does a run that was interrupted before blurring was asked for."""
-    monkeypatch.setattr(candidates, "MIN_PARALLEL_SECONDS", 0.0)
+    monkeypatch.setattr(cuts, "MIN_PARALLEL_SECONDS", 0.0)
     path = clip_of(tmp_path / "plain.mp4", pictures)
     executor = {1: InProcess(), 2: executors[0]}[workers]
     blurred = replace(OPTIONS, blur_faces=True)
