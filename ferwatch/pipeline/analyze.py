@@ -116,6 +116,8 @@ def write_run(
             state = ResumeState(settings)
             if replaced := folder.prepare(video, overwrite=overwrite):
                 warnings.append(f"{folder.path.name} held a run of another video, {replaced}, which was replaced")
+        if options.blur_faces:
+            folder.clear_segments()  # an interrupted run without blurring left faces in them
         if state.finished is None:
             with watch.time("analysis"):
                 finished = _write_rows(video, reader, options, classifier, folder, state, executor, progress)
@@ -233,8 +235,6 @@ def _write_rows(
     progress: Progress,
 ) -> Finished:
     """Write frames.partial.csv; segments that an interrupted run has finished are not analysed again."""
-    if options.blur_faces:
-        folder.segments.clear()  # an interrupted run without blurring left crops of faces in them
     in_parts = not state.in_one_pass and (executor.workers > 1 or bool(folder.segments.numbers()))
     segments = plan(video, reader.info, options) if in_parts else []
     if not segments and not state.in_one_pass:
