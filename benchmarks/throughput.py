@@ -41,9 +41,10 @@ from ferwatch.render.draw import draw
 from ferwatch.render.interpolate import FaceInterpolator
 from ferwatch.timeline.table import read_frames_csv
 from ferwatch.utils.threads import use_single_threaded_libraries
+from ferwatch.video.encoding import to_picture
 from ferwatch.video.reader import VideoReader
 from ferwatch.video.sampling import Sampling
-from ferwatch.video.writer import annotated_video, to_picture
+from ferwatch.video.writer import annotated_video
 
 MODELS = ("cnn", "small-vit", "vit-b-16")
 SAMPLINGS = {"all frames": Sampling(), "10 a second": Sampling(fps=10)}

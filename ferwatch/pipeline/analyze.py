@@ -17,7 +17,8 @@ from ferwatch.export.registry import write_timeline
 from ferwatch.faces.tracker import FaceTracker
 from ferwatch.models.classifier import Classifier, labels_notice
 from ferwatch.pipeline.candidates import in_one_pass, in_segments, plan
-from ferwatch.pipeline.executors import Executor, InProcess, LocalProcesses
+from ferwatch.pipeline.executors import Executor, local_executor
+from ferwatch.pipeline.film import write_film
 from ferwatch.pipeline.lock import FolderLock
 from ferwatch.pipeline.options import AnalysisOptions
 from ferwatch.pipeline.resume import Finished, ResumeState, read_resume_state
@@ -25,7 +26,7 @@ from ferwatch.pipeline.run_folder import RunFolder, linked_video, run_facts
 from ferwatch.pipeline.segment import FaceLimit, assign_ids
 from ferwatch.pipeline.settings import settings_of_outputs, settings_of_rows
 from ferwatch.records import FrameFaces
-from ferwatch.render.annotated_video import annotate_video
+from ferwatch.render.overlay import Overlay
 from ferwatch.timeline.build import build_timeline
 from ferwatch.timeline.model import Summary, Timeline
 from ferwatch.timeline.table import FramesWriter, FrameTable, read_frames_csv
@@ -36,7 +37,7 @@ from ferwatch.video.container import VideoInfo
 from ferwatch.video.file_source import FileSource
 from ferwatch.video.index import IndexMismatch, VideoSegment
 from ferwatch.video.sampling import ROUNDING
-from ferwatch.video.source import FrameSource, open_source
+from ferwatch.video.source import FrameSource, VideoRange
 
 Progress = Callable[[str, int, int], None]
 """Called with the stage, how much of it is done, and about how much there is; 0: unknown."""
@@ -61,17 +62,14 @@ def no_progress(stage: str, done: int, total: int) -> None:
     """Ignore progress."""
 
 
+def video_range(video: Path, options: AnalysisOptions) -> VideoRange:
+    """Return the range of a video that the options select."""
+    return VideoRange(video, options.start, options.end, options.decoder, options.stream, options.fps)
+
+
 def open_reader(video: Path, options: AnalysisOptions) -> FileSource:
     """Open a video for the frames that the options select. Raises VideoError."""
-    return open_source(
-        video,
-        decoder=options.decoder,
-        sampling=options.sampling,
-        start=options.start,
-        end=options.end,
-        stream=options.stream,
-        fps=options.fps,
-    )
+    return video_range(video, options).open(options.sampling)
 
 
 def nothing_in_range(video: Path, source: FrameSource, options: AnalysisOptions) -> VideoError:
@@ -110,7 +108,11 @@ def write_run(
             or the folder is a temporary copy.
     """
     watch, folder = Stopwatch(), RunFolder(out or Path(f"{video.stem}-ferwatch"))
-    with open_reader(video, options) as reader, FolderLock(folder.path, video.name):
+    with ExitStack() as stack:
+        reader = stack.enter_context(open_reader(video, options))
+        stack.enter_context(FolderLock(folder.path, video.name))
+        if executor is None:
+            executor = stack.enter_context(local_executor(options.threads or 1))
         settings = settings_of_rows(video, classifier.checkpoint, options)
         warnings = [notice] if (notice := labels_notice(classifier, options.labels)) is not None else []
         if resume:
@@ -119,6 +121,8 @@ def write_run(
             state = ResumeState(settings)
             if replaced := folder.prepare(video, overwrite=overwrite):
                 warnings.append(f"{folder.path.name} held a run of another video, {replaced}, which was replaced")
+        if options.blur_faces:
+            folder.clear_segments()  # an interrupted run without blurring left faces in them
         if state.finished is None:
             with watch.time("analysis"):
                 finished = _write_rows(video, reader, options, classifier, folder, state, executor, progress, url)
@@ -132,8 +136,8 @@ def write_run(
         folder.complete_rows()
         folder.segments.clear()
         return _write_outputs(
-            video, folder, reader.info, state.finished.frames_decoded, options, classifier, settings,
-            watch, warnings, progress, command, has_link,
+            video, folder, reader.info, state.finished.frames_decoded, options, classifier, settings, executor,
+            watch, warnings, progress, command, url, has_link,
         )  # fmt: skip
 
 
@@ -145,10 +149,12 @@ def _write_outputs(
     options: AnalysisOptions,
     classifier: Classifier,
     settings: dict[str, Any],
+    executor: Executor,
     watch: Stopwatch,
     warnings: list[str],
     progress: Progress,
     command: Sequence[str],
+    url: Url | None,
     has_link: bool,
 ) -> Run:
     """Write what follows from frames.csv: the timeline, the exports, the annotated video, and run.json at the end."""
@@ -169,9 +175,17 @@ def _write_outputs(
     with watch.time("timeline"):
         files += write_timeline(folder.path, timeline, options.exports, progress)
     if options.annotate:
+        overlay = Overlay.of(table, timeline.episodes, charts=options.charts, blur_faces=options.blur_faces)
         with watch.time("annotation"):
-            files.append(folder.path / "annotated.mp4")
-            warnings += _annotate(video, timeline, files[-1], options, frames_decoded, progress)
+            warnings += write_film(
+                video_range(video, options),
+                overlay,
+                folder.film,
+                executor,
+                lambda done: progress("annotating", done, frames_decoded),
+                url,
+            )
+        files.append(folder.film)
     facts = run_facts(
         info=info,
         options=options,
@@ -186,6 +200,7 @@ def _write_outputs(
     )
     files.append(folder.write_facts(facts))
     folder.resume.unlink()
+    folder.clear_segments()
     for warning in warnings:
         LOG.warning("%s: %s", video, warning)
     return Run(folder.path, tuple(files), timeline, tuple(warnings))
@@ -198,33 +213,6 @@ def _duration(info: VideoInfo, table: FrameTable) -> float:
     return shown if shown > declared + ROUNDING else declared
 
 
-def _annotate(
-    video: Path, timeline: Timeline, out: Path, options: AnalysisOptions, total: int, progress: Progress
-) -> list[str]:
-    """Write annotated.mp4; return warnings about what could not be kept of the source."""
-    done = 0
-
-    def count(frames: int) -> None:
-        nonlocal done
-        done += frames
-        progress("annotating", done, total)
-
-    return annotate_video(
-        video,
-        timeline.table,
-        out,
-        start=options.start,
-        end=options.end,
-        episodes=timeline.episodes,
-        charts=options.charts,
-        blur_faces=options.blur_faces,
-        decoder=options.decoder,
-        stream=options.stream,
-        fps=options.fps,
-        progress=count,
-    )
-
-
 def _write_rows(
     video: Path,
     reader: FileSource,
@@ -232,26 +220,20 @@ def _write_rows(
     classifier: Classifier,
     folder: RunFolder,
     state: ResumeState,
-    executor: Executor | None,
+    executor: Executor,
     progress: Progress,
     url: Url | None,
 ) -> Finished:
     """Write frames.partial.csv; segments that an interrupted run has finished are not analysed again."""
-    if options.blur_faces:
-        folder.segments.clear()  # an interrupted run without blurring left crops of faces in them
-    workers = executor.workers if executor is not None else options.threads or 1
-    in_parts = not state.in_one_pass and (workers > 1 or bool(folder.segments.numbers()))
+    in_parts = not state.in_one_pass and (executor.workers > 1 or bool(folder.segments.numbers()))
     segments = plan(video, reader.info, options) if in_parts else []
     if not segments and not state.in_one_pass:
         folder.segments.clear()  # workers finish segments in any order: one pass cannot go on after the last one
     replace(state, in_one_pass=not segments).save(folder.resume)
     if segments:
         try:
-            with ExitStack() as stack:
-                if executor is None:
-                    executor = stack.enter_context(LocalProcesses(workers)) if workers > 1 else InProcess()
-                parts = in_segments(video, reader.info, segments, folder.segments, options, executor, url)
-                found = stack.enter_context(closing(parts))
+            parts = in_segments(video, reader.info, segments, folder.segments, options, executor, url)
+            with closing(parts) as found:
                 return _write_segments(found, reader, folder, options, progress)
         except IndexMismatch as mismatch:
             LOG.info("%s is decoded in one pass: %s", video, mismatch)

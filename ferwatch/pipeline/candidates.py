@@ -8,11 +8,11 @@ from itertools import groupby
 from math import floor
 from pathlib import Path
 
-from ferwatch.errors import FerwatchError
 from ferwatch.faces.mediapipe import MediaPipeDetector
 from ferwatch.faces.stream import FULL_SEARCH_SECONDS
 from ferwatch.models.classifier import choose_device
-from ferwatch.pipeline.executors import MIN_PARALLEL_SECONDS, Executor, WorkerLost
+from ferwatch.pipeline.cuts import cut, results_in_order
+from ferwatch.pipeline.executors import Executor
 from ferwatch.pipeline.options import AnalysisOptions, with_absolute_paths
 from ferwatch.pipeline.resume import SegmentFolder
 from ferwatch.pipeline.segment import Classify, SegmentTask, analyze_segment, run_segment
@@ -20,12 +20,7 @@ from ferwatch.records import Frame, FrameFaces
 from ferwatch.utils.url import Url
 from ferwatch.video.container import VideoInfo
 from ferwatch.video.file_source import FileSource
-from ferwatch.video.index import VideoSegment, plan_segments, read_index
-
-MAX_WORKER_LOSSES = 3
-"""Number of times that a segment is started again after its worker died."""
-SEGMENTS_AHEAD = 8
-"""Largest number of segments for each worker that are at work, or wait for an earlier one to be finished."""
+from ferwatch.video.index import VideoSegment
 
 
 def plan(video: Path, info: VideoInfo, options: AnalysisOptions) -> list[VideoSegment]:
@@ -35,14 +30,7 @@ def plan(video: Path, info: VideoInfo, options: AnalysisOptions) -> list[VideoSe
     """
     if options.decoder != "ffmpeg" or choose_device(options.device) != "cpu":
         return []
-    length = info.duration or 0.0
-    if min(length, length if options.end is None else options.end) - options.start < MIN_PARALLEL_SECONDS:
-        return []
-    index = read_index(video, info)
-    if index is None:
-        return []
-    segments = plan_segments(index, options.sampling, options.start, options.end, FULL_SEARCH_SECONDS)
-    return segments if len(segments) > 1 else []
+    return cut(video, info, options.sampling, options.start, options.end)
 
 
 def in_segments(
@@ -64,34 +52,18 @@ def in_segments(
     again.
     """
     finished = set(folder.numbers())
-    unsaved: dict[int, list[FrameFaces]] = {}
-    place = 0
     # Crops show faces: they are not saved where faces are blurred. Workers on other machines do not see the folder.
     keeps_segments = not options.blur_faces
-    workers_save = keeps_segments and not executor.is_remote
     source: Path | Url = video
     if executor.is_remote:
         source, options = url or video.absolute(), with_absolute_paths(options)
-
-    def tasks() -> Iterator[SegmentTask | None]:
-        for number, segment in enumerate(segments):
-            if segment.number not in finished:
-                while number >= place + SEGMENTS_AHEAD * executor.workers:
-                    yield None
-                yield SegmentTask(source, info, segment, folder.path if workers_save else None, options)
-
-    with closing(executor.run(run_segment, tasks(), retries=MAX_WORKER_LOSSES)) as results:
-        for place, segment in enumerate(segments):  # noqa: B007  (tasks() reads it)
-            while segment.number not in finished:
-                task, result = next(results)
-                if isinstance(result, WorkerLost):
-                    raise FerwatchError(f"{video}: {result.reason}, {1 + MAX_WORKER_LOSSES} times at the same place")
-                if result is not None and keeps_segments:
-                    folder.save(task.segment.number, result)
-                elif result is not None:
-                    unsaved[task.segment.number] = result
-                finished.add(task.segment.number)
-            frames = unsaved.pop(segment.number, None)
+    workers_save = folder.path if keeps_segments and not executor.is_remote else None
+    tasks = [SegmentTask(source, info, s, workers_save, options) for s in segments if s.number not in finished]
+    with closing(results_in_order(executor, run_segment, tasks, video)) as results:
+        for segment in segments:
+            frames = None if segment.number in finished else next(results)
+            if frames is not None and keeps_segments:
+                folder.save(segment.number, frames)
             yield segment, folder.load(segment.number) if frames is None else frames
 
 

@@ -8,8 +8,8 @@ import pickle
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for
@@ -157,6 +157,16 @@ class LocalProcesses:
             for worker, _, _ in running.values():
                 worker.process.join()
                 worker.connection.close()
+
+
+@contextmanager
+def local_executor(workers: int) -> Iterator[Executor]:
+    """Yield an executor of this machine: this process for one worker, else worker processes, which end afterwards."""
+    if workers == 1:
+        yield InProcess()
+        return
+    with LocalProcesses(workers) as executor:
+        yield executor
 
 
 def start_server_early() -> None:

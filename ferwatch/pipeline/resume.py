@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -15,7 +14,7 @@ import numpy as np
 from ferwatch.errors import OutputError
 from ferwatch.pipeline.settings import find_difference
 from ferwatch.records import FACE_SIZE, BoundingBox, Face, FrameFaces
-from ferwatch.utils.files import atomic_write, make_folder
+from ferwatch.utils.files import atomic_write, make_folder, remove_folder
 
 
 @dataclass(frozen=True)
@@ -136,11 +135,7 @@ class SegmentFolder:
 
     def clear(self) -> None:
         """Remove the folder and all segments in it. Raises OutputError where that cannot be done."""
-        try:
-            if self.path.exists():
-                shutil.rmtree(self.path)
-        except OSError as error:
-            raise OutputError(f"cannot remove {self.path}: {error.strerror}") from None
+        remove_folder(self.path)
 
     def _file(self, number: int) -> Path:
         return self.path / f"{number:06d}.npz"

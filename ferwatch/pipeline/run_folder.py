@@ -12,11 +12,12 @@ from typing import Any
 from ferwatch.errors import DataError, OutputError
 from ferwatch.export.registry import run_files
 from ferwatch.models.checkpoint import Checkpoint
+from ferwatch.pipeline.film import segments_folder
 from ferwatch.pipeline.options import AnalysisOptions
 from ferwatch.pipeline.resume import SegmentFolder
 from ferwatch.pipeline.settings import is_same_video, video_name
 from ferwatch.timeline.model import Timeline
-from ferwatch.utils.files import atomic_write, make_folder
+from ferwatch.utils.files import atomic_write, make_folder, remove_folder
 from ferwatch.utils.version import __version__
 from ferwatch.video.container import VideoInfo
 
@@ -35,6 +36,7 @@ class RunFolder:
         self.partial_rows = path / "frames.partial.csv"
         self.resume = path / "resume.json"
         self.segments = SegmentFolder(path / "segments.partial")
+        self.film = path / "annotated.mp4"
         self.rows = path / "frames.csv"
         self.facts = path / "run.json"
 
@@ -64,7 +66,7 @@ class RunFolder:
         try:
             for file in existing:
                 file.unlink()
-            self.segments.clear()
+            self.clear_segments()
         except OSError as error:
             raise OutputError(f"cannot replace {file}: {error.strerror}") from None
         return other
@@ -73,7 +75,12 @@ class RunFolder:
         """Remove the partial rows and what is kept to resume them."""
         self.partial_rows.unlink(missing_ok=True)
         self.resume.unlink(missing_ok=True)
+        self.clear_segments()
+
+    def clear_segments(self) -> None:
+        """Remove the finished segments of the rows and of annotated.mp4. Raises OutputError."""
         self.segments.clear()
+        remove_folder(segments_folder(self.film))
 
     def _other_video(self, video: Path) -> str | None:
         """Return the name of the video whose run the folder holds; None if it is this video or unknown."""

@@ -28,7 +28,7 @@ from ferwatch.pipeline.resume import SegmentFolder
 from ferwatch.records import FaceResult, Frame, FrameFaces, FrameResult
 from ferwatch.utils.url import Url
 from ferwatch.video.container import VideoInfo
-from ferwatch.video.index import SegmentReader, VideoSegment
+from ferwatch.video.index import VideoSegment, open_segments
 
 FACES_PER_PASS = 16
 """Number of faces, across frames, after which the classifier is called."""
@@ -57,7 +57,7 @@ def run_segment(task: SegmentTask) -> list[FrameFaces] | None:
     Raises IndexMismatch where the segment does not hold the frames that the index promises.
     """
     detector, classify = _load_tools(loading_options(task.options))
-    frames = _open_reader(task.video, task.info).read(task.segment)
+    frames = open_segments(task.video, task.info).read(task.segment)
     segment = analyze_segment(frames, detector, classify, task.options.max_faces, task.options.region)
     if task.folder is None:
         return segment
@@ -186,9 +186,3 @@ def _grouped(frames: Iterable[FrameFaces]) -> Iterator[list[FrameFaces]]:
 def _load_tools(options: AnalysisOptions) -> tuple[MediaPipeDetector, Classifier]:
     """Return the detector and the classifier, loaded once in each worker."""
     return MediaPipeDetector(options.face_model), load_classifier(options)
-
-
-@lru_cache(maxsize=1)
-def _open_reader(video: Path | Url, info: VideoInfo) -> SegmentReader:
-    """Return a reader of a video's segments, which is kept until one of another video is asked for."""
-    return SegmentReader(video, info)

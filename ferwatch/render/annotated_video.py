@@ -1,92 +1,76 @@
-"""Writes annotated.mp4: the source's frames with each face's box, label and chart."""
+"""Draws annotated.mp4: the source's frames with each face's box, label and chart, as a whole or a segment of it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import av
 
-from ferwatch.records import Episode, Frame
-from ferwatch.render.draw import ChartPlaces, blur, draw
-from ferwatch.render.interpolate import EpisodeLabels, FaceInterpolator
-from ferwatch.timeline.table import FrameTable
-from ferwatch.utils.prefetch import prefetch
-from ferwatch.video.picture import letterbox
-from ferwatch.video.source import open_source
-from ferwatch.video.writer import annotated_video, to_picture
+from ferwatch.errors import OutputError
+from ferwatch.render.overlay import Overlay
+from ferwatch.utils.files import atomic_write
+from ferwatch.utils.url import Url
+from ferwatch.video.container import VideoInfo
+from ferwatch.video.encoding import EncodedPicture, Encoding, write_packets
+from ferwatch.video.index import VideoSegment, open_segments
+from ferwatch.video.source import VideoRange
+from ferwatch.video.writer import annotated_video
 
 
 def annotate_video(
-    video: Path,
-    table: FrameTable,
-    out: Path,
-    *,
-    start: float = 0.0,
-    end: float | None = None,
-    episodes: Sequence[Episode] = (),
-    charts: bool = True,
-    blur_faces: bool = False,
-    decoder: Literal["ffmpeg", "opencv"] = "ffmpeg",
-    stream: int | None = None,
-    fps: float | None = None,
-    progress: Callable[[int], None] | None = None,
+    source: VideoRange, overlay: Overlay, out: Path, progress: Callable[[int], None] | None = None
 ) -> list[str]:
-    """Write every source frame between two times, with the table's faces drawn in, and the sound of that range.
+    """Write every frame of a range of a video with the overlay, and the sound of that range, in one pass.
 
-    Time 0 of the new file is `start`. Returns warnings about what could not be kept of the source, one line each.
-    Raises VideoError and OutputError.
+    Time 0 of the new file is the start of the range. Returns warnings about what could not be kept of the source, one
+    line each. Raises VideoError and OutputError.
 
     Args:
-        video: the source.
-        table: the rows of its run.
         out: the file to write.
-        start: seconds.
-        end: seconds; None: to the end.
-        episodes: while a face has one, its label is that of the episode, as in the timeline.
-        charts: whether to draw charts of the probabilities.
-        blur_faces: whether to make faces unrecognisable.
-        decoder: as for the analysis, like `stream` and `fps`.
-        stream: index of the video stream.
-        fps: frames a second of a raw stream.
-        progress: called with the number of frames done since its last call.
+        progress: called with the number of frames that are done.
     """
-    with (
-        open_source(video, decoder=decoder, start=start, end=end, stream=stream, fps=fps) as reader,
-        annotated_video(out, reader.info, start, end) as writer,
-    ):
-        size = reader.info.width, reader.info.height
-        drawn = _drawn(reader, table, size, EpisodeLabels(episodes), charts=charts, blur_faces=blur_faces)
-        # Decoding and drawing take about as long as encoding, so each has a thread.
-        with closing(prefetch(drawn)) as pictures:
-            for picture, timestamp, duration in pictures:
-                writer.write(picture, timestamp, duration)
-                if progress is not None:
-                    progress(1)
+    with source.open() as reader, annotated_video(out, reader.info, source.start, source.end) as writer:
+        drawn = overlay.draw(reader, (reader.info.width, reader.info.height))
+        for done, (frame, picture) in enumerate(drawn, start=1):
+            writer.write(picture, frame.timestamp, frame.duration)
+            if progress is not None:
+                progress(done)
         return writer.warnings
 
 
-def _drawn(
-    frames: Iterable[Frame],
-    table: FrameTable,
-    size: tuple[int, int],
-    labels: EpisodeLabels,
-    *,
-    charts: bool,
-    blur_faces: bool,
-) -> Iterator[tuple[av.VideoFrame, float, float | None]]:
-    """Yield each frame with the table's faces drawn in: a picture to encode, and its time and duration in seconds.
+@dataclass(frozen=True)
+class FilmTask:
+    """One segment of an annotated video, for a worker."""
 
-    size: width and height of the pictures.
+    video: Path | Url
+    info: VideoInfo
+    segment: VideoSegment
+    """Every frame of it is a sample."""
+    ticks: tuple[int, ...]
+    """Times of its frames in the film."""
+    overlay: Overlay
+    encoding: Encoding
+    file: Path | None
+    """File to which the packets of the finished segment are written; None: they are returned."""
+
+
+def annotate_segment(task: FilmTask) -> list[EncodedPicture] | None:
+    """Draw and encode a segment of an annotated video in one thread; workers run this.
+
+    Writes its packets to the task's file, or returns them. Raises IndexMismatch where the segment does not hold the
+    frames that the index promises, and OutputError.
     """
-    shown, hidden = FaceInterpolator(table), FaceInterpolator.for_blur(table)
-    places: ChartPlaces = {}
-    for frame in frames:
-        image = letterbox(frame.image, frame.placement, size)
-        if blur_faces:
-            blur(image, (face.bbox for face in hidden.at(frame.timestamp)))
-        faces = shown.at(frame.timestamp)
-        draw(image, faces, places, labels=labels.at(frame.timestamp), charts=charts)
-        yield to_picture(image), frame.timestamp, frame.duration
+    frames = open_segments(task.video, task.info).read(task.segment)
+    drawn = task.overlay.draw(frames, (task.info.width, task.info.height))
+    pictures = ((picture, ticks) for (_, picture), ticks in zip(drawn, task.ticks, strict=True))
+    try:
+        packets = task.encoding.encode(pictures)
+        if task.file is None:
+            return list(packets)
+        with atomic_write(task.file) as temp_path:
+            write_packets(temp_path, packets)
+    except av.FFmpegError as error:
+        raise OutputError(f"cannot write {task.file or 'annotated.mp4'}: {error.strerror}") from error
+    return None

@@ -104,8 +104,9 @@ def _clip_of(episode: Episode, number: int, offset: float, out: Path) -> Clip:
 
 def _cut(video: Path, clips: Sequence[Clip], opening: Mapping[str, Any]) -> None:
     """Writes all clips in one pass over the video, which is opened with `opening`; they may overlap."""
+    from ferwatch.video.encoding import to_picture
     from ferwatch.video.source import open_source
-    from ferwatch.video.writer import annotated_video, to_picture
+    from ferwatch.video.writer import annotated_video
 
     first, last = min(clip.start for clip in clips), max(clip.end for clip in clips)
     with open_source(video, start=first, end=last, **opening) as source, ExitStack() as writing:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,6 +39,15 @@ def make_folder(path: Path) -> None:
         raise OutputError(
             f"cannot make the folder {path}: {error.strerror or error}; name another with --out"
         ) from error
+
+
+def remove_folder(path: Path) -> None:
+    """Remove a folder and everything in it, if it exists. Raises OutputError where that cannot be done."""
+    try:
+        if path.exists():
+            shutil.rmtree(path)
+    except OSError as error:
+        raise OutputError(f"cannot remove {path}: {error.strerror}") from None
 
 
 PART_BYTES = 65_536

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import lru_cache
 from heapq import heappop, heappush
 from itertools import groupby, pairwise
 from math import floor
@@ -267,3 +268,9 @@ class SegmentReader:
         self._container.seek(seek_time, stream=self._stream)
         for packet in self._container.demux(self._stream):
             yield from self._stream.decode(packet)
+
+
+@lru_cache(maxsize=1)
+def open_segments(path: Path | Url, info: VideoInfo) -> SegmentReader:
+    """Return a reader of a video's segments, which is kept until one of another video is asked for."""
+    return SegmentReader(path, info)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
@@ -68,3 +69,27 @@ def open_source(
     """
     reader: type[OpenCVReader] | type[VideoReader] = OpenCVReader if decoder == "opencv" else VideoReader
     return reader(path, sampling, start, end, stream=stream, fps=fps)
+
+
+@dataclass(frozen=True)
+class VideoRange:
+    """A range of a video file, and how the file is read: the arguments of open_source."""
+
+    path: Path
+    start: float = 0.0
+    end: float | None = None
+    decoder: Literal["ffmpeg", "opencv"] = "ffmpeg"
+    stream: int | None = None
+    fps: float | None = None
+
+    def open(self, sampling: Sampling | None = None) -> FileSource:
+        """Open the file as a FrameSource; see open_source."""
+        return open_source(
+            self.path,
+            decoder=self.decoder,
+            sampling=sampling,
+            start=self.start,
+            end=self.end,
+            stream=self.stream,
+            fps=self.fps,
+        )

@@ -60,14 +60,14 @@ def main() -> None:
     table.cases(parser, count=20, minutes=10)
     asked = parser.parse_args()
     import_everything()
-    from ferwatch.pipeline import candidates
+    from ferwatch.pipeline import cuts
     from ferwatch.pipeline.analyze import write_run
     from ferwatch.pipeline.executors import InProcess, LocalProcesses
     from ferwatch.pipeline.options import AnalysisOptions
     from ferwatch.pipeline.segment import load_classifier
     from ferwatch.video.sampling import Sampling
 
-    candidates.MIN_PARALLEL_SECONDS = 0.0
+    cuts.MIN_PARALLEL_SECONDS = 0.0
     options = AnalysisOptions(sampling=Sampling(every=1), annotate=False, exports=("json",))
     counts: Counter[str] = Counter()
     slowest = 0.0

@@ -10,17 +10,16 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 import pytest
-from conftest import DEMO, ROOT
+from conftest import ROOT
+from segment_clips import CLIPS, clip_of, demo_pictures
 
 from ferwatch.models.classifier import Classifier
-from ferwatch.pipeline import candidates
+from ferwatch.pipeline import candidates, cuts
 from ferwatch.pipeline.analyze import write_run
 from ferwatch.pipeline.executors import InProcess, LocalProcesses
 from ferwatch.pipeline.options import AnalysisOptions
@@ -32,62 +31,10 @@ from ferwatch.video.sampling import Sampling
 OPTIONS = AnalysisOptions(sampling=Sampling(fps=4), annotate=False, exports=("json",))
 COMPARED = ("frames.csv", "episodes.csv", "timeline.json")
 
-OPEN_GOP = "open-gop=1"
-CLIPS = {
-    "plain.mp4": {},
-    "b-frames.mp4": {"bf": "3"},
-    "open-gop.mkv": {"bf": "3", "x264-params": OPEN_GOP},
-    "open-gop.ts": {"bf": "3", "x264-params": OPEN_GOP},
-    "variable.mp4": {"bf": "2"},
-    "edit-list.mp4": {"bf": "2", "g": "24"},
-    "late-sound.mp4": {},
-    "damaged.mp4": {},
-    "damaged.ts": {},
-    "few-key-frames.mp4": {"g": "1000"},
-}
-
 
 @pytest.fixture(scope="module")
 def pictures() -> list[np.ndarray]:
-    """The demo, small: 13 s at 25 pictures a second."""
-    with av.open(str(DEMO)) as source:
-        found = [p.to_ndarray(width=320, height=180, format="bgr24") for p in source.decode(video=0)]
-    return found[:325]
-
-
-def clip_of(path: Path, pictures: list[np.ndarray]) -> Path:
-    """The pictures as a clip that is what its name says."""
-    name = path.stem
-    with av.open(str(path), "w") as out:
-        options = {"g": "25", "sc_threshold": "0", "preset": "veryfast", **CLIPS[path.name]}
-        track = out.add_stream("libx264", rate=25, options=options)
-        track.width, track.height, track.pix_fmt = 320, 180, "yuv420p"
-        track.codec_context.time_base = Fraction(1, 12_800)
-        packets = []
-        for number, image in enumerate(pictures):
-            frame = av.VideoFrame.from_ndarray(image, format="bgr24")
-            time = number / 25 + (0.012 * (number % 3) if name == "variable" else 0)
-            frame.pts, frame.time_base = round(12_800 * time), Fraction(1, 12_800)
-            packets += track.encode(frame)
-        packets += track.encode(None)
-        if name == "late-sound":
-            sound = out.add_stream("aac", rate=44_100, layout="mono")
-            for number in range(300):
-                part = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
-                part.sample_rate, part.pts = 44_100, 44_100 + 1024 * number
-                packets += sound.encode(part)
-            packets += sound.encode(None)
-        for packet in sorted(packets, key=lambda p: p.dts * p.time_base):
-            if name == "edit-list":  # negative times: players leave out what lies before 0
-                packet.pts -= round(Fraction(1, 2) / packet.time_base)
-                packet.dts -= round(Fraction(1, 2) / packet.time_base)
-            out.mux(packet)
-    if name == "damaged":
-        data = bytearray(path.read_bytes())
-        place = len(data) // 2
-        data[place : place + 3000] = np.random.default_rng(1).integers(0, 256, 3000, np.uint8).tobytes()
-        path.write_bytes(data)
-    return path
+    return demo_pictures()
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +57,7 @@ def test_the_bytes_are_the_same_for_any_number_of_workers(
     executors: list[LocalProcesses],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(candidates, "MIN_PARALLEL_SECONDS", 0.0)
+    monkeypatch.setattr(cuts, "MIN_PARALLEL_SECONDS", 0.0)
     path = clip_of(tmp_path / name, pictures)
     with VideoReader(path) as reader:
         segments = candidates.plan(path, reader.info, OPTIONS)
@@ -135,7 +82,7 @@ def test_a_run_that_was_interrupted_goes_on_with_another_number_of_workers(
     executors: list[LocalProcesses],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(candidates, "MIN_PARALLEL_SECONDS", 0.0)
+    monkeypatch.setattr(cuts, "MIN_PARALLEL_SECONDS", 0.0)
     path = clip_of(tmp_path / "plain.mp4", pictures)
     whole = write_run(path, tmp_path / "whole", OPTIONS, classifier, executor=executors[0])
 
@@ -166,7 +113,7 @@ def test_an_interrupted_run_with_blurred_faces_leaves_none_on_the_disk(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Nor does a run that was interrupted before blurring was asked for."""
-    monkeypatch.setattr(candidates, "MIN_PARALLEL_SECONDS", 0.0)
+    monkeypatch.setattr(cuts, "MIN_PARALLEL_SECONDS", 0.0)
     path = clip_of(tmp_path / "plain.mp4", pictures)
     executor = {1: InProcess(), 2: executors[0]}[workers]
     blurred = replace(OPTIONS, blur_faces=True)
@@ -213,8 +160,8 @@ def test_few_segments_wait_for_their_turn(
     classifier: Classifier,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(candidates, "MIN_PARALLEL_SECONDS", 0.0)
-    monkeypatch.setattr(candidates, "SEGMENTS_AHEAD", 1)
+    monkeypatch.setattr(cuts, "MIN_PARALLEL_SECONDS", 0.0)
+    monkeypatch.setattr(cuts, "SEGMENTS_AHEAD", 1)
     options = replace(OPTIONS, blur_faces=blur)
     path = clip_of(tmp_path / "plain.mp4", pictures)
     one = write_run(path, tmp_path / "one", options, classifier, executor=InProcess())

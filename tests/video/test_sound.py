@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from clips import make_clip
 
+from ferwatch.video.encoding import to_picture
 from ferwatch.video.picture import letterbox
 from ferwatch.video.reader import VideoReader
-from ferwatch.video.writer import annotated_video, to_picture
+from ferwatch.video.writer import annotated_video
 
 TWO_SECONDS = [i / 25 for i in range(50)]
 

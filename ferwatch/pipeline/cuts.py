@@ -1,0 +1,65 @@
+"""Cuts a video into the segments that workers take, and puts what they return in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import TypeVar
+
+from ferwatch.errors import FerwatchError
+from ferwatch.faces.stream import FULL_SEARCH_SECONDS
+from ferwatch.pipeline.executors import MIN_PARALLEL_SECONDS, Executor, WorkerLost
+from ferwatch.video.container import VideoInfo
+from ferwatch.video.index import VideoSegment, plan_segments, read_index
+from ferwatch.video.sampling import Sampling
+
+MAX_WORKER_LOSSES = 3
+"""Number of times that a segment is started again after its worker died."""
+SEGMENTS_AHEAD = 8
+"""Largest number of segments for each worker that are at work, or wait for an earlier one to be finished."""
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def cut(video: Path, info: VideoInfo, sampling: Sampling, start: float, end: float | None) -> list[VideoSegment]:
+    """Return the segments of a range of a video, none where it has to be decoded in one pass, or is short.
+
+    Args:
+        start, end: seconds; None: to the end.
+    """
+    length = info.duration or 0.0
+    if min(length, length if end is None else end) - start < MIN_PARALLEL_SECONDS:
+        return []
+    index = read_index(video, info)
+    if index is None:
+        return []
+    segments = plan_segments(index, sampling, start, end, FULL_SEARCH_SECONDS)
+    return segments if len(segments) > 1 else []
+
+
+def results_in_order(
+    executor: Executor, work: Callable[[T], R], tasks: Sequence[T], video: Path
+) -> Generator[R, None, None]:
+    """Yield the results of segments in the order of their tasks; those that end early wait.
+
+    Raises FerwatchError, which names the video, where workers die again and again.
+    """
+    ended: dict[int, R] = {}
+    place = 0
+
+    def bounded() -> Iterator[T | None]:
+        for number, task in enumerate(tasks):
+            while number >= place + SEGMENTS_AHEAD * executor.workers:
+                yield None
+            yield task
+
+    with closing(executor.run(work, bounded(), retries=MAX_WORKER_LOSSES)) as results:
+        for place, task in enumerate(tasks):  # noqa: B007  (bounded() reads it)
+            while id(task) not in ended:
+                other, result = next(results)
+                if isinstance(result, WorkerLost):
+                    raise FerwatchError(f"{video}: {result.reason}, {1 + MAX_WORKER_LOSSES} times at the same place")
+                ended[id(other)] = result
+            yield ended.pop(id(task))

@@ -1,0 +1,124 @@
+"""write_film: the annotated video of a run, drawn in segments by workers, which are joined without encoding again."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Generator
+from contextlib import closing
+from hashlib import sha256
+from pathlib import Path
+
+from ferwatch.pipeline.cuts import cut, results_in_order
+from ferwatch.pipeline.executors import Executor
+from ferwatch.render.annotated_video import FilmTask, annotate_segment, annotate_video
+from ferwatch.render.overlay import Overlay
+from ferwatch.utils.files import atomic_write, fingerprint, make_folder, remove_folder
+from ferwatch.utils.url import Url
+from ferwatch.video.container import VideoInfo
+from ferwatch.video.encoding import ENCODER, EncodedPicture, FilmClock, read_packets, write_packets
+from ferwatch.video.index import IndexMismatch, VideoSegment
+from ferwatch.video.sampling import Sampling
+from ferwatch.video.source import VideoRange
+from ferwatch.video.writer import annotated_video
+
+LOG = logging.getLogger("ferwatch")
+
+
+def segments_folder(out: Path) -> Path:
+    """Return the folder beside an annotated video in which its finished segments are kept until it is complete."""
+    return out.with_suffix(".partial")
+
+
+def write_film(
+    source: VideoRange,
+    overlay: Overlay,
+    out: Path,
+    executor: Executor,
+    progress: Callable[[int], None] = lambda done: None,
+    url: Url | None = None,
+) -> list[str]:
+    """Write every frame of a range of a video with the overlay, and the sound of that range.
+
+    The bytes do not depend on the executor. What an interrupted call has finished of the same film is not drawn again.
+    Time 0 of the new file is the start of the range. Returns warnings about what could not be kept of the source, one
+    line each. Raises VideoError, OutputError, and FerwatchError where workers die again and again.
+
+    Args:
+        out: the file to write.
+        progress: called with the number of frames that are done.
+        url: where workers on other machines read the video, if `source` is a temporary copy of it.
+    """
+    with source.open() as reader:
+        info = reader.info
+    segments = []
+    if source.decoder == "ffmpeg":
+        segments = cut(source.path, info, Sampling(), source.start, source.end)
+    if segments:
+        try:
+            warnings = _in_segments(source, info, segments, overlay, out, executor, progress, url)
+        except IndexMismatch as mismatch:
+            LOG.info("%s is drawn in one pass: %s", source.path, mismatch)
+            segments = []
+    if not segments:
+        warnings = annotate_video(source, overlay, out, progress)
+    remove_folder(segments_folder(out))
+    return warnings
+
+
+def _in_segments(
+    source: VideoRange,
+    info: VideoInfo,
+    segments: list[VideoSegment],
+    overlay: Overlay,
+    out: Path,
+    executor: Executor,
+    progress: Callable[[int], None],
+    url: Url | None,
+) -> list[str]:
+    """Write the film from segments; raises IndexMismatch where it has to be drawn in one pass."""
+    files = _files(source, segments, overlay, out)
+    clock = FilmClock(source.start, [])
+    ticks = [tuple(clock.ticks(sample.timestamp) for sample in segment.samples) for segment in segments]
+    with annotated_video(out, info, source.start, source.end) as writer:
+        to_draw = {file for file in files if not file.exists()}
+        tasks = [
+            FilmTask(
+                (url or source.path.absolute()) if executor.is_remote else source.path,
+                info,
+                segment,
+                times,
+                overlay.between(segment.samples[0].timestamp, segment.samples[-1].timestamp),
+                writer.encoding,
+                None if executor.is_remote else file,  # workers on other machines do not see the folder
+            )
+            for segment, times, file in zip(segments, ticks, files, strict=True)
+            if file in to_draw
+        ]
+
+        def packets() -> Generator[EncodedPicture, None, None]:
+            done = 0
+            with closing(results_in_order(executor, annotate_segment, tasks, source.path)) as results:
+                for segment, file in zip(segments, files, strict=True):
+                    drawn = next(results) if file in to_draw else None
+                    if drawn is not None:
+                        with atomic_write(file) as temp_path:
+                            write_packets(temp_path, drawn)
+                    yield from read_packets(file)
+                    progress(done := done + segment.pictures)
+
+        samples = [sample for segment in segments for sample in segment.samples]
+        with closing(packets()) as encoded:
+            writer.join(encoded, [sample.timestamp for sample in samples], samples[-1].length)
+        return writer.warnings
+
+
+def _files(source: VideoRange, segments: list[VideoSegment], overlay: Overlay, out: Path) -> list[Path]:
+    """Return the file of each segment, and remove those that an interrupted call has left of another film."""
+    known = repr((ENCODER, fingerprint(source.path), source.start, source.end, source.stream, source.fps))
+    digest = sha256((known + overlay.digest).encode()).hexdigest()[:16]
+    folder = segments_folder(out)
+    files = [folder / f"{segment.number:06d}-{digest}.packets" for segment in segments]
+    make_folder(folder)
+    for file in set(folder.iterdir()).difference(files):
+        file.unlink()
+    return files
