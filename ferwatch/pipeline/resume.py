@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -80,22 +81,24 @@ class SegmentFolder:
         """Write a finished segment. Raises OutputError where it cannot be written."""
         make_folder(self.path)
         faces = [face for frame in frames for face in frame.faces]
+        data = BytesIO()  # a ZipFile on a full disk complains once more when it is deleted
+        np.savez(
+            data,
+            index=np.array([frame.index for frame in frames], np.int64),
+            timestamp=np.array([frame.timestamp for frame in frames], np.float64),
+            # NaN: unknown
+            duration=np.array([frame.duration for frame in frames], np.float64),
+            faces=np.array([len(frame.faces) for frame in frames], np.int64),
+            left_out=np.array([frame.left_out for frame in frames], np.int64),
+            brightness=np.array([frame.brightness for frame in frames], np.uint8),
+            bbox=np.array([face.bbox for face in faces], np.float64).reshape(-1, 4),
+            landmarks=np.array([face.landmarks for face in faces], np.float32).reshape(-1, 6, 2),
+            score=np.array([face.score for face in faces], np.float64),
+            crop=np.array([face.crop for face in faces], np.uint8).reshape(-1, FACE_SIZE, FACE_SIZE),
+            probabilities=np.array([face.probabilities for face in faces], np.float64),
+        )
         with atomic_write(self._file(number)) as temp_path:
-            np.savez(
-                temp_path,
-                index=np.array([frame.index for frame in frames], np.int64),
-                timestamp=np.array([frame.timestamp for frame in frames], np.float64),
-                # NaN: unknown
-                duration=np.array([frame.duration for frame in frames], np.float64),
-                faces=np.array([len(frame.faces) for frame in frames], np.int64),
-                left_out=np.array([frame.left_out for frame in frames], np.int64),
-                brightness=np.array([frame.brightness for frame in frames], np.uint8),
-                bbox=np.array([face.bbox for face in faces], np.float64).reshape(-1, 4),
-                landmarks=np.array([face.landmarks for face in faces], np.float32).reshape(-1, 6, 2),
-                score=np.array([face.score for face in faces], np.float64),
-                crop=np.array([face.crop for face in faces], np.uint8).reshape(-1, FACE_SIZE, FACE_SIZE),
-                probabilities=np.array([face.probabilities for face in faces], np.float64),
-            )
+            temp_path.write_bytes(data.getvalue())
 
     def load(self, number: int) -> list[FrameFaces]:
         """Read a finished segment. Raises OutputError where its file is damaged."""

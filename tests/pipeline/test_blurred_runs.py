@@ -17,7 +17,12 @@ import ferwatch
 from ferwatch.export.registry import EXPORTS
 from ferwatch.faces.mediapipe import MediaPipeDetector
 from ferwatch.faces.search import search_image
+from ferwatch.pipeline.options import AnalysisOptions
 from ferwatch.pipeline.rebuild import rebuild
+from ferwatch.study.build import run_study
+from ferwatch.study.clips import write_clips
+from ferwatch.study.highlights import find_highlights
+from ferwatch.study.runs import read_run
 
 pytestmark = needs_weights
 END = 1.2
@@ -110,3 +115,35 @@ def test_no_face_is_left_unblurred_because_it_is_not_analysed(tmp_path: Path) ->
         ferwatch.analyze(DEMO, tmp_path / "limit", **two)
     run = ferwatch.analyze(DEMO, tmp_path / "tables", annotate=False, **two)
     assert any("2 faces were found" in warning for warning in run.warnings)
+
+
+def test_studies_and_clips_of_blurred_recordings_show_and_link_no_face(tmp_path: Path) -> None:
+    video = tmp_path / "recordings" / "session.mp4"
+    video.parent.mkdir()
+    with av.open(str(DEMO)) as film, av.open(str(video), "w") as out:
+        stream = film.streams.video[0]
+        track = out.add_stream_from_template(stream)
+        for packet in film.demux(stream):
+            if packet.dts is not None and packet.dts * packet.time_base < END:
+                packet.stream = track
+                out.mux(packet)
+    plan = tmp_path / "plan.csv"
+    plan.write_text("video,participant\nrecordings/session.mp4,P1\n")
+    options = AnalysisOptions(blur_faces=True, exports=tuple(EXPORTS), charts=False)
+    study = run_study(plan, tmp_path / "study", options=options, jobs=1).folder
+    (run,) = (file.parent for file in study.rglob("run.json"))
+    found = read_run(run)
+    clips = write_clips(found, find_highlights(found, "neutral", 3), run / "highlights")
+    assert clips, "the demo begins with a neutral episode"
+
+    pictures = {film: frames(film)[::5] for film in study.rglob("*.mp4")}
+    assert {*clips, run / "annotated.mp4"} <= {*pictures}
+    pictures |= {file: [cv2.imread(str(file))] for file in study.rglob("*.png")}
+    with MediaPipeDetector() as detector:
+        assert search_image(frames(video)[0], detector), "the check of the check"
+        for file, shown in pictures.items():
+            assert not any(search_image(picture, detector) for picture in shown), file
+    for file in (file for file in study.rglob("*") if file.is_file()):
+        text = file.read_bytes().decode("latin-1")
+        assert str(tmp_path) not in text, file
+        assert not re.search(r'(?:src|href|MEDIA_URL)="[^"]*session\.mp4"', text), file

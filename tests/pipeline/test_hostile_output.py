@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import DEMO, needs_weights
+from conftest import DEMO, ROOT, needs_weights
 
 from ferwatch import Run, analyze
 from ferwatch.errors import OutputError
@@ -108,3 +110,19 @@ def test_a_disk_that_fills_up(disk: Path, undisturbed: Path) -> None:
         for file in out.iterdir():
             file.unlink()
     assert refused >= 5
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no limits on the size of files")
+def test_a_quota_is_told_in_one_line(tmp_path: Path) -> None:
+    """No file may be larger than 40 KiB, which the faces of two seconds are."""
+    command = f"ulimit -f 40; exec '{sys.executable}' -m ferwatch '{DEMO}' --end 2 --no-video --out run --quiet"
+    done = subprocess.run(
+        ["bash", "-c", command],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert re.fullmatch(r"ferwatch: cannot write .*: File too large\n", done.stderr), done.stderr
