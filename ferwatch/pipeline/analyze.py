@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import logging
-import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -19,6 +17,7 @@ from ferwatch.faces.tracker import FaceTracker
 from ferwatch.models.classifier import Classifier, labels_notice
 from ferwatch.pipeline.candidates import in_one_pass, in_segments, plan
 from ferwatch.pipeline.executors import Executor, InProcess, LocalProcesses
+from ferwatch.pipeline.film import Progress, draw_film, linked_video, no_progress, overlay_of
 from ferwatch.pipeline.lock import FolderLock
 from ferwatch.pipeline.options import AnalysisOptions
 from ferwatch.pipeline.resume import Finished, ResumeState, read_resume_state
@@ -26,10 +25,10 @@ from ferwatch.pipeline.run_folder import RunFolder, run_facts
 from ferwatch.pipeline.segment import FaceLimit, assign_ids
 from ferwatch.pipeline.settings import settings_of_outputs, settings_of_rows
 from ferwatch.records import FrameFaces
-from ferwatch.render.annotated_video import annotate_video
 from ferwatch.timeline.build import build_timeline
+from ferwatch.timeline.corrections import Corrections
 from ferwatch.timeline.model import Summary, Timeline
-from ferwatch.timeline.table import FramesWriter, FrameTable, read_frames_csv
+from ferwatch.timeline.table import FramesWriter, FrameTable
 from ferwatch.utils.stopwatch import Stopwatch
 from ferwatch.utils.timecode import format_time
 from ferwatch.video.container import VideoInfo
@@ -38,9 +37,18 @@ from ferwatch.video.index import IndexMismatch, VideoSegment
 from ferwatch.video.sampling import ROUNDING
 from ferwatch.video.source import FrameSource, open_source
 
-Progress = Callable[[str, int, int], None]
-"""Called with the stage, how much of it is done, and about how much there is; 0: unknown."""
 LOG = logging.getLogger("ferwatch")
+
+
+@dataclass(frozen=True)
+class RunTask:
+    """One video, and how it is analysed."""
+
+    video: Path
+    folder: RunFolder
+    options: AnalysisOptions
+    classifier: Classifier
+    progress: Progress
 
 
 @dataclass(frozen=True)
@@ -55,10 +63,6 @@ class Run:
     @property
     def summary(self) -> Summary:
         return self.timeline.summary
-
-
-def no_progress(stage: str, done: int, total: int) -> None:
-    """Ignore progress."""
 
 
 def open_reader(video: Path, options: AnalysisOptions) -> FileSource:
@@ -105,55 +109,55 @@ def write_run(
         executor: runs the video's segments; None: processes of this machine, as many as the options' threads.
     """
     watch, folder = Stopwatch(), RunFolder(out or Path(f"{video.stem}-ferwatch"))
+    task = RunTask(video, folder, options, classifier, progress)
     with open_reader(video, options) as reader, FolderLock(folder.path, video.name):
         settings = settings_of_rows(video, classifier.checkpoint, options)
         warnings = [notice] if (notice := labels_notice(classifier, options.labels)) is not None else []
         if resume:
-            state = read_resume_state(folder.resume, settings)
+            state = replace(read_resume_state(folder.resume, settings), settings=settings)
         else:
             state = ResumeState(settings)
             if replaced := folder.prepare(video, overwrite=overwrite):
                 warnings.append(f"{folder.path.name} held a run of another video, {replaced}, which was replaced")
         if state.finished is None:
             with watch.time("analysis"):
-                finished = _write_rows(video, reader, options, classifier, folder, state, executor, progress)
+                finished = _write_rows(task, reader, state, executor)
             if not finished.frames_decoded:
                 folder.discard()
                 raise nothing_in_range(video, reader, options)
             state = replace(state, finished=finished)
             state.save(folder.resume)
         assert state.finished is not None
-        warnings += state.finished.warnings
         folder.complete_rows()
         folder.segments.clear()
-        return _write_outputs(
-            video, folder, reader.info, state.finished.frames_decoded, options, classifier, settings,
-            watch, warnings, progress, command,
-        )  # fmt: skip
+        return _write_outputs(task, reader.info, state, watch, [*warnings, *state.finished.warnings], command)
 
 
 def _write_outputs(
-    video: Path,
-    folder: RunFolder,
+    task: RunTask,
     info: VideoInfo,
-    frames_decoded: int,
-    options: AnalysisOptions,
-    classifier: Classifier,
-    settings: dict[str, Any],
+    state: ResumeState,
     watch: Stopwatch,
     warnings: list[str],
-    progress: Progress,
     command: Sequence[str],
 ) -> Run:
     """Write what follows from frames.csv: the timeline, the exports, the annotated video, and run.json at the end."""
-    table = read_frames_csv(folder.rows)
+    assert state.finished is not None
+    folder, options = task.folder, task.options
+    measured = folder.read_measured()
+    unknown = sorted(set(options.ignore) - set(measured.face_ids))
+    if unknown:
+        known = ", ".join(map(str, measured.face_ids)) or "none"
+        warnings.append(f"--ignore: there is no face {', '.join(map(str, unknown))}; the faces are: {known}")
+    table = Corrections().apply(measured, Corrections(ignore=options.ignore))
+    folder.write_corrected(measured, table)
     timeline = build_timeline(
         table,
         smoothing=options.smoothing,
         min_episode=options.min_episode,
         source=info.path.name,
-        video=_linked_video(video, folder.path, options),
-        duration=_duration(info, table),
+        video=linked_video(task.video, folder.path, options),
+        duration=_duration(info, measured),
         fps=info.fps,
         start=options.start,
         end=options.end,
@@ -161,27 +165,30 @@ def _write_outputs(
     )
     files = [folder.rows]
     with watch.time("timeline"):
-        files += write_timeline(folder.path, timeline, options.exports, progress)
+        files += write_timeline(folder.path, timeline, options.exports, task.progress)
+    overlay = overlay_of(timeline, measured, options)
     if options.annotate:
         with watch.time("annotation"):
-            files.append(folder.path / "annotated.mp4")
-            warnings += _annotate(video, timeline, files[-1], options, frames_decoded, progress)
+            frames = state.finished.frames_decoded
+            warnings += draw_film(task.video, overlay, folder.film, options, frames, task.progress)
+            files.append(folder.film)
     facts = run_facts(
         info=info,
         options=options,
-        frames_decoded=frames_decoded,
-        checkpoint=classifier.checkpoint,
-        labels=classifier.labels,
-        settings={**settings, **settings_of_outputs(options)},
+        frames_decoded=state.finished.frames_decoded,
+        checkpoint=task.classifier.checkpoint,
+        labels=task.classifier.labels,
+        settings={**state.settings, **settings_of_outputs(options)},
         timeline=timeline,
         seconds=watch.seconds,
         warnings=warnings,
         command=command,
+        film_checksum=overlay.checksum() if options.annotate else None,
     )
     files.append(folder.write_facts(facts))
     folder.resume.unlink()
     for warning in warnings:
-        LOG.warning("%s: %s", video, warning)
+        LOG.warning("%s: %s", task.video, warning)
     return Run(folder.path, tuple(files), timeline, tuple(warnings))
 
 
@@ -192,63 +199,9 @@ def _duration(info: VideoInfo, table: FrameTable) -> float:
     return shown if shown > declared + ROUNDING else declared
 
 
-def _linked_video(video: Path, folder: Path, options: AnalysisOptions) -> str:
-    """Return the path, relative to the run folder, of the video to open with the timeline; "": none.
-
-    If faces are blurred it is never the original. Otherwise it is the original if there is no annotated.mp4, or if the
-    times of annotated.mp4 differ from those of the timeline. If the relative path would climb to the root, and so
-    tell the absolute path, only the file name is returned.
-    """
-    if options.annotate and (options.start == 0 or options.blur_faces):
-        return "annotated.mp4"
-    if options.blur_faces:
-        return ""
-    try:
-        way = Path(os.path.relpath(video.absolute(), folder.absolute()))
-    except ValueError:  # another drive of Windows
-        return video.name
-    climbs_to_the_root = way.parts.count("..") >= len(folder.absolute().parts) - 1
-    return video.name if climbs_to_the_root else way.as_posix()
-
-
-def _annotate(
-    video: Path, timeline: Timeline, out: Path, options: AnalysisOptions, total: int, progress: Progress
-) -> list[str]:
-    """Write annotated.mp4; return warnings about what could not be kept of the source."""
-    done = 0
-
-    def count(frames: int) -> None:
-        nonlocal done
-        done += frames
-        progress("annotating", done, total)
-
-    return annotate_video(
-        video,
-        timeline.table,
-        out,
-        start=options.start,
-        end=options.end,
-        episodes=timeline.episodes,
-        charts=options.charts,
-        blur_faces=options.blur_faces,
-        decoder=options.decoder,
-        stream=options.stream,
-        fps=options.fps,
-        progress=count,
-    )
-
-
-def _write_rows(
-    video: Path,
-    reader: FileSource,
-    options: AnalysisOptions,
-    classifier: Classifier,
-    folder: RunFolder,
-    state: ResumeState,
-    executor: Executor | None,
-    progress: Progress,
-) -> Finished:
+def _write_rows(task: RunTask, reader: FileSource, state: ResumeState, executor: Executor | None) -> Finished:
     """Write frames.partial.csv; segments that an interrupted run has finished are not analysed again."""
+    video, folder, options = task.video, task.folder, task.options
     if options.blur_faces:
         folder.segments.clear()  # an interrupted run without blurring left crops of faces in them
     workers = executor.workers if executor is not None else options.threads or 1
@@ -264,37 +217,33 @@ def _write_rows(
                     executor = stack.enter_context(LocalProcesses(workers)) if workers > 1 else InProcess()
                 parts = in_segments(video, reader.info, segments, folder.segments, options, executor)
                 found = stack.enter_context(closing(parts))
-                return _write_segments(found, reader, folder, options, progress)
+                return _write_segments(task, found, reader)
         except IndexMismatch as mismatch:
             LOG.info("%s is decoded in one pass: %s", video, mismatch)
             folder.segments.clear()
             replace(state, in_one_pass=True).save(folder.resume)
     limit = FaceLimit(options)
-    frames = chain.from_iterable(in_one_pass(reader, folder.segments, options, classifier))
+    frames = chain.from_iterable(in_one_pass(reader, folder.segments, options, task.classifier))
     with FramesWriter(folder.rows) as rows:
         for result in assign_ids(frames, FaceTracker(), limit):
             rows.write(result)
-            progress("analysing", reader.frames_decoded, reader.frames_expected)
+            task.progress("analysing", reader.frames_decoded, reader.frames_expected)
     return Finished(reader.frames_decoded, (*reader.warnings, *limit.warnings))
 
 
 def _write_segments(
-    found: Iterable[tuple[VideoSegment, list[FrameFaces]]],
-    reader: FileSource,
-    folder: RunFolder,
-    options: AnalysisOptions,
-    progress: Progress,
+    task: RunTask, found: Iterable[tuple[VideoSegment, list[FrameFaces]]], reader: FileSource
 ) -> Finished:
     """Write frames.partial.csv from the segments that workers analyse."""
-    done, limit = 0, FaceLimit(options)
+    done, limit = 0, FaceLimit(task.options)
 
     def frames() -> Iterator[FrameFaces]:
         nonlocal done
         for segment, faces in found:
-            progress("analysing", done := done + segment.pictures, reader.frames_expected)
+            task.progress("analysing", done := done + segment.pictures, reader.frames_expected)
             yield from faces
 
-    with FramesWriter(folder.rows) as rows:
+    with FramesWriter(task.folder.rows) as rows:
         for result in assign_ids(frames(), FaceTracker(), limit):
             rows.write(result)
     return Finished(done, (*reader.warnings, *limit.warnings))

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Literal
 
 import av
 
-from ferwatch.records import Episode, Frame
-from ferwatch.render.draw import ChartPlaces, blur, draw
-from ferwatch.render.interpolate import EpisodeLabels, FaceInterpolator
-from ferwatch.timeline.table import FrameTable
+from ferwatch.records import Frame
+from ferwatch.render.overlay import Overlay, OverlayDrawer
 from ferwatch.utils.prefetch import prefetch
 from ferwatch.video.picture import letterbox
 from ferwatch.video.source import open_source
@@ -21,33 +19,27 @@ from ferwatch.video.writer import annotated_video, to_picture
 
 def annotate_video(
     video: Path,
-    table: FrameTable,
+    overlay: Overlay,
     out: Path,
     *,
     start: float = 0.0,
     end: float | None = None,
-    episodes: Sequence[Episode] = (),
-    charts: bool = True,
-    blur_faces: bool = False,
     decoder: Literal["ffmpeg", "opencv"] = "ffmpeg",
     stream: int | None = None,
     fps: float | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> list[str]:
-    """Write every source frame between two times, with the table's faces drawn in, and the sound of that range.
+    """Write every source frame between two times, with the overlay drawn in, and the sound of that range.
 
     Time 0 of the new file is `start`. Returns warnings about what could not be kept of the source, one line each.
     Raises VideoError and OutputError.
 
     Args:
         video: the source.
-        table: the rows of its run.
+        overlay: what is drawn on its frames.
         out: the file to write.
         start: seconds.
         end: seconds; None: to the end.
-        episodes: while a face has one, its label is that of the episode, as in the timeline.
-        charts: whether to draw charts of the probabilities.
-        blur_faces: whether to make faces unrecognisable.
         decoder: as for the analysis, like `stream` and `fps`.
         stream: index of the video stream.
         fps: frames a second of a raw stream.
@@ -57,8 +49,7 @@ def annotate_video(
         open_source(video, decoder=decoder, start=start, end=end, stream=stream, fps=fps) as reader,
         annotated_video(out, reader.info, start, end) as writer,
     ):
-        size = reader.info.width, reader.info.height
-        drawn = _drawn(reader, table, size, EpisodeLabels(episodes), charts=charts, blur_faces=blur_faces)
+        drawn = _drawn(reader, overlay, (reader.info.width, reader.info.height))
         # Decoding and drawing take about as long as encoding, so each has a thread.
         with closing(prefetch(drawn)) as pictures:
             for picture, timestamp, duration in pictures:
@@ -69,24 +60,14 @@ def annotate_video(
 
 
 def _drawn(
-    frames: Iterable[Frame],
-    table: FrameTable,
-    size: tuple[int, int],
-    labels: EpisodeLabels,
-    *,
-    charts: bool,
-    blur_faces: bool,
+    frames: Iterable[Frame], overlay: Overlay, size: tuple[int, int]
 ) -> Iterator[tuple[av.VideoFrame, float, float | None]]:
-    """Yield each frame with the table's faces drawn in: a picture to encode, and its time and duration in seconds.
+    """Yield each frame with the overlay drawn in: a picture to encode, and its time and duration in seconds.
 
     size: width and height of the pictures.
     """
-    shown, hidden = FaceInterpolator(table), FaceInterpolator.for_blur(table)
-    places: ChartPlaces = {}
+    drawer = OverlayDrawer(overlay)
     for frame in frames:
         image = letterbox(frame.image, frame.placement, size)
-        if blur_faces:
-            blur(image, (face.bbox for face in hidden.at(frame.timestamp)))
-        faces = shown.at(frame.timestamp)
-        draw(image, faces, places, labels=labels.at(frame.timestamp), charts=charts)
+        drawer.draw(image, frame.timestamp)
         yield to_picture(image), frame.timestamp, frame.duration

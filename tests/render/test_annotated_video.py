@@ -12,6 +12,7 @@ from clips import make_clip, number_of, numbered, presentation_times
 from ferwatch.errors import OutputError, VideoError
 from ferwatch.render.annotated_video import annotate_video
 from ferwatch.render.draw import bgr
+from ferwatch.render.overlay import Overlay
 from ferwatch.timeline.table import FrameTable
 
 SHARED = Path(__file__).parents[3] / "shared" / "videos"
@@ -74,7 +75,7 @@ UNEVEN = [0.0, 0.033, 0.21, 0.25, 0.5, 0.51, 0.52, 0.9, 1.5, 1.533, 2.2]
 def test_every_frame_keeps_its_time_and_the_sound_its_bytes(tmp_path, name, times, how):
     source = clip(tmp_path / name, times, **how)
     annotated = tmp_path / "annotated.mp4"
-    assert annotate_video(source, face_at(), annotated) == []
+    assert annotate_video(source, Overlay(face_at()), annotated) == []
     check_in_step(source, annotated)
     with av.open(str(annotated)) as container:
         picture = container.streams.video[0].codec_context
@@ -89,13 +90,13 @@ def test_every_frame_keeps_its_time_and_the_sound_its_bytes(tmp_path, name, time
 def test_real_clips_stay_in_step(tmp_path, name):
     if not (SHARED / name).exists():
         pytest.skip("the shared clips are not on this machine")
-    annotate_video(SHARED / name, face_at(), tmp_path / "annotated.mp4")
+    annotate_video(SHARED / name, Overlay(face_at()), tmp_path / "annotated.mp4")
     check_in_step(SHARED / name, tmp_path / "annotated.mp4")
 
 
 def test_sound_lies_beside_its_picture_in_the_file(tmp_path):
     source = clip(tmp_path / "c.mp4", [i / 10 for i in range(200)], sound="aac")
-    annotate_video(source, face_at(), tmp_path / "annotated.mp4")
+    annotate_video(source, Overlay(face_at()), tmp_path / "annotated.mp4")
     with av.open(str(tmp_path / "annotated.mp4")) as container:
         packets = [(p.pos, p.stream.type, float(p.dts * p.time_base)) for p in container.demux() if p.size]
     times = [(kind, time) for _, kind, time in sorted(packets)]
@@ -108,7 +109,7 @@ def test_sound_lies_beside_its_picture_in_the_file(tmp_path):
 def test_a_range_has_its_own_frames_and_sound_from_time_zero(tmp_path):
     source = clip(tmp_path / "c.mp4", THIRTY, sound="aac")
     annotated = tmp_path / "annotated.mp4"
-    annotate_video(source, face_at(), annotated, start=0.5, end=1.2)
+    annotate_video(source, Overlay(face_at()), annotated, start=0.5, end=1.2)
     assert [number_of(image) for image in pictures_of(annotated)] == list(range(15, 36))
     assert presentation_times(annotated) == pytest.approx([i / 30 for i in range(21)], abs=0.0005)
     wanted, ours = sound_of(source, 0.5, 1.2), sound_of(annotated)
@@ -121,7 +122,7 @@ def test_a_range_has_its_own_frames_and_sound_from_time_zero(tmp_path):
 def test_the_box_stands_on_the_face_of_a_turned_clip(tmp_path):
     # The red square in the bottom left corner is the face.
     source = clip(tmp_path / "turned.mp4", THIRTY[:10], size=(640, 384), turned=90)
-    annotate_video(source, face_at((0.0, 352.0, 32.0, 32.0)), tmp_path / "annotated.mp4")
+    annotate_video(source, Overlay(face_at((0.0, 352.0, 32.0, 32.0))), tmp_path / "annotated.mp4")
     for number, image in enumerate(pictures_of(tmp_path / "annotated.mp4")):
         assert image.shape == (384, 640, 3)
         assert number_of(image) == number
@@ -135,7 +136,7 @@ def test_the_box_stands_on_the_face_of_a_turned_clip(tmp_path):
 
 def test_between_times_without_a_face_nothing_is_drawn(tmp_path):
     source = clip(tmp_path / "c.mp4", THIRTY)
-    annotate_video(source, face_at(until=1.0), tmp_path / "annotated.mp4")
+    annotate_video(source, Overlay(face_at(until=1.0)), tmp_path / "annotated.mp4")
     changed = [
         np.abs(a.astype(int) - b)[30:].mean()
         for a, b in zip(pictures_of(source), pictures_of(tmp_path / "annotated.mp4"), strict=True)
@@ -160,7 +161,7 @@ def test_colours_are_those_of_the_source(tmp_path, tags):
             frame = frame.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="JPEG")
         out.mux(stream.encode(frame) + stream.encode(None))
     nothing = rows_of(face_at(), np.zeros(100, bool))
-    annotate_video(source, nothing, tmp_path / "annotated.mp4")
+    annotate_video(source, Overlay(nothing), tmp_path / "annotated.mp4")
     one, other = pictures_of(source)[0], pictures_of(tmp_path / "annotated.mp4")[0]
     for i, colour in enumerate(colours):
         middle = (slice(20, 44), slice(32 * i + 12, 32 * i + 20))
@@ -173,7 +174,7 @@ def test_blurred_faces_cannot_be_made_out_between_samples_either(tmp_path):
     # The number's cells are the face: sampled at the start and the end of 0.8 s, missed in between.
     table = face_at((10.0, 12.0, 108.0, 40.0), until=0.9)
     gap = rows_of(table, ~np.isin(np.arange(9), range(1, 8)))
-    annotate_video(source, gap, tmp_path / "annotated.mp4", blur_faces=True)
+    annotate_video(source, Overlay(gap, blurred=gap), tmp_path / "annotated.mp4")
     for image in pictures_of(tmp_path / "annotated.mp4")[:25]:
         row = image[8, : 8 * 16].astype(int).mean(axis=1)
         assert np.abs(np.diff(row)).max() < 40, "no edge of a cell is left"
@@ -181,7 +182,7 @@ def test_blurred_faces_cannot_be_made_out_between_samples_either(tmp_path):
 
 def test_an_odd_size_is_padded_by_one_pixel(tmp_path):
     source = clip(tmp_path / "c.mp4", THIRTY[:4], size=(321, 193), pix_fmt="yuv444p")
-    annotate_video(source, face_at(), tmp_path / "annotated.mp4")
+    annotate_video(source, Overlay(face_at()), tmp_path / "annotated.mp4")
     images = pictures_of(tmp_path / "annotated.mp4")
     assert [image.shape for image in images] == [(194, 322, 3)] * 4
     assert [number_of(image) for image in images] == [0, 1, 2, 3]
@@ -189,7 +190,7 @@ def test_an_odd_size_is_padded_by_one_pixel(tmp_path):
 
 def test_sound_that_mp4_cannot_carry_becomes_aac(tmp_path):
     source = clip(tmp_path / "c.mov", THIRTY, sound="pcm_s16le")
-    warnings = annotate_video(source, face_at(), tmp_path / "annotated.mp4")
+    warnings = annotate_video(source, Overlay(face_at()), tmp_path / "annotated.mp4")
     assert warnings == ["sound in pcm_s16le does not go into MP4; encoded as AAC"]
     with av.open(str(tmp_path / "annotated.mp4")) as container:
         assert container.streams.audio[0].codec_context.name == "aac"
@@ -212,14 +213,14 @@ def test_two_sound_tracks_are_both_copied(tmp_path):
         for packet, track in sorted(packets, key=lambda pair: pair[0].dts * pair[0].time_base):
             packet.stream = track
             out.mux(packet)
-    annotate_video(source, face_at(), tmp_path / "annotated.mp4")
+    annotate_video(source, Overlay(face_at()), tmp_path / "annotated.mp4")
     with av.open(str(tmp_path / "annotated.mp4")) as container:
         assert len(container.streams.audio) == 2
 
 
 def test_progress_counts_every_frame(tmp_path):
     counts: list[int] = []
-    annotate_video(clip(tmp_path / "c.mp4", THIRTY), face_at(), tmp_path / "a.mp4", progress=counts.append)
+    annotate_video(clip(tmp_path / "c.mp4", THIRTY), Overlay(face_at()), tmp_path / "a.mp4", progress=counts.append)
     assert sum(counts) == 60
 
 
@@ -231,14 +232,14 @@ def test_an_interrupt_leaves_nothing_behind(tmp_path):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        annotate_video(source, face_at(), tmp_path / "run" / "annotated.mp4", progress=stop)
+        annotate_video(source, Overlay(face_at()), tmp_path / "run" / "annotated.mp4", progress=stop)
     assert list((tmp_path / "run").iterdir()) == []
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path):
     source = clip(tmp_path / "c.mp4", THIRTY[:4])
     with pytest.raises(OutputError, match=r"annotated\.mp4"):
-        annotate_video(source, face_at(), tmp_path / "nowhere" / "annotated.mp4")
+        annotate_video(source, Overlay(face_at()), tmp_path / "nowhere" / "annotated.mp4")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
@@ -246,14 +247,14 @@ def test_a_full_disk_is_named(tmp_path):
     source = clip(tmp_path / "c.mp4", THIRTY, grain=True)
     (tmp_path / ".annotated.partial.mp4").symlink_to("/dev/full")
     with pytest.raises(OutputError, match=r"annotated\.mp4: No space left"):
-        annotate_video(source, face_at(), tmp_path / "annotated.mp4")
+        annotate_video(source, Overlay(face_at()), tmp_path / "annotated.mp4")
     assert not (tmp_path / "annotated.mp4").exists()
 
 
 def test_a_source_that_is_no_video_leaves_nothing(tmp_path):
     (tmp_path / "c.mp4").write_text("no video")
     with pytest.raises(VideoError):
-        annotate_video(tmp_path / "c.mp4", face_at(), tmp_path / "annotated.mp4")
+        annotate_video(tmp_path / "c.mp4", Overlay(face_at()), tmp_path / "annotated.mp4")
     assert not (tmp_path / "annotated.mp4").exists()
 
 
@@ -262,7 +263,7 @@ def test_times_that_run_backwards_are_still_written_in_order(tmp_path):
     two = clip(tmp_path / "b.ts", [3 + t for t in THIRTY[:20]])
     both = tmp_path / "both.ts"
     both.write_bytes(one.read_bytes() + two.read_bytes())
-    annotate_video(both, face_at(), tmp_path / "annotated.mp4")
+    annotate_video(both, Overlay(face_at()), tmp_path / "annotated.mp4")
     times = presentation_times(tmp_path / "annotated.mp4")
     assert len(times) == 40
     assert all(a < b for a, b in pairwise(times))

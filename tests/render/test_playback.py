@@ -11,6 +11,7 @@ import pytest
 
 from ferwatch.render.annotated_video import annotate_video
 from ferwatch.render.draw import bgr
+from ferwatch.render.overlay import Overlay
 from ferwatch.timeline.table import FrameTable
 from ferwatch.video.reader import VideoReader
 
@@ -29,7 +30,7 @@ def test_a_browser_plays_it_and_shows_the_box(tmp_path):
     box = np.tile((204.0, 114.0, 174.0, 174.0), (len(time), 1))
     happy = np.tile((0.01, 0.005, 0.015, 0.93, 0.01, 0.01, 0.02), (len(time), 1))
     table = FrameTable(np.arange(len(time)), time, ones.astype(int), ones, box, happy)
-    annotate_video(source, table, tmp_path / "annotated.mp4")
+    annotate_video(source, Overlay(table), tmp_path / "annotated.mp4")
     page_file = tmp_path / "page.html"
     page_file.write_text("<body style='margin:0'><video src='annotated.mp4' muted preload='auto'></video>")
     flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
