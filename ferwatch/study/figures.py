@@ -27,6 +27,8 @@ INK, FAINT_INK, GRID_COLOR, DOT_COLOR = "#24292F", "#5E6470", "#E4E6E9", "#9AA1A
 CURVE_COLORS = {**PALETTE, "valence": INK}
 STRIP_PIXELS = 1600
 """Width in pixels of the strips of colour in the picture of all timelines."""
+FULL_INK_PARTICIPANTS = 60
+"""Largest number of participants whose dots and lines are opaque; those of more are fainter, the more there are."""
 MAX_NAMED_RECORDINGS = 60
 """Largest number of recordings whose names fit beside their lines."""
 
@@ -49,12 +51,16 @@ def write_figures(
 
 def _condition(condition: str, levels: Mapping[str, Mapping[str, Totals]]) -> Figure:
     """Return a figure with a panel per label: participants as dots, lines between levels, means with intervals."""
+    from matplotlib.collections import LineCollection
+
     figure, panels = _grid(f"Share of time by {condition}", len(LABELS))
     shares = {
         level: {person: measures(totals)["share_by_episodes"] for person, totals in people.items()}
         for level, people in levels.items()
     }
     names = list(levels)
+    people = len({person for level in levels.values() for person in level})
+    faint = min(1.0, max(0.08, FULL_INK_PARTICIPANTS / people))
     rng = np.random.default_rng(0)
     for i, (axes, label) in enumerate(zip(panels, LABELS, strict=True)):
         offsets = {person: rng.uniform(-0.09, 0.09) for people in levels.values() for person in people}
@@ -64,20 +70,20 @@ def _condition(condition: str, levels: Mapping[str, Mapping[str, Totals]]) -> Fi
                 for p, v in shares[names[at]].items()
                 if p in shares[names[at + 1]]
             ]
-            for x1, y1, x2, y2 in pairs[:200]:
-                axes.plot([x1, x2], [y1, y2], color=GRID_COLOR, linewidth=0.8, zorder=1)
+            lines = [((x1, y1), (x2, y2)) for x1, y1, x2, y2 in pairs if not np.isnan(y1 + y2)]
+            axes.add_collection(LineCollection(lines, colors=GRID_COLOR, linewidths=0.8, alpha=faint, zorder=1))
         for at, name in enumerate(names):
             values = {p: float(v[i]) for p, v in shares[name].items() if not np.isnan(v[i])}
             axes.scatter(
-                [at + offsets[p] for p in values], list(values.values()), s=9, color=DOT_COLOR, linewidth=0, zorder=2
-            )
+                [at + offsets[p] for p in values], list(values.values()),
+                s=9, color=DOT_COLOR, linewidth=0, alpha=faint, zorder=2,
+            )  # fmt: skip
             _mean_mark(axes, at, np.array(list(values.values())), PALETTE[label])
         axes.set_title(label, fontsize=10, color=INK, loc="left")
         axes.set_xticks(range(len(names)), [_short(name) for name in names])
         axes.set_xlim(-0.5, len(names) - 0.5)
         axes.set_ylim(-0.03, 1.03)
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
-    people = len({person for level in levels.values() for person in level})
     _caption(
         figure,
         f"Each dot is one of {people} participants. Diamonds: means with 95% intervals, left out below 6 people.",
@@ -89,7 +95,7 @@ def _mean_mark(axes: Axes, at: float, values: Array, color: str) -> None:
     if not len(values):
         return
     mean = float(values.mean())
-    low, high = mean_interval(values)
+    low, high = np.clip(mean_interval(values), 0, 1)
     if not np.isnan(low):
         axes.plot([at + 0.24] * 2, [low, high], color=INK, linewidth=1.4, zorder=3)
     axes.plot(at + 0.24, mean, "D", markersize=6.5, color=color, markeredgecolor=INK, markeredgewidth=0.8, zorder=4)

@@ -197,7 +197,7 @@ def test_without_its_video_the_old_film_is_put_aside_and_a_line_says_so(
 
 def test_another_video_is_refused(run: Path, tmp_path: Path) -> None:
     other = make_clip(tmp_path / "other.mp4", [0.0, 0.2])
-    with pytest.raises(DataError, match="is not the video of this run, talk.mp4"):
+    with pytest.raises(DataError, match=r"is not the video of this run, talk\.mp4"):
         rebuild(run, video=other)
 
 
@@ -208,7 +208,7 @@ def test_a_film_that_the_user_has_deleted_stays_away(run: Path) -> None:
     assert json.loads((run / "run.json").read_text())["timeline"]["media"] == "../talk.mp4"
 
 
-def test_a_face_that_is_ignored_stays_blurred(made: Path, tmp_path: Path) -> None:
+def test_a_face_that_is_ignored_stays_blurred(tmp_path: Path) -> None:
     video = make_clip(tmp_path / "g.mp4", [i / FPS for i in range(30)], size=(640, 400), rate=FPS, grain=True)
     plain = make_folder(tmp_path / "plain", video)
     blurred = make_folder(tmp_path / "blurred", video, **{"blurred faces": True})
