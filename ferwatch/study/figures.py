@@ -27,8 +27,10 @@ INK, FAINT_INK, GRID_COLOR, DOT_COLOR = "#24292F", "#5E6470", "#E4E6E9", "#9AA1A
 CURVE_COLORS = {**PALETTE, "valence": INK}
 STRIP_PIXELS = 1600
 """Width in pixels of the strips of colour in the picture of all timelines."""
+MAX_LINES = 200
+"""Largest number of recordings that get a line each, and of participants whose levels are joined by lines."""
 FULL_INK_PARTICIPANTS = 60
-"""Largest number of participants whose dots and lines are opaque; those of more are fainter, the more there are."""
+"""Largest number of participants whose dots are opaque; those of more are fainter, the more there are."""
 MAX_NAMED_RECORDINGS = 60
 """Largest number of recordings whose names fit beside their lines."""
 
@@ -37,7 +39,9 @@ def write_figures(
     recordings: Sequence[StudyRecording], conditions: Sequence[str], event_rows: Sequence[Row], out: Path
 ) -> list[Path]:
     """Writes all figures of a study into the folder `out`; returns the PNG files. Raises OutputError."""
-    files = [_save(_timelines(recordings, conditions), out / "participants.png")]
+    is_small = len(recordings) <= MAX_LINES
+    over_time = _timelines(recordings, conditions) if is_small else _shares_over_time(recordings)
+    files = [_save(over_time, out / "participants.png")]
     for number, condition in enumerate(conditions):
         levels = totals_by_level(recordings, number)
         if 2 <= len(levels) <= MAX_LEVELS:
@@ -71,7 +75,8 @@ def _condition(condition: str, levels: Mapping[str, Mapping[str, Totals]]) -> Fi
                 if p in shares[names[at + 1]]
             ]
             lines = [((x1, y1), (x2, y2)) for x1, y1, x2, y2 in pairs if not np.isnan(y1 + y2)]
-            axes.add_collection(LineCollection(lines, colors=GRID_COLOR, linewidths=0.8, alpha=faint, zorder=1))
+            if people <= MAX_LINES:
+                axes.add_collection(LineCollection(lines, colors=GRID_COLOR, linewidths=0.8, zorder=1))
         for at, name in enumerate(names):
             values = {p: float(v[i]) for p, v in shares[name].items() if not np.isnan(v[i])}
             axes.scatter(
@@ -86,7 +91,8 @@ def _condition(condition: str, levels: Mapping[str, Mapping[str, Totals]]) -> Fi
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     _caption(
         figure,
-        f"Each dot is one of {people} participants. Diamonds: means with 95% intervals, left out below 6 people.",
+        f"Each dot is one of {people:,} participants. Diamonds: means with 95% intervals, left out below 6 people."
+        + (f" Above {MAX_LINES} participants no lines join their dots." if people > MAX_LINES else ""),
     )
     return figure
 
@@ -160,11 +166,51 @@ def _timelines(recordings: Sequence[StudyRecording], conditions: Sequence[str]) 
         )
     axes.set_xlabel("seconds from the start", fontsize=9, color=FAINT_INK)
     _tidy(axes)
+    _legend(figure)
+    return figure
+
+
+def _shares_over_time(recordings: Sequence[StudyRecording]) -> Figure:
+    """Return a figure with a panel per combination of conditions: the share of recordings that show each label."""
+    groups: dict[str, list[StudyRecording]] = {}
+    for recording in recordings:
+        groups.setdefault(" · ".join(recording.plan.conditions), []).append(recording)
+    if len(groups) > MAX_LEVELS:
+        groups = {"all recordings": list(recordings)}
+    longest = max(max(r.end - r.start for r in recordings), 0.1)
+    figure = _figure(11.0, 1.5 + 1.7 * len(groups), "Share of the recordings that show each expression, over time")
+    height = figure.get_figheight()
+    panels = figure.subplots(
+        len(groups), 1, sharex=True, squeeze=False,
+        gridspec_kw={"left": 0.2, "right": 0.97, "bottom": 0.6 / height, "top": 1 - 0.95 / height},
+    )  # fmt: skip
+    times = (np.arange(STRIP_PIXELS // 4) + 0.5) * longest / (STRIP_PIXELS // 4)
+    for axes, (name, group) in zip(panels[:, 0], groups.items(), strict=True):
+        counts = np.zeros((len(LABELS), len(times)))
+        for recording in group:
+            for episode in recording.episodes:
+                first, last = np.searchsorted(times + recording.start, (episode.start, episode.end))
+                counts[LABELS.index(episode.emotion), first:last] += 1
+        axes.stackplot(times, counts / len(group), colors=[PALETTE[label] for label in LABELS], linewidth=0)
+        axes.set_ylabel(f"{_short(name, 24)}\n{len(group):,} recordings", fontsize=9, color=INK, rotation=0, ha="right")
+        axes.set_xlim(0, longest)
+        axes.set_ylim(0, 1)
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+        axes.yaxis.set_label_coords(-0.07, 0.4)
+        _tidy(axes)
+    panels[-1, 0].set_xlabel(
+        "seconds from the start; white: no face, or the recording has ended", fontsize=9, color=FAINT_INK
+    )
+    _legend(figure)
+    return figure
+
+
+def _legend(figure: Figure) -> None:
+    """Write the labels and their colours below the title."""
     for i, label in enumerate(LABELS):
-        x, y = 0.2 + 0.095 * i, 1 - 0.68 / height
+        x, y = 0.2 + 0.095 * i, 1 - 0.68 / figure.get_figheight()
         figure.text(x, y, "■", fontsize=10, color=PALETTE[label], va="center")
         figure.text(x + 0.014, y, label, fontsize=9, color=INK, va="center")
-    return figure
 
 
 def _grid(title: str, panels: int) -> tuple[Figure, list[Axes]]:
