@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import math
 import sys
 import tempfile
 from collections import defaultdict
@@ -41,8 +40,8 @@ def read_codes(table: Path) -> dict[str, list[tuple[str, str, str]]]:
 
 def as_markdown(agreement: Agreement) -> str:
     """Return the table of docs/validity.md."""
-    low, high = agreement.kappa_interval
-    interval = "no interval" if math.isnan(low) else f"95% interval {low:.2f} to {high:.2f}"
+    bounds = agreement.kappa_interval
+    interval = f"95% interval {bounds[0]:.2f} to {bounds[1]:.2f}" if bounds else "no interval"
     coded = [one for one in agreement.by_label if one.reference_seconds]
     labels, kappas = ", ".join(one.label for one in coded), ", ".join(f"{one.kappa:.2f}" for one in coded)
     onset, score = agreement.onset, agreement.matching
