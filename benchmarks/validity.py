@@ -21,7 +21,7 @@ from pathlib import Path
 from ferwatch import Analyzer
 from ferwatch.errors import FerwatchError
 from ferwatch.pipeline.executors import cores
-from ferwatch.study.agreement import compute_agreement
+from ferwatch.study.agreement import Agreement, compute_agreement
 from ferwatch.study.agreement_report import as_text, write_agreement
 from ferwatch.study.pairing import Side, pair_up, read_sides
 
@@ -36,6 +36,35 @@ def read_codes(table: Path) -> dict[str, list[tuple[str, str, str]]]:
         for row in csv.DictReader(file):
             codes[Path(row["file"]).stem].append((row["start"], row["end"], row["label"]))
     return codes
+
+
+def as_markdown(agreement: Agreement) -> str:
+    """Return the table of docs/validity.md."""
+    bounds = agreement.kappa_interval
+    interval = f"95% interval {bounds[0]:.2f} to {bounds[1]:.2f}" if bounds else "no interval"
+    coded = [one for one in agreement.by_label if one.reference_seconds]
+    labels, kappas = ", ".join(one.label for one in coded), ", ".join(f"{one.kappa:.2f}" for one in coded)
+    onset, score = agreement.onset, agreement.matching
+    rows = [
+        ("agreement by time", f"{agreement.raw_agreement:.2f}"),
+        ("Cohen's kappa by time", f"{agreement.kappa:.2f}; {interval}"),
+        (f"kappa of one label: {labels}", kappas),
+        ("kappa by events (Holle & Rein 2015)", f"{agreement.events_kappa:.2f}"),
+        (
+            "onsets, ferwatch less the coder",
+            f"median {onset.median:+.2f} s, quartiles {onset.lower_quartile:+.2f} to {onset.upper_quartile:+.2f} s, "
+            f"{onset.count} events",
+        ),
+    ]
+    if score is not None:
+        matched, events = sum(score.matched.values()), sum(score.events.values())
+        rows.append(
+            (
+                "matching score (Stöckli et al. 2018)",
+                f"{matched} of {events} events; mean over emotions {score.mean:.0%}",
+            )
+        )
+    return "\n".join(f"| {name} | {value} |" for name, value in [("figure", "value"), ("---", "---"), *rows])
 
 
 def main() -> int:
@@ -67,7 +96,7 @@ def main() -> int:
                 continue
             pairs, warnings = pair_up([a for a, _ in own], [b for _, b in own], {"unclear": ""}, None)
             agreement = compute_agreement(pairs, warnings)
-            print(f"== {title} ==\n\n{as_text(agreement)}\n")
+            print(f"== {title} ==\n\n{as_text(agreement)}\n\n{as_markdown(agreement)}\n")
             if args.out and chosen is None:
                 write_agreement(agreement, args.out)
     for line in left_out:

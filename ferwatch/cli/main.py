@@ -20,7 +20,7 @@ COMMANDS = {
     "run": "the main job; 'ferwatch VIDEO' is short for it",
     "batch": "the main job for many videos, on all cores or a Ray cluster",
     "compare": "compare two moments of a video, or two pictures",
-    "timeline": "smooth, segment and export a run again, without its video",
+    "timeline": "smooth, segment, correct and export a run again",
     "study": "many recordings with participants, conditions and events: tables, figures, a page",
     "agree": "how far a run agrees with human coders (ELAN, BORIS, tables)",
     "highlights": "the strongest, longest and most sudden moments of a run, as a table and as clips",

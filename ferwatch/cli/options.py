@@ -77,6 +77,13 @@ min_episode_option = click.option(
 region_option = click.option(
     "--region", type=Rectangle(), help="Keep only the faces whose centre lies in this rectangle, in pixels."
 )
+ignore_option = click.option(
+    "--ignore",
+    multiple=True,
+    type=click.IntRange(min=1),
+    metavar="ID",
+    help="Leave a face out, by its face_id; may be repeated.",
+)
 device_option = click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True
 )
@@ -122,6 +129,7 @@ ANALYSIS_OPTIONS = (
     smoothing_option,
     min_episode_option,
     region_option,
+    ignore_option,
     click.option(
         "--max-faces",
         type=click.IntRange(min=1),

@@ -107,8 +107,8 @@ def print_summary(timeline: Timeline, folder: Path | Url, files: Sequence[Path])
         shares = sorted(face.shares.items(), key=lambda item: -item[1])
         said = ", ".join(f"{emotion} {share:.0%}" for emotion, share in shares if share >= 0.005)
         span = f"{format_time(face.first_seen)} to {format_time(face.last_seen)}"
-        name = timeline.name_of(face.face_id)
-        named = f"face {face.face_id}" + (f" ({name})" if name != f"Face {face.face_id}" else "")
+        name = timeline.given_names.get(face.face_id)
+        named = f"face {face.face_id}" + (f" ({name})" if name else "")
         click.echo(f"  {named}: on screen {face.on_screen:.1f} s ({span}): {said or 'too short to tell'}")
     if summary.still:
         click.echo(f"  {still_text(summary.still)}")

@@ -1,4 +1,4 @@
-"""`ferwatch timeline`: a run smoothed, segmented, corrected and exported again, from its rows alone."""
+"""`ferwatch timeline`: a run smoothed, segmented, corrected and exported again, from its rows."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ferwatch.cli.options import FILE, export_option, min_episode_option, region_option, smoothing_option
+from ferwatch.cli.options import FILE, export_option, ignore_option, min_episode_option, region_option, smoothing_option
 from ferwatch.cli.run import print_summary
 
 
@@ -40,11 +40,12 @@ class Pair(click.ParamType):
     type=Pair(int, "ID=ID"),
     help="The first face is the same person as the second; it gets the second's id.",
 )
-@click.option("--ignore", multiple=True, type=int, metavar="ID", help="Leave a face out.")
+@ignore_option
 @click.option("--keep", multiple=True, type=int, metavar="ID", help="Count a face although it never moves.")
 @region_option
 @click.option("--baseline", metavar="START-END|FILE", help="Time, or run, in which the face was neutral.")
 @click.option("--reset", is_flag=True, help="Forget all earlier names, corrections and the baseline.")
+@click.option("--video", type=FILE, metavar="FILE", help="The analysed video, where it is not found by itself.")
 @click.option("--out", type=FILE, metavar="DIR", help="Where to write.  [default: beside the rows]")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 def timeline(
@@ -57,17 +58,22 @@ def timeline(
     quiet: bool,
     **options: Any,
 ) -> None:
-    """Make the timeline of RUN, a run folder or a frames.csv, again, without the video. Names and corrections are kept
-    in the run folder; all of its files but annotated.mp4 are made again.
+    """Make the timeline of RUN, a run folder or a frames.csv, again, without analysing the video again. Names and
+    corrections are kept in the run folder, and all of its files are made again. annotated.mp4 is drawn again where it
+    would show something else; the video for that is found by its content beside the run folder or in the working
+    directory.
 
     \b
     ferwatch timeline interview-ferwatch --smoothing 1 --export eaf
     ferwatch timeline interview-ferwatch --name 1=Anna --merge 3=1 --ignore 4
     """
+    from ferwatch.cli.progress import ProgressBars
     from ferwatch.pipeline.rebuild import rebuild
     from ferwatch.timeline.corrections import Corrections
 
-    done = rebuild(run, corrections=Corrections(dict(names), dict(merge), ignore, keep, region), **options)
+    corrections = Corrections(dict(names), dict(merge), ignore, keep, region)
+    with ProgressBars(hidden=quiet) as bars:
+        done = rebuild(run, corrections=corrections, progress=bars.update, **options)
     if not quiet:
         for note in done.notes:
             click.echo(f"ferwatch: note: {note}", err=True)

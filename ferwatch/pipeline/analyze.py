@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -21,15 +20,17 @@ from ferwatch.pipeline.executors import Executor, local_executor
 from ferwatch.pipeline.film import write_film
 from ferwatch.pipeline.lock import FolderLock
 from ferwatch.pipeline.options import AnalysisOptions
+from ferwatch.pipeline.progress import Progress, no_progress
+from ferwatch.pipeline.redraw import overlay_of, video_range
 from ferwatch.pipeline.resume import Finished, ResumeState, read_resume_state
 from ferwatch.pipeline.run_folder import RunFolder, linked_video, run_facts
 from ferwatch.pipeline.segment import FaceLimit, assign_ids
 from ferwatch.pipeline.settings import settings_of_outputs, settings_of_rows
 from ferwatch.records import FrameFaces
-from ferwatch.render.overlay import Overlay
 from ferwatch.timeline.build import build_timeline
+from ferwatch.timeline.corrections import Corrections
 from ferwatch.timeline.model import Summary, Timeline
-from ferwatch.timeline.table import FramesWriter, FrameTable, read_frames_csv
+from ferwatch.timeline.table import FramesWriter, FrameTable
 from ferwatch.utils.stopwatch import Stopwatch
 from ferwatch.utils.timecode import format_time
 from ferwatch.utils.url import Url
@@ -37,11 +38,23 @@ from ferwatch.video.container import VideoInfo
 from ferwatch.video.file_source import FileSource
 from ferwatch.video.index import IndexMismatch, VideoSegment
 from ferwatch.video.sampling import ROUNDING
-from ferwatch.video.source import FrameSource, VideoRange
+from ferwatch.video.source import FrameSource
 
-Progress = Callable[[str, int, int], None]
-"""Called with the stage, how much of it is done, and about how much there is; 0: unknown."""
 LOG = logging.getLogger("ferwatch")
+
+
+@dataclass(frozen=True)
+class RunTask:
+    """One video, and how it is analysed."""
+
+    video: Path
+    folder: RunFolder
+    options: AnalysisOptions
+    classifier: Classifier
+    executor: Executor
+    progress: Progress
+    url: Url | None
+    has_link: bool
 
 
 @dataclass(frozen=True)
@@ -56,15 +69,6 @@ class Run:
     @property
     def summary(self) -> Summary:
         return self.timeline.summary
-
-
-def no_progress(stage: str, done: int, total: int) -> None:
-    """Ignore progress."""
-
-
-def video_range(video: Path, options: AnalysisOptions) -> VideoRange:
-    """Return the range of a video that the options select."""
-    return VideoRange(video, options.start, options.end, options.decoder, options.stream, options.fps)
 
 
 def open_reader(video: Path, options: AnalysisOptions) -> FileSource:
@@ -113,10 +117,11 @@ def write_run(
         stack.enter_context(FolderLock(folder.path, video.name))
         if executor is None:
             executor = stack.enter_context(local_executor(options.threads or 1))
+        task = RunTask(video, folder, options, classifier, executor, progress, url, has_link)
         settings = settings_of_rows(video, classifier.checkpoint, options)
         warnings = [notice] if (notice := labels_notice(classifier, options.labels)) is not None else []
         if resume:
-            state = read_resume_state(folder.resume, settings)
+            state = replace(read_resume_state(folder.resume, settings), settings=settings)
         else:
             state = ResumeState(settings)
             if replaced := folder.prepare(video, overwrite=overwrite):
@@ -125,47 +130,43 @@ def write_run(
             folder.clear_segments()  # an interrupted run without blurring left faces in them
         if state.finished is None:
             with watch.time("analysis"):
-                finished = _write_rows(video, reader, options, classifier, folder, state, executor, progress, url)
+                finished = _write_rows(task, reader, state)
             if not finished.frames_decoded:
                 folder.discard()
                 raise nothing_in_range(video, reader, options)
             state = replace(state, finished=finished)
             state.save(folder.resume)
         assert state.finished is not None
-        warnings += state.finished.warnings
         folder.complete_rows()
         folder.segments.clear()
-        return _write_outputs(
-            video, folder, reader.info, state.finished.frames_decoded, options, classifier, settings, executor,
-            watch, warnings, progress, command, url, has_link,
-        )  # fmt: skip
+        return _write_outputs(task, reader.info, state, watch, [*warnings, *state.finished.warnings], command)
 
 
 def _write_outputs(
-    video: Path,
-    folder: RunFolder,
+    task: RunTask,
     info: VideoInfo,
-    frames_decoded: int,
-    options: AnalysisOptions,
-    classifier: Classifier,
-    settings: dict[str, Any],
-    executor: Executor,
+    state: ResumeState,
     watch: Stopwatch,
     warnings: list[str],
-    progress: Progress,
     command: Sequence[str],
-    url: Url | None,
-    has_link: bool,
 ) -> Run:
     """Write what follows from frames.csv: the timeline, the exports, the annotated video, and run.json at the end."""
-    table = read_frames_csv(folder.rows)
+    assert state.finished is not None
+    folder, options = task.folder, task.options
+    measured = folder.read_measured()
+    unknown = sorted(set(options.ignore) - set(measured.face_ids))
+    if unknown:
+        known = ", ".join(map(str, measured.face_ids)) or "none"
+        warnings.append(f"--ignore: there is no face {', '.join(map(str, unknown))}; the faces are: {known}")
+    table = Corrections().apply(measured, Corrections(ignore=options.ignore))
+    folder.write_corrected(measured, table)
     timeline = build_timeline(
         table,
         smoothing=options.smoothing,
         min_episode=options.min_episode,
         source=info.path.name,
-        video=linked_video(video, folder.path if has_link else None, options),
-        duration=_duration(info, table),
+        video=linked_video(task.video, folder.path if task.has_link else None, options),
+        duration=_duration(info, measured),
         fps=info.fps,
         start=options.start,
         end=options.end,
@@ -173,36 +174,40 @@ def _write_outputs(
     )
     files = [folder.rows]
     with watch.time("timeline"):
-        files += write_timeline(folder.path, timeline, options.exports, progress)
+        files += write_timeline(folder.path, timeline, options.exports, task.progress)
+    film_checksum = None
     if options.annotate:
-        overlay = Overlay.of(table, timeline.episodes, charts=options.charts, blur_faces=options.blur_faces)
+        frames = state.finished.frames_decoded
+        overlay = overlay_of(timeline, measured, options)
         with watch.time("annotation"):
             warnings += write_film(
-                video_range(video, options),
+                video_range(task.video, options),
                 overlay,
                 folder.film,
-                executor,
-                lambda done: progress("annotating", done, frames_decoded),
-                url,
+                task.executor,
+                lambda done: task.progress("annotating", done, frames),
+                task.url,
             )
         files.append(folder.film)
+        film_checksum = overlay.digest
     facts = run_facts(
         info=info,
         options=options,
-        frames_decoded=frames_decoded,
-        checkpoint=classifier.checkpoint,
-        labels=classifier.labels,
-        settings={**settings, **settings_of_outputs(options)},
+        frames_decoded=state.finished.frames_decoded,
+        checkpoint=task.classifier.checkpoint,
+        labels=task.classifier.labels,
+        settings={**state.settings, **settings_of_outputs(options)},
         timeline=timeline,
         seconds=watch.seconds,
         warnings=warnings,
         command=command,
+        film_checksum=film_checksum,
     )
     files.append(folder.write_facts(facts))
     folder.resume.unlink()
     folder.clear_segments()
     for warning in warnings:
-        LOG.warning("%s: %s", video, warning)
+        LOG.warning("%s: %s", task.video, warning)
     return Run(folder.path, tuple(files), timeline, tuple(warnings))
 
 
@@ -213,18 +218,9 @@ def _duration(info: VideoInfo, table: FrameTable) -> float:
     return shown if shown > declared + ROUNDING else declared
 
 
-def _write_rows(
-    video: Path,
-    reader: FileSource,
-    options: AnalysisOptions,
-    classifier: Classifier,
-    folder: RunFolder,
-    state: ResumeState,
-    executor: Executor,
-    progress: Progress,
-    url: Url | None,
-) -> Finished:
+def _write_rows(task: RunTask, reader: FileSource, state: ResumeState) -> Finished:
     """Write frames.partial.csv; segments that an interrupted run has finished are not analysed again."""
+    video, folder, options, executor = task.video, task.folder, task.options, task.executor
     in_parts = not state.in_one_pass and (executor.workers > 1 or bool(folder.segments.numbers()))
     segments = plan(video, reader.info, options) if in_parts else []
     if not segments and not state.in_one_pass:
@@ -232,39 +228,35 @@ def _write_rows(
     replace(state, in_one_pass=not segments).save(folder.resume)
     if segments:
         try:
-            parts = in_segments(video, reader.info, segments, folder.segments, options, executor, url)
+            parts = in_segments(video, reader.info, segments, folder.segments, options, executor, task.url)
             with closing(parts) as found:
-                return _write_segments(found, reader, folder, options, progress)
+                return _write_segments(task, found, reader)
         except IndexMismatch as mismatch:
             LOG.info("%s is decoded in one pass: %s", video, mismatch)
             folder.segments.clear()
             replace(state, in_one_pass=True).save(folder.resume)
     limit = FaceLimit(options)
-    frames = chain.from_iterable(in_one_pass(reader, folder.segments, options, classifier))
+    frames = chain.from_iterable(in_one_pass(reader, folder.segments, options, task.classifier))
     with FramesWriter(folder.rows) as rows:
         for result in assign_ids(frames, FaceTracker(), limit):
             rows.write(result)
-            progress("analysing", reader.frames_decoded, reader.frames_expected)
+            task.progress("analysing", reader.frames_decoded, reader.frames_expected)
     return Finished(reader.frames_decoded, (*reader.warnings, *limit.warnings))
 
 
 def _write_segments(
-    found: Iterable[tuple[VideoSegment, list[FrameFaces]]],
-    reader: FileSource,
-    folder: RunFolder,
-    options: AnalysisOptions,
-    progress: Progress,
+    task: RunTask, found: Iterable[tuple[VideoSegment, list[FrameFaces]]], reader: FileSource
 ) -> Finished:
     """Write frames.partial.csv from the segments that workers analyse."""
-    done, limit = 0, FaceLimit(options)
+    done, limit = 0, FaceLimit(task.options)
 
     def frames() -> Iterator[FrameFaces]:
         nonlocal done
         for segment, faces in found:
-            progress("analysing", done := done + segment.pictures, reader.frames_expected)
+            task.progress("analysing", done := done + segment.pictures, reader.frames_expected)
             yield from faces
 
-    with FramesWriter(folder.rows) as rows:
+    with FramesWriter(task.folder.rows) as rows:
         for result in assign_ids(frames(), FaceTracker(), limit):
             rows.write(result)
     return Finished(done, (*reader.warnings, *limit.warnings))

@@ -20,17 +20,11 @@ from ferwatch.faces.detection import FaceDetector
 from ferwatch.faces.mediapipe import MediaPipeDetector
 from ferwatch.faces.search import is_in_region, keep_surest, search_image
 from ferwatch.faces.tracker import FaceTracker
-from ferwatch.pipeline.analyze import (
-    Progress,
-    Run,
-    no_progress,
-    nothing_in_range,
-    open_reader,
-    write_run,
-)
+from ferwatch.pipeline.analyze import Run, nothing_in_range, open_reader, write_run
 from ferwatch.pipeline.options import LOADING_OPTIONS, AnalysisOptions, change_options, loading_options
 from ferwatch.pipeline.pictures import read_image
-from ferwatch.pipeline.segment import FaceLimit, assign_ids, classify_faces, load_classifier
+from ferwatch.pipeline.progress import Progress, no_progress
+from ferwatch.pipeline.segment import FaceLimit, assign_ids, classify_faces, load_classifier, without_ignored
 from ferwatch.pipeline.segment import track as track_faces
 from ferwatch.records import Frame, FrameFaces, FrameResult
 from ferwatch.video.arrays import ArraySource, Image, check_image
@@ -106,7 +100,7 @@ class Analyzer:
             )
         faces = classify_faces([FrameFaces(0, 0.0, tuple(kept))], self._classifier)
         (result,) = assign_ids(faces, FaceTracker(), FaceLimit(self.options))
-        return result
+        return without_ignored(result, self.options)
 
     def track(
         self,
@@ -161,7 +155,8 @@ class Analyzer:
         limit = FaceLimit(options)
         with ExitStack() as stack:
             detector = self._detector or stack.enter_context(MediaPipeDetector(options.face_model))
-            yield from track_faces(frames, detector, FaceTracker(), self._classifier, options, limit)
+            for result in track_faces(frames, detector, FaceTracker(), self._classifier, options, limit):
+                yield without_ignored(result, options)
         for warning in limit.warnings:
             LOG.warning("%s", warning)
 

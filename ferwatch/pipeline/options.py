@@ -65,6 +65,8 @@ class AnalysisOptions:
     """Largest number of faces that are analysed in one frame."""
     region: tuple[float, float, float, float] | None = None
     """x, y, width and height in pixels: only faces whose centre lies within are analysed."""
+    ignore: tuple[int, ...] = ()
+    """face_ids of faces that are left out; an id is known after a first run, and the same in every later one."""
     exports: tuple[str, ...] = ()
     """Names of export formats."""
     annotate: bool = True
@@ -94,6 +96,8 @@ class AnalysisOptions:
         for name in ("threads", "max_faces"):
             if (value := getattr(self, name)) is not None and value < 1:
                 raise OptionError(f"{name}={value!r}: give 1 or more")
+        if any(face < 1 for face in self.ignore):
+            raise OptionError(f"ignore={self.ignore!r}: face ids are 1 or more")
         if self.region is not None and not (len(self.region) == 4 and self.region[2] > 0 and self.region[3] > 0):
             raise OptionError(f"region={self.region!r}: give x, y, width and height in pixels; the sides are above 0")
         if self.blur_faces and self.annotate and self.region is not None:
@@ -123,6 +127,7 @@ class AnalysisKeywords(TypedDict, total=False):
     fps: float | None
     max_faces: int
     region: tuple[float, float, float, float] | None
+    ignore: Iterable[int]
     exports: Iterable[str]
     annotate: bool
     charts: bool
@@ -169,4 +174,6 @@ def change_options(options: AnalysisOptions, changes: dict[str, Any]) -> Analysi
         changes["exports"] = (exports,)
     elif exports is not None:
         changes["exports"] = tuple(exports)
+    if "ignore" in changes:
+        changes["ignore"] = tuple(sorted(set(changes["ignore"])))
     return replace(options, **changes)

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ferwatch.errors import DataError, OutputError
+from ferwatch.errors import DataError
 from ferwatch.export.registry import EXPORTS, write_timeline
 from ferwatch.pipeline.lock import FolderLock
+from ferwatch.pipeline.progress import Progress, no_progress
+from ferwatch.pipeline.redraw import redraw_film
 from ferwatch.pipeline.run_folder import RunFolder
 from ferwatch.timeline.baseline import Baseline, baseline_of_recording, baseline_of_stretch, read_baseline
 from ferwatch.timeline.build import MIN_EPISODE_SECONDS, build_timeline
 from ferwatch.timeline.corrections import Corrections, facts_of, read_corrections
 from ferwatch.timeline.model import Timeline
-from ferwatch.timeline.schema import COLUMNS, rows_of_table
 from ferwatch.timeline.smoothing import SMOOTHING_SECONDS
 from ferwatch.timeline.table import FrameTable, read_frames_csv
-from ferwatch.utils.files import atomic_write
+from ferwatch.utils.find_video import has_content
 from ferwatch.utils.timecode import format_time, parse_time
-
-MEASURED_ROWS = "frames.measured.csv"
-"""File that keeps frames.csv as it was measured, before faces were merged or left out, so that this can be undone."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +43,15 @@ def rebuild(
     baseline: str | None = None,
     reset: bool = False,
     out: Path | None = None,
+    video: Path | None = None,
+    progress: Progress = no_progress,
 ) -> Rebuilt:
     """Make the files that follow from frames.csv again: of a run folder, or of a frames.csv on its own.
 
     In a run folder every file that an earlier call wrote is made again, and run.json tells the new settings, so that
-    all of them agree. With nothing new they are those that the run wrote. With `out` the run folder is left as it is.
+    all of them agree. With nothing new they are those that the run wrote. annotated.mp4 is drawn again where it would
+    show something else than before; where the video is gone, it is renamed to annotated.outdated.mp4, and a note says
+    so. With `out` the run folder is left as it is.
 
     Args:
         run: a run folder, or a frames.csv.
@@ -62,8 +63,10 @@ def rebuild(
         baseline: "START-END" in which everybody was neutral, or the run folder or frames.csv of one neutral face.
         reset: forget all earlier corrections, names and the baseline first.
         out: another folder to write to.
-    Raises DataError where there are no rows to read or the corrections do not fit them, OutputError where a file cannot
-    be written.
+        video: the analysed video, where it is not beside the run folder.
+        progress: called while annotated.mp4 is drawn.
+    Raises DataError where there are no rows to read, the corrections do not fit them or `video` is another one,
+    OutputError where a file cannot be written, VideoError where the video cannot be read.
     """
     folder = RunFolder(run if run.is_dir() else run.parent)
     rows = folder.rows if run.is_dir() else run
@@ -71,13 +74,15 @@ def rebuild(
         raise DataError(
             f"{folder.path} holds an interrupted run; finish it with --resume, or name {folder.partial_rows}"
         )
-    measured = rows.with_name(MEASURED_ROWS)
     facts = folder.read_facts() if folder.facts.exists() else {}
     earlier = Corrections() if reset else read_corrections(facts)
     kept_baseline = None if reset else read_baseline(facts.get("timeline", {}).get("baseline"))
     corrections = corrections or Corrections()
     of_run = bool(facts) and rows == folder.rows
-    table = read_frames_csv(measured if (reset or of_run) and measured.exists() else rows)
+    in_place = out is None and of_run
+    if video is not None:
+        _check_video(video, facts, in_place)
+    table = folder.read_measured() if rows == folder.rows and (reset or of_run) else read_frames_csv(rows)
     corrected = corrections.apply(table, earlier if of_run else None)
     faces = facts_of(earlier.followed_by(corrections))
     timeline = build_timeline(
@@ -87,28 +92,33 @@ def rebuild(
         min_episode=_first(min_episode, facts.get("timeline", {}).get("min_episode"), MIN_EPISODE_SECONDS),
         names={int(face): name for face, name in faces["names"].items()},
         keep=faces["keep"],
-        **_about(facts),
+        **_about(folder, facts),
     )
-    in_place = out is None and of_run
-    if in_place:
-        exports = [name for name, export in EXPORTS.items() if name in exports or (folder.path / export.file).exists()]
-    target = out or folder.path
-    with FolderLock(target, "ferwatch timeline"):
-        if in_place:
-            _replace_rows(rows, measured, table, corrected)
-        files = write_timeline(target, timeline, exports)
-        if in_place:
-            files.append(folder.write_facts(_updated(facts, timeline, exports, faces)))
     notes = []
-    is_corrected = facts_of(corrections) != facts_of(Corrections())
     if timeline.baseline and (without := set(corrected.face_ids) - set(timeline.baseline.shifts)):
         notes.append(f"not corrected, because the baseline does not show them: faces {sorted(without)}")
-    if in_place:
-        if is_corrected or reset:
-            notes += _notes(folder.path)
-    elif is_corrected:
-        notes += [f"the names and corrections are in {out or folder.path} alone; no run folder keeps them"]
-    return Rebuilt(tuple(files), timeline, tuple(notes))
+    with FolderLock(out or folder.path, "ferwatch timeline"):
+        if not in_place:
+            if facts_of(corrections) != facts_of(Corrections()):
+                notes.append(f"the names and corrections are in {out or folder.path} alone; no run folder keeps them")
+            return Rebuilt(tuple(write_timeline(out or folder.path, timeline, exports)), timeline, tuple(notes))
+        exports = [name for name, export in EXPORTS.items() if name in exports or (folder.path / export.file).exists()]
+        # First what takes longest and may fail: until then the folder is as it was.
+        film = redraw_film(folder, facts, timeline, table, video, progress)
+        timeline = replace(timeline, video=film.link, has_annotated_video=film.exists)
+        folder.write_corrected(table, corrected)
+        files = write_timeline(folder.path, timeline, exports)
+        files += [folder.film] if film.exists else []
+        files.append(folder.write_facts(_updated(facts, timeline, exports, faces, film.checksum)))
+    return Rebuilt(tuple(files), timeline, (*notes, *film.notes))
+
+
+def _check_video(video: Path, facts: Mapping[str, Any], in_place: bool) -> None:
+    """Raise DataError where a video given by the user is not of use, or not the one of the run."""
+    if not in_place:
+        raise DataError(f"--video {video}: only a finished run, and without --out, has an annotated.mp4 to be drawn")
+    if not has_content(video, facts["settings"].get("video") or {}):
+        raise DataError(f"--video {video} is not the video of this run, {facts['video']['file']}: its content differs")
 
 
 def _baseline(text: str, table: FrameTable) -> Baseline:
@@ -132,7 +142,7 @@ def _first(*values: float | None) -> float:
     return next(value for value in values if value is not None)
 
 
-def _about(facts: Mapping[str, Any]) -> dict[str, Any]:
+def _about(folder: RunFolder, facts: Mapping[str, Any]) -> dict[str, Any]:
     """Return what run.json says about the video, as keyword arguments of build_timeline."""
     if not facts:
         return {}
@@ -143,33 +153,16 @@ def _about(facts: Mapping[str, Any]) -> dict[str, Any]:
         "fps": facts["video"]["fps"],
         "start": facts["sampling"]["start"],
         "end": facts["sampling"]["end"],
-        "has_annotated_video": bool(facts["settings"]["annotated video"]),
+        "has_annotated_video": folder.film.exists(),
     }
 
 
-def _replace_rows(rows: Path, measured: Path, table: FrameTable, corrected: FrameTable) -> None:
-    """Write frames.csv with the corrected rows and keep the measured ones beside it; restore it where they are equal.
-
-    table: the measured rows.
-    """
-    try:
-        if (table.face_id.shape, table.face_id.tobytes()) == (corrected.face_id.shape, corrected.face_id.tobytes()):
-            if measured.exists():
-                measured.replace(rows)
-            return
-        if not measured.exists():
-            with atomic_write(measured) as temp_path:
-                temp_path.write_bytes(rows.read_bytes())
-    except OSError as error:
-        raise OutputError(f"cannot write {measured}: {error.strerror}") from error
-    with atomic_write(rows) as temp_path, open(temp_path, "w", encoding="utf-8", newline="") as file:
-        lines = csv.writer(file, lineterminator="\n")
-        lines.writerow(COLUMNS)
-        lines.writerows(rows_of_table(corrected))
-
-
 def _updated(
-    facts: Mapping[str, Any], timeline: Timeline, exports: Sequence[str], faces: Mapping[str, Any]
+    facts: Mapping[str, Any],
+    timeline: Timeline,
+    exports: Sequence[str],
+    faces: Mapping[str, Any],
+    film_checksum: str | None,
 ) -> dict[str, Any]:
     """Return the contents of run.json after the rebuild."""
     summary = timeline.summary
@@ -183,9 +176,11 @@ def _updated(
         },
         "timeline": {
             **facts["timeline"],
+            "media": timeline.video,
             "smoothing": timeline.smoothing,
             "min_episode": timeline.min_episode,
             "baseline": timeline.baseline.as_json() if timeline.baseline else None,
+            "film_sha256": film_checksum,
         },
         "counts": {
             **facts["counts"],
@@ -197,9 +192,3 @@ def _updated(
         "summary": asdict(summary),
         "faces": dict(faces),
     }
-
-
-def _notes(folder: Path) -> list[str]:
-    if (folder / "annotated.mp4").exists():
-        return ["annotated.mp4 was drawn before: it still shows the numbers of the faces as they were"]
-    return []

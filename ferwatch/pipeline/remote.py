@@ -11,9 +11,10 @@ from tempfile import mkdtemp
 from ferwatch.errors import FerwatchError, OutputError
 from ferwatch.export.registry import run_files
 from ferwatch.models.classifier import Classifier
-from ferwatch.pipeline.analyze import Progress, Run, no_progress, write_run
+from ferwatch.pipeline.analyze import Run, write_run
 from ferwatch.pipeline.executors import Executor
 from ferwatch.pipeline.options import AnalysisOptions
+from ferwatch.pipeline.progress import Progress, no_progress
 from ferwatch.pipeline.run_folder import RUN_FILES
 from ferwatch.utils.url import Url, local_copy
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from ferwatch.errors import DataError, OutputError
 from ferwatch.export.registry import run_files
@@ -16,13 +19,17 @@ from ferwatch.pipeline.film import segments_folder
 from ferwatch.pipeline.options import AnalysisOptions
 from ferwatch.pipeline.resume import SegmentFolder
 from ferwatch.pipeline.settings import is_same_video, video_name
+from ferwatch.timeline.corrections import Corrections, facts_of
 from ferwatch.timeline.model import Timeline
+from ferwatch.timeline.schema import COLUMNS, rows_of_table
+from ferwatch.timeline.table import FrameTable, read_frames_csv
 from ferwatch.utils.files import atomic_write, make_folder, remove_folder
 from ferwatch.utils.version import __version__
 from ferwatch.video.container import VideoInfo
 
 RUN_FILES = (
-    *("frames.partial.csv", "resume.json", "frames.csv", "frames.measured.csv", "run.json", "annotated.mp4"),
+    *("frames.partial.csv", "resume.json", "frames.csv", "frames.measured.csv", "run.json"),
+    *("annotated.mp4", "annotated.outdated.mp4"),
     *run_files(),
 )
 """Every file that a run may leave; nothing else in the folder is ever touched."""
@@ -36,9 +43,13 @@ class RunFolder:
         self.partial_rows = path / "frames.partial.csv"
         self.resume = path / "resume.json"
         self.segments = SegmentFolder(path / "segments.partial")
-        self.film = path / "annotated.mp4"
         self.rows = path / "frames.csv"
+        self.measured_rows = path / "frames.measured.csv"
+        """frames.csv as it was measured, before faces were merged or left out, so that this can be undone."""
         self.facts = path / "run.json"
+        self.film = path / "annotated.mp4"
+        self.outdated_film = path / "annotated.outdated.mp4"
+        """annotated.mp4 as it was before a correction, where it could not be drawn again."""
 
     def prepare(self, video: Path, *, overwrite: bool) -> str | None:
         """Make the folder, and remove the run in it if `overwrite`; return the video name of that run if another.
@@ -100,6 +111,30 @@ class RunFolder:
         except OSError as error:
             raise OutputError(f"cannot write {self.rows}: {error.strerror}") from None
 
+    def read_measured(self) -> FrameTable:
+        """Return the rows as they were measured, without corrections. Raises DataError where they cannot be read."""
+        return read_frames_csv(self.measured_rows if self.measured_rows.exists() else self.rows)
+
+    def write_corrected(self, measured: FrameTable, corrected: FrameTable) -> None:
+        """Write frames.csv with the corrected rows and keep the measured ones beside it; restore it if they are equal.
+
+        Raises OutputError where that cannot be done.
+        """
+        try:
+            if np.array_equal(measured.face_id, corrected.face_id):
+                if self.measured_rows.exists():
+                    self.measured_rows.replace(self.rows)
+                return
+            if not self.measured_rows.exists():
+                with atomic_write(self.measured_rows) as temp_path:
+                    temp_path.write_bytes(self.rows.read_bytes())
+        except OSError as error:
+            raise OutputError(f"cannot write {self.measured_rows}: {error.strerror}") from error
+        with atomic_write(self.rows) as temp_path, open(temp_path, "w", encoding="utf-8", newline="") as file:
+            lines = csv.writer(file, lineterminator="\n")
+            lines.writerow(COLUMNS)
+            lines.writerows(rows_of_table(corrected))
+
     def write_facts(self, facts: Mapping[str, Any]) -> Path:
         """Write run.json; return its path."""
         text = json.dumps(facts, indent=2, ensure_ascii=False) + "\n"
@@ -131,10 +166,13 @@ def run_facts(
     seconds: Mapping[str, float],
     warnings: Sequence[str],
     command: Sequence[str],
+    film_checksum: str | None,
 ) -> dict[str, Any]:
     """Return the contents of run.json: what was run on what, how it went, and all that rebuilding needs.
 
     Files are named without their folders: a run folder that is passed on does not tell where its files lay.
+
+    film_checksum: Overlay.digest of annotated.mp4; None where there is none.
     """
     return {
         "ferwatch": __version__,
@@ -168,6 +206,8 @@ def run_facts(
             "duration": timeline.duration,
             "smoothing": timeline.smoothing,
             "min_episode": timeline.min_episode,
+            "baseline": None,
+            "film_sha256": film_checksum,
         },
         "counts": {
             "frames_sampled": timeline.summary.sampled_frames,
@@ -179,19 +219,24 @@ def run_facts(
         "seconds": dict(seconds),
         "warnings": list(warnings),
         "summary": asdict(timeline.summary),
+        "faces": facts_of(Corrections(ignore=options.ignore)),
     }
 
 
-def linked_video(video: Path, folder: Path | None, options: AnalysisOptions) -> str:
+def linked_video(video: Path | None, folder: Path | None, options: AnalysisOptions) -> str:
     """Return the path, relative to the run folder, of the video to open with the timeline; "": none.
 
     If faces are blurred it is never the original. Otherwise it is the original if there is no annotated.mp4, or if the
     times of annotated.mp4 differ from those of the timeline. If the relative path would climb to the root, and so
     tell the absolute path, or there is no folder that stays, only the file name is returned.
+
+    Args:
+        video: the original; None where it is gone.
+        options: `annotate` says whether there is an annotated.mp4.
     """
     if options.annotate and (options.start == 0 or options.blur_faces):
         return "annotated.mp4"
-    if options.blur_faces:
+    if options.blur_faces or video is None:
         return ""
     if folder is None:
         return video.name

@@ -157,6 +157,11 @@ def frame_result(frame: FrameFaces) -> FrameResult:
     )
 
 
+def without_ignored(frame: FrameResult, options: AnalysisOptions) -> FrameResult:
+    """Return the result of a frame without the faces that the options ignore."""
+    return replace(frame, faces=tuple(face for face in frame.faces if face.face_id not in options.ignore))
+
+
 def load_classifier(options: AnalysisOptions) -> Classifier:
     """Load the classifier that the options name, on its device."""
     return classifier.load_classifier(

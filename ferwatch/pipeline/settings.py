@@ -46,6 +46,7 @@ def settings_of_outputs(options: AnalysisOptions) -> dict[str, Any]:
         "blurred faces": options.blur_faces,
         "smoothing": options.smoothing,
         "shortest episode": options.min_episode,
+        "ignored faces": sorted(options.ignore) or None,
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -15,6 +16,7 @@ from ferwatch.render.palette import PALETTE
 
 Picture = NDArray[np.uint8]
 Colour = tuple[int, int, int]
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 ChartPlaces = dict[int, int]
 """face_id -> place of its chart in the latest frame: 0 right of the face, 1 left of it, 2 below, 3 above."""
 
@@ -36,7 +38,11 @@ def bgr(emotion: str) -> Colour:
     return blue, green, red
 
 
-COLOURS = {label: bgr(label) for label in PALETTE}
+STILL = "still"
+"""Label of a face that never moves, such as a poster's; it has no chart."""
+COLOURS = {**{label: bgr(label) for label in PALETTE}, STILL: bgr("uncertain")}
+MAX_NAME_LENGTH = 24
+"""Largest number of characters of a name that are shown."""
 EMOTION_COLOURS = tuple(COLOURS[emotion] for emotion in EMOTIONS)
 
 
@@ -46,6 +52,7 @@ def draw(
     places: ChartPlaces | None = None,
     *,
     labels: Mapping[int, str] | None = None,
+    names: Mapping[int, str] | None = None,
     charts: bool = True,
 ) -> Picture:
     """Draw each face's box, label ("1 happy 93%") and chart of its seven probabilities into `image`, and return it.
@@ -57,7 +64,10 @@ def draw(
         image: (H, W, 3) BGR.
         faces: the faces to draw.
         places: passed again with the next frame, it keeps each chart where it was for as long as there is room.
-        labels: face_id -> one of the timeline's labels, to be shown instead of the face's most probable emotion.
+        labels: face_id -> one of the timeline's labels, or STILL, to be shown instead of the face's most probable
+            emotion.
+        names: face_id -> name to be shown instead of the face's number. A name with characters that the fonts lack,
+            such as Chinese ones, is not shown.
         charts: whether to draw charts.
     """
     height, width = image.shape[:2]
@@ -65,7 +75,9 @@ def draw(
     shown = {face.face_id: (labels or {}).get(face.face_id, face.emotion) for face in faces}
     patches = {}
     for face in faces:
-        words, box = _words_of(face, shown[face.face_id]), _pixels(face.bbox)
+        name = (names or {}).get(face.face_id, "")
+        who = name if name and _font_for(name, 16) is not None else str(face.face_id)
+        words, box = _words_of(face, who, shown[face.face_id]), _pixels(face.bbox)
         patch = _label(words, max(11, round(height / 28)), COLOURS[shown[face.face_id]])
         above = box[1] - line - patch.shape[0]
         y = above if above >= 0 else max(box[1], 0)
@@ -73,7 +85,9 @@ def draw(
     if charts:
         taken = [BoundingBox(x, y, patch.shape[1], patch.shape[0]) for patch, x, y in patches.values()]
         taken += [_widened(face.bbox, line) for face in faces]
-        _draw_charts(image, faces, taken, {} if places is None else places)
+        _draw_charts(
+            image, [face for face in faces if shown[face.face_id] != STILL], taken, {} if places is None else places
+        )
     for face in faces:
         left, top, right, bottom = _pixels(face.bbox)
         _outline(image, left - line, top - line, right + line, bottom + line, line, INK)
@@ -83,10 +97,32 @@ def draw(
     return image
 
 
-def _words_of(face: FaceResult, label: str) -> str:
+def _words_of(face: FaceResult, who: str, label: str) -> str:
+    """Return the words beside a face: its name or number, its label, and the probability of an emotion."""
+    who = who if len(who) <= MAX_NAME_LENGTH else f"{who[: MAX_NAME_LENGTH - 1]}…"
     if label not in EMOTIONS:
-        return f"{face.face_id} {label}"
-    return f"{face.face_id} {label} {face.probabilities[EMOTIONS.index(label)]:.0%}"
+        return f"{who} {label}"
+    return f"{who} {label} {face.probabilities[EMOTIONS.index(label)]:.0%}"
+
+
+def _font_for(text: str, size: int) -> Font | None:
+    """Return a font that has every character of a text: Pillow's, or DejaVu Sans; None where both lack one."""
+    return next((font for font in _fonts(size) if _has_glyphs(font, text)), None)
+
+
+@lru_cache(maxsize=64)
+def _fonts(size: int) -> tuple[Font, Font]:
+    """Return Pillow's font, which has no accents, and matplotlib's, which has Latin, Greek and Cyrillic letters."""
+    import matplotlib
+
+    dejavu = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
+    return ImageFont.load_default(size), ImageFont.truetype(str(dejavu), size)
+
+
+@lru_cache(maxsize=1024)
+def _has_glyphs(font: Font, text: str) -> bool:
+    missing = bytes(font.getmask("\uffff"))
+    return all(character.isspace() or bytes(font.getmask(character)) != missing for character in text)
 
 
 def _draw_charts(image: Picture, faces: Sequence[FaceResult], taken: list[BoundingBox], places: ChartPlaces) -> None:
@@ -216,7 +252,7 @@ def _chart(probabilities: Sequence[float], row: int, named: bool) -> Picture:
 
 def _words(lines: Sequence[str], size: int, row: int, ink: Colour, ground: Colour) -> Picture:
     """Return a picture of lines of text, one every `row` pixels, in `ink` on `ground` (BGR)."""
-    font = ImageFont.load_default(size)
+    font = _font_for("".join(lines), size) or ImageFont.load_default(size)
     pad = max(2, size // 4)
     width = max(round(font.getlength(line)) for line in lines) + 2 * pad
     picture = Image.new("RGB", (width, row * len(lines)), ground)

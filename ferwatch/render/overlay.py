@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from hashlib import sha256
 
 import av
+import numpy as np
 
 from ferwatch.records import Episode, Frame
-from ferwatch.render.draw import ChartPlaces, blur, draw
+from ferwatch.render.draw import STILL, ChartPlaces, blur, draw
 from ferwatch.render.interpolate import EpisodeLabels, FaceInterpolator
 from ferwatch.timeline.table import FrameTable
 from ferwatch.video.encoding import to_picture
@@ -24,27 +25,45 @@ class Overlay:
     hidden: FaceInterpolator | None
     """The faces to be made unrecognisable; None: no face is."""
     labels: EpisodeLabels
+    names: Mapping[int, str]
+    still: tuple[int, ...]
     charts: bool
     digest: str
-    """Names what is shown: equal for equal overlays alone."""
+    """SHA-256 of all that is shown: two overlays with the same one look the same on every frame."""
 
     @classmethod
     def of(
-        cls, table: FrameTable, episodes: Sequence[Episode] = (), *, charts: bool = True, blur_faces: bool = False
+        cls,
+        faces: FrameTable,
+        episodes: Sequence[Episode] = (),
+        *,
+        names: Mapping[int, str] | None = None,
+        still: Sequence[int] = (),
+        charts: bool = True,
+        blurred: FrameTable | None = None,
     ) -> Overlay:
-        """Return the overlay of a run.
+        """Return an overlay.
 
         Args:
-            table: its rows.
-            episodes: while a face has one, its label is that of the episode, as in the timeline.
-            charts: whether to draw charts of the probabilities.
-            blur_faces: whether to make faces unrecognisable.
+            faces: rows whose faces get a box, a label and a chart.
+            episodes: while a face has one, its label is that of the episode; else it is the most probable emotion.
+            names: face_id -> name that is shown instead of the number.
+            still: face_ids of faces that never move: they are labelled "still" and get no chart.
+            charts: whether charts of the probabilities are drawn.
+            blurred: rows whose faces are made unrecognisable; None: none.
         """
-        digest = sha256(repr((tuple(episodes), charts, blur_faces)).encode())
-        for column in fields(table):
-            digest.update(getattr(table, column.name).tobytes())
-        hidden = FaceInterpolator.for_blur(table) if blur_faces else None
-        return cls(FaceInterpolator(table), hidden, EpisodeLabels(episodes), charts, digest.hexdigest())
+        names = names or {}
+        hidden = None if blurred is None else FaceInterpolator.for_blur(blurred)
+        shown = (tuple(episodes), sorted(names.items()), tuple(still), charts)
+        digest = sha256(repr(shown).encode("utf-8", "backslashreplace"))
+        for table in (faces, blurred):
+            columns = [] if table is None else [table.timestamp, table.face_id, table.bbox, table.probabilities]
+            digest.update(f"{len(columns)}".encode())
+            for column in columns:
+                digest.update(np.ascontiguousarray(column).tobytes())
+        return cls(
+            FaceInterpolator(faces), hidden, EpisodeLabels(episodes), names, tuple(still), charts, digest.hexdigest()
+        )
 
     def between(self, start: float, end: float) -> Overlay:
         """Return the part of the overlay that is shown from `start` to `end` (seconds)."""
@@ -63,10 +82,12 @@ class Overlay:
             size: width and height of the pictures.
         """
         places: ChartPlaces = {}
+        still = dict.fromkeys(self.still, STILL)
         for frame in frames:
             time = frame.timestamp
             image = letterbox(frame.image, frame.placement, size)
             if self.hidden is not None:
                 blur(image, (face.bbox for face in self.hidden.at(time)))
-            draw(image, self.shown.at(time), places, labels=self.labels.at(time), charts=self.charts)
+            labels = {**self.labels.at(time), **still}
+            draw(image, self.shown.at(time), places, labels=labels, names=self.names, charts=self.charts)
             yield frame, to_picture(image)

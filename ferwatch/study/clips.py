@@ -14,7 +14,8 @@ from ferwatch.errors import DataError, OutputError
 from ferwatch.records import Episode
 from ferwatch.study.highlights import Highlight
 from ferwatch.study.runs import FinishedRun
-from ferwatch.utils.files import atomic_write, fingerprint, make_folder
+from ferwatch.utils.files import atomic_write, make_folder
+from ferwatch.utils.find_video import find_video
 
 MARGIN_SECONDS = 1.0
 """Seconds of a clip before the start and after the end of its episode."""
@@ -58,30 +59,16 @@ def _video_of(run: FinishedRun) -> tuple[Path, float]:
         if not annotated.is_file():
             raise DataError(f"{run.folder} was made with --blur-faces and --no-video: there is no blurred video to cut")
         return annotated, float(run.facts.get("sampling", {}).get("start") or 0.0)
-    file = Path(str(run.facts.get("video", {}).get("file", "")))
-    linked = run.folder / str(run.facts.get("timeline", {}).get("media") or "")
-    # A file that run.json does not link to may be a namesake: only its content tells.
-    for source in (linked, run.folder.resolve().parent / file, file):
-        is_other = source.is_file() and source.resolve() != annotated.resolve()
-        if is_other and _is_video_of(run, source, unknown=source == linked):
-            return source, 0.0
+    source = find_video(run.folder, run.facts)
+    if source is not None:
+        return source, 0.0
     if annotated.is_file():
         return annotated, float(run.facts.get("sampling", {}).get("start") or 0.0)
+    file = Path(str(run.facts.get("video", {}).get("file", "")))
     raise DataError(
         f"{run.folder}: there is no video to cut clips from: neither annotated.mp4 nor the analysed {file} is where "
         f"it was; put {file} back, or beside the run folder"
     )
-
-
-def _is_video_of(run: FinishedRun, file: Path, *, unknown: bool) -> bool:
-    """Return whether a file has the content of the run's video; `unknown` where run.json does not record it."""
-    recorded = run.settings.get("video")
-    if not isinstance(recorded, dict) or "sha256_of_parts" not in recorded:
-        return unknown
-    try:
-        return all(recorded.get(name) == value for name, value in fingerprint(file).items())
-    except OSError:
-        return False
 
 
 def _opening(run: FinishedRun, video: Path) -> dict[str, Any]:

@@ -15,6 +15,10 @@ from ferwatch.timeline.model import LABELS
 COMPARED_MEASURES = ("share_by_episodes", "mean_probability", "episodes_per_minute")
 """Measures of each emotion that are compared; the mean valence is compared too."""
 
+LARGEST_DIFFERENCE = {"share_by_episodes": 1.0, "mean_probability": 1.0, "mean_valence": 2.0}
+"""Measure -> the largest difference that two values of it can have. Intervals are cut there, which a bootstrap-t
+interval of few people may pass; no possible truth is lost."""
+
 MAX_LEVELS = 8
 """Largest number of levels of a condition that are compared; an age, for instance, has more."""
 
@@ -56,6 +60,7 @@ def _compare(a: Mapping[str, Totals], b: Mapping[str, Totals]) -> Iterator[Row]:
             first, second = _array(of_a, of_a), _array(of_b, of_b)
             found = independent_difference(first, second)
             left_out = len(a) + len(b) - len(first) - len(second)
+        limit = LARGEST_DIFFERENCE.get(measure, np.inf)
         yield {
             "measure": measure,
             "emotion": label,
@@ -66,8 +71,8 @@ def _compare(a: Mapping[str, Totals], b: Mapping[str, Totals]) -> Iterator[Row]:
             "mean_a": float(first.mean()) if len(first) else float("nan"),
             "mean_b": float(second.mean()) if len(second) else float("nan"),
             "difference": found.difference,
-            "low": found.low,
-            "high": found.high,
+            "low": float(np.clip(found.low, -limit, limit)),
+            "high": float(np.clip(found.high, -limit, limit)),
             "effect_size": found.effect_size,
             "t": found.statistic,
             "p": found.p,

@@ -13,7 +13,7 @@ from ferwatch.study.recordings import Array, StudyRecording
 from ferwatch.timeline.table import FrameTable
 
 BEFORE_SECONDS = 2.0
-"""Time before an event whose mean is the baseline of the change."""
+"""Time before an event with whose mean the curves are compared."""
 AFTER_SECONDS = 5.0
 """Time after an event that is followed."""
 BIN_SECONDS = 0.5
@@ -41,7 +41,7 @@ def event_rows(
         # Milliseconds, which is what the table resolves: a row at the edge of a bin belongs to the later one.
         since = (np.round(seen.timestamp * 1000) - round(event.time * 1000)) / 1000
         before = values[(since >= -BEFORE_SECONDS) & (since < 0)]
-        baseline = before.mean(axis=0) if len(before) else np.full(len(CURVES), np.nan)
+        mean_before = before.mean(axis=0) if len(before) else np.full(len(CURVES), np.nan)
         head: Row = {
             "recording": recording.plan.name,
             "participant": recording.plan.participant,
@@ -62,8 +62,8 @@ def event_rows(
                     "curve": curve,
                     "rows": len(inside),
                     "mean": float(means[i]),
-                    "baseline": float(baseline[i]),
-                    "change": float(means[i] - baseline[i]),
+                    "mean_before": float(mean_before[i]),
+                    "change": float(means[i] - mean_before[i]),
                 }
                 for i, curve in enumerate(CURVES)
             ]

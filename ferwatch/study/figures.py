@@ -27,6 +27,10 @@ INK, FAINT_INK, GRID_COLOR, DOT_COLOR = "#24292F", "#5E6470", "#E4E6E9", "#9AA1A
 CURVE_COLORS = {**PALETTE, "valence": INK}
 STRIP_PIXELS = 1600
 """Width in pixels of the strips of colour in the picture of all timelines."""
+MAX_LINES = 200
+"""Largest number of recordings that get a line each, and of participants whose levels are joined by lines."""
+FULL_INK_PARTICIPANTS = 60
+"""Largest number of participants whose dots are opaque; those of more are fainter, the more there are."""
 MAX_NAMED_RECORDINGS = 60
 """Largest number of recordings whose names fit beside their lines."""
 
@@ -35,7 +39,9 @@ def write_figures(
     recordings: Sequence[StudyRecording], conditions: Sequence[str], event_rows: Sequence[Row], out: Path
 ) -> list[Path]:
     """Writes all figures of a study into the folder `out`; returns the PNG files. Raises OutputError."""
-    files = [_save(_timelines(recordings, conditions), out / "participants.png")]
+    is_small = len(recordings) <= MAX_LINES
+    over_time = _timelines(recordings, conditions) if is_small else _shares_over_time(recordings)
+    files = [_save(over_time, out / "participants.png")]
     for number, condition in enumerate(conditions):
         levels = totals_by_level(recordings, number)
         if 2 <= len(levels) <= MAX_LEVELS:
@@ -49,12 +55,16 @@ def write_figures(
 
 def _condition(condition: str, levels: Mapping[str, Mapping[str, Totals]]) -> Figure:
     """Return a figure with a panel per label: participants as dots, lines between levels, means with intervals."""
+    from matplotlib.collections import LineCollection
+
     figure, panels = _grid(f"Share of time by {condition}", len(LABELS))
     shares = {
         level: {person: measures(totals)["share_by_episodes"] for person, totals in people.items()}
         for level, people in levels.items()
     }
     names = list(levels)
+    people = len({person for level in levels.values() for person in level})
+    faint = min(1.0, max(0.08, FULL_INK_PARTICIPANTS / people))
     rng = np.random.default_rng(0)
     for i, (axes, label) in enumerate(zip(panels, LABELS, strict=True)):
         offsets = {person: rng.uniform(-0.09, 0.09) for people in levels.values() for person in people}
@@ -64,23 +74,25 @@ def _condition(condition: str, levels: Mapping[str, Mapping[str, Totals]]) -> Fi
                 for p, v in shares[names[at]].items()
                 if p in shares[names[at + 1]]
             ]
-            for x1, y1, x2, y2 in pairs[:200]:
-                axes.plot([x1, x2], [y1, y2], color=GRID_COLOR, linewidth=0.8, zorder=1)
+            lines = [((x1, y1), (x2, y2)) for x1, y1, x2, y2 in pairs if not np.isnan(y1 + y2)]
+            if people <= MAX_LINES:
+                axes.add_collection(LineCollection(lines, colors=GRID_COLOR, linewidths=0.8, zorder=1))
         for at, name in enumerate(names):
             values = {p: float(v[i]) for p, v in shares[name].items() if not np.isnan(v[i])}
             axes.scatter(
-                [at + offsets[p] for p in values], list(values.values()), s=9, color=DOT_COLOR, linewidth=0, zorder=2
-            )
+                [at + offsets[p] for p in values], list(values.values()),
+                s=9, color=DOT_COLOR, linewidth=0, alpha=faint, zorder=2,
+            )  # fmt: skip
             _mean_mark(axes, at, np.array(list(values.values())), PALETTE[label])
         axes.set_title(label, fontsize=10, color=INK, loc="left")
         axes.set_xticks(range(len(names)), [_short(name) for name in names])
         axes.set_xlim(-0.5, len(names) - 0.5)
         axes.set_ylim(-0.03, 1.03)
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
-    people = len({person for level in levels.values() for person in level})
     _caption(
         figure,
-        f"Each dot is one of {people} participants. Diamonds: means with 95% intervals, left out below 6 people.",
+        f"Each dot is one of {people:,} participants. Diamonds: means with 95% intervals, left out below 6 people."
+        + (f" Above {MAX_LINES} participants no lines join their dots." if people > MAX_LINES else ""),
     )
     return figure
 
@@ -89,7 +101,7 @@ def _mean_mark(axes: Axes, at: float, values: Array, color: str) -> None:
     if not len(values):
         return
     mean = float(values.mean())
-    low, high = mean_interval(values)
+    low, high = np.clip(mean_interval(values), 0, 1)
     if not np.isnan(low):
         axes.plot([at + 0.24] * 2, [low, high], color=INK, linewidth=1.4, zorder=3)
     axes.plot(at + 0.24, mean, "D", markersize=6.5, color=color, markeredgecolor=INK, markeredgewidth=0.8, zorder=4)
@@ -154,11 +166,51 @@ def _timelines(recordings: Sequence[StudyRecording], conditions: Sequence[str]) 
         )
     axes.set_xlabel("seconds from the start", fontsize=9, color=FAINT_INK)
     _tidy(axes)
+    _legend(figure)
+    return figure
+
+
+def _shares_over_time(recordings: Sequence[StudyRecording]) -> Figure:
+    """Return a figure with a panel per combination of conditions: the share of recordings that show each label."""
+    groups: dict[str, list[StudyRecording]] = {}
+    for recording in recordings:
+        groups.setdefault(" · ".join(recording.plan.conditions), []).append(recording)
+    if len(groups) > MAX_LEVELS:
+        groups = {"all recordings": list(recordings)}
+    longest = max(max(r.end - r.start for r in recordings), 0.1)
+    figure = _figure(11.0, 1.5 + 1.7 * len(groups), "Share of the recordings that show each expression, over time")
+    height = figure.get_figheight()
+    panels = figure.subplots(
+        len(groups), 1, sharex=True, squeeze=False,
+        gridspec_kw={"left": 0.2, "right": 0.97, "bottom": 0.6 / height, "top": 1 - 0.95 / height},
+    )  # fmt: skip
+    times = (np.arange(STRIP_PIXELS // 4) + 0.5) * longest / (STRIP_PIXELS // 4)
+    for axes, (name, group) in zip(panels[:, 0], groups.items(), strict=True):
+        counts = np.zeros((len(LABELS), len(times)))
+        for recording in group:
+            for episode in recording.episodes:
+                first, last = np.searchsorted(times + recording.start, (episode.start, episode.end))
+                counts[LABELS.index(episode.emotion), first:last] += 1
+        axes.stackplot(times, counts / len(group), colors=[PALETTE[label] for label in LABELS], linewidth=0)
+        axes.set_ylabel(f"{_short(name, 24)}\n{len(group):,} recordings", fontsize=9, color=INK, rotation=0, ha="right")
+        axes.set_xlim(0, longest)
+        axes.set_ylim(0, 1)
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+        axes.yaxis.set_label_coords(-0.07, 0.4)
+        _tidy(axes)
+    panels[-1, 0].set_xlabel(
+        "seconds from the start; white: no face, or the recording has ended", fontsize=9, color=FAINT_INK
+    )
+    _legend(figure)
+    return figure
+
+
+def _legend(figure: Figure) -> None:
+    """Write the labels and their colours below the title."""
     for i, label in enumerate(LABELS):
-        x, y = 0.2 + 0.095 * i, 1 - 0.68 / height
+        x, y = 0.2 + 0.095 * i, 1 - 0.68 / figure.get_figheight()
         figure.text(x, y, "■", fontsize=10, color=PALETTE[label], va="center")
         figure.text(x + 0.014, y, label, fontsize=9, color=INK, va="center")
-    return figure
 
 
 def _grid(title: str, panels: int) -> tuple[Figure, list[Axes]]:

@@ -21,7 +21,7 @@ DECIMALS = 6
 """Decimals of the numbers in a study's tables."""
 
 
-EVENT_COLUMNS = ("event", "time", "bin_start", "bin_end", "curve", "rows", "mean", "baseline", "change")
+EVENT_COLUMNS = ("event", "time", "bin_start", "bin_end", "curve", "rows", "mean", "mean_before", "change")
 """Columns of events.csv after those of the recording, the participant and the conditions."""
 
 EPISODE_COLUMNS = (

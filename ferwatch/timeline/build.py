@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ferwatch.records import EMOTIONS, Episode
 from ferwatch.timeline.baseline import Baseline
-from ferwatch.timeline.model import LABELS, UNCERTAIN, FaceSummary, Summary, Timeline
+from ferwatch.timeline.model import LABELS, UNCERTAIN, FaceSummary, Summary, Timeline, default_name
 from ferwatch.timeline.segmentation import Segment, runs, segment
 from ferwatch.timeline.smoothing import SMOOTHING_SECONDS, STANDING_MS, smooth
 from ferwatch.timeline.still import still_faces
@@ -155,7 +155,7 @@ def _names(given: Mapping[int, str], table: FrameTable) -> dict[int, str]:
     names: dict[int, str] = {}
     for face_id in table.face_ids:
         printable = "".join(c if c.isprintable() else " " for c in given.get(face_id, ""))
-        name = " ".join(printable.split()) or f"Face {face_id}"
+        name = " ".join(printable.split()) or default_name(face_id)
         while name in names.values():
             name += f" ({face_id})"
         names[face_id] = name

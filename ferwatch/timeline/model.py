@@ -19,6 +19,11 @@ LABELS = (*EMOTIONS, UNCERTAIN)
 """Labels of episodes in the order of every table and legend."""
 
 
+def default_name(face_id: int) -> str:
+    """Return the display name of a face that the user has not named."""
+    return f"Face {face_id}"
+
+
 @dataclass(frozen=True)
 class FaceSummary:
     """Summary of one face over the whole table."""
@@ -118,9 +123,14 @@ class Timeline:
         """(R,) the valence of the smoothed probabilities, -1 to 1; NaN where there is no face."""
         return valence_of(self.smoothed)
 
+    @property
+    def given_names(self) -> dict[int, str]:
+        """face_id -> display name of the faces that the user has named."""
+        return {face_id: name for face_id, name in self.names.items() if name != default_name(face_id)}
+
     def name_of(self, face_id: int) -> str:
         """Return the display name of a face."""
-        return self.names.get(face_id, f"Face {face_id}")
+        return self.names.get(face_id, default_name(face_id))
 
     def episodes_of(self, face_id: int) -> list[Episode]:
         """Return the episodes of one face, by start."""

@@ -32,7 +32,9 @@ def annotate(
     **range_: float,
 ) -> list[str]:
     """Draws a table's faces on the pictures of a video."""
-    return annotate_video(VideoRange(video, **range_), Overlay.of(table, blur_faces=blur_faces), out, progress)
+    return annotate_video(
+        VideoRange(video, **range_), Overlay.of(table, blurred=table if blur_faces else None), out, progress
+    )
 
 
 def clip(path: Path, times: list[float], **how: object) -> Path:

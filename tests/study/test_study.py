@@ -13,6 +13,7 @@ from made_study import make_study
 from scipy import stats
 
 from ferwatch.records import EMOTIONS
+from ferwatch.study.statistics import paired_difference
 from ferwatch.study.tables import TABLE_COLUMNS
 from ferwatch.timeline.model import LABELS
 
@@ -189,7 +190,17 @@ def test_a_plan_that_excel_saved_is_read(tmp_path: Path, ferwatch: Ferwatch) -> 
         ("video,participant,moment\nr,A,\n", "line 2: moment is empty"),
         *(
             (f"video,participant,{name}\nr,A,x\n", f"plan.csv: the column {name} has the name of a column")
-            for name in ("emotion", "rows", "recordings", "mean", "curve", "baseline", "share_by_rows", "frames")
+            for name in (
+                "emotion",
+                "rows",
+                "recordings",
+                "mean",
+                "curve",
+                "baseline",
+                "mean_before",
+                "share_by_rows",
+                "frames",
+            )
         ),
         ("video,participant,face\nr,A,7\n", "the plan names face 7, and the faces of r are: 1"),
         ("video,participant,start\nr,A,99\n", "no frame was sampled from 99 s to the end"),
@@ -232,3 +243,21 @@ def test_an_event_outside_the_plan_is_said(tmp_path: Path, ferwatch: Ferwatch) -
         done = ferwatch("study", "plan.csv", "--events", "events.csv", "--out", "out")
         assert done.returncode == 1
         assert said in done.stderr
+
+
+def test_the_interval_of_a_share_stays_where_shares_can_be(tmp_path: Path, ferwatch: Ferwatch) -> None:
+    """Of six people five go from never to always, one to a fifth of the time: the bootstrap alone would go beyond 1."""
+    lines = ["video,participant,moment"]
+    changes = np.array([1.0] * 5 + [0.2])
+    for person, share in enumerate(changes):
+        shown = [(1, "happy", 0.0, 5 * share), (1, "neutral", 5 * share, 5.0)]
+        make_run(tmp_path / f"{person}a", "a.mp4", [(1, "neutral", 0.0, 5.0)])
+        make_run(tmp_path / f"{person}b", "b.mp4", [episode for episode in shown if episode[2] < episode[3]])
+        lines += [f"{person}a,P{person},before", f"{person}b,P{person},after"]
+    (tmp_path / "plan.csv").write_text("\n".join(lines) + "\n")
+    assert ferwatch("study", "plan.csv", "--out", "out").returncode == 0
+    table = pd.read_csv("out/contrasts.csv").query("measure == 'share_by_episodes'").set_index("emotion")
+    alone = paired_difference(np.zeros(6), changes)
+    assert alone.high > 1
+    assert table.loc["happy", ["low", "high"]].tolist() == pytest.approx([alone.low, 1.0], abs=1e-6)
+    assert table.loc["neutral", ["low", "high"]].tolist() == pytest.approx([-1.0, -alone.low], abs=1e-6)

@@ -1,0 +1,49 @@
+"""find_video: the analysed video of a run, wherever it lies now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from ferwatch.utils.files import fingerprint
+
+
+def find_video(folder: Path, facts: Mapping[str, Any]) -> Path | None:
+    """Return the video that a run analysed, known by its content; None where it is not found.
+
+    It is looked for where run.json links to it, in the folder that holds the run folder, and in the working directory:
+    under its own name first, then under any other. A run that does not record the content of its video has only the
+    file that it links to.
+
+    Args:
+        folder: the run folder.
+        facts: contents of run.json.
+    """
+    recorded = facts.get("settings", {}).get("video")
+    linked = folder / str(facts.get("timeline", {}).get("media") or "")
+    if not isinstance(recorded, Mapping) or "sha256_of_parts" not in recorded:
+        return linked if linked.is_file() and linked.name != "annotated.mp4" else None
+    name = Path(str(facts.get("video", {}).get("file", ""))).name
+    return next(
+        (file for file in _candidates(linked, folder.resolve().parent, name) if has_content(file, recorded)), None
+    )
+
+
+def has_content(file: Path, recorded: Mapping[str, Any]) -> bool:
+    """Return whether a file has the size and the checksum that run.json records of a video."""
+    try:
+        return file.stat().st_size == recorded["bytes"] and all(
+            recorded.get(name) == value for name, value in fingerprint(file).items()
+        )
+    except OSError:
+        return False
+
+
+def _candidates(linked: Path, beside: Path, name: str) -> Iterator[Path]:
+    """Yield the files that may be the video, those of its name first."""
+    yield from (linked, beside / name, Path(name))
+    for folder in dict.fromkeys((linked.parent, beside, Path())):
+        with suppress(OSError):
+            yield from sorted(file for file in folder.iterdir() if file.is_file())
