@@ -92,14 +92,14 @@ class Recipe:
     """Share of the weights that the training started from in those that are kept, the rest being what it led to
     (Wortsman et al. 2022, https://arxiv.org/abs/2109.01903)."""
     starts_from: str = ""
-    """A recipe in the same folder whose trained network starts this training, grown to this one's width."""
+    """A recipe in the same folder whose trained network starts this training."""
     frozen: list[str] = field(default_factory=list)
     """Modules of the network, by name, that stay as they are, batch statistics included: ["stem", "stages.0"]."""
     feature_views: int = 0
     """Only the heads learn, from the features of this many views of each face, which are computed once; 0: the whole
     network learns."""
     blocks_from: str = ""
-    """"small-vit": the shipped one lends a vit-b-16 of its width the blocks that it starts with."""
+    """"small-vit": a vit-b-16 starts as the shipped one, written out so that it gives the same answers."""
     prior_correction: dict[str, Any] = field(default_factory=dict)
     """head: the part of the logarithm of each emotion's share in training that is taken off the head's logits once it
     is trained, so that rare emotions are answered more often; below 0: less often. It changes nothing in training."""

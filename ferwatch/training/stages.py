@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from ferwatch.errors import DataError
@@ -18,11 +17,10 @@ from ferwatch.models.checkpoint import Checkpoint, load_checkpoint
 from ferwatch.models.pretrained import read_metadata, shipped_weights
 from ferwatch.models.registry import MODELS, get_model
 from ferwatch.models.small_vit import SmallViT
-from ferwatch.models.vit_b_16 import ViT
 from ferwatch.training.curves import Epoch
 from ferwatch.training.distillation import Teacher
-from ferwatch.training.net2net import from_small_vit, grow, narrow
 from ferwatch.training.recipe import Recipe, read_recipe
+from ferwatch.training.small_vit_as_vit import small_vit_as_vit
 from ferwatch.training.trainer import train
 
 
@@ -80,14 +78,12 @@ def train_stages(
         network = before.network
         # A copy: the network itself goes on learning.
         earlier = before.earlier | {recipe.starts_from: (copy.deepcopy(network), get_model(first.model).input)}
-        if isinstance(network, ViT) and network.hidden_dim != recipe.config.get("width", 768):
-            network = grow(network.cpu(), recipe.config.get("width", 768))
     elif start is not None and network is None:
         raise DataError("the weights to start from came of none of the recipes from which this one starts")
     elif recipe.blocks_from and network is None:
         small = load_checkpoint(shipped_weights(recipe.blocks_from), recipe.blocks_from).network
         assert isinstance(small, SmallViT)
-        network = from_small_vit(small, torch.from_numpy(train_faces.images[:4000]).float())
+        network = small_vit_as_vit(small)
     loaded: list[Teacher] = []
     if recipe.distill > 0:
         loaded = load_teachers(teachers)
@@ -116,17 +112,13 @@ def _teacher(
 def _finished(start: Checkpoint, recipe: Recipe) -> Trained | None:
     """Return the result of a recipe where a checkpoint holds it; else None.
 
-    A checkpoint holds what its own recipe gave; and where that one only widened a network and trained it no further,
-    also what the recipe before gave.
+    A checkpoint holds what its own recipe gave; and where that one trained nothing, also what the recipe before gave.
     """
     made_by = [Recipe(**values) for values in (*start.about.get("stages", ()), start.about.get("recipe")) if values]
     if made_by and made_by[-1].trains_like(recipe):
         return Trained(start.network, [], made_by[:-1], {})
     if len(made_by) > 1 and made_by[-1].epochs == 0 and made_by[-2].trains_like(recipe):
-        network = start.network
-        if isinstance(network, ViT) and "width" in recipe.config:
-            network = narrow(network, recipe.config["width"])
-        return Trained(network, [], made_by[:-2], {})
+        return Trained(start.network, [], made_by[:-2], {})
     return None
 
 

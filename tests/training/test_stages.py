@@ -18,7 +18,6 @@ from ferwatch.errors import DataError, FerwatchError, WeightsError
 from ferwatch.evaluation.fer2013 import FerSplit
 from ferwatch.models.checkpoint import Checkpoint, save_checkpoint
 from ferwatch.models.registry import get_model
-from ferwatch.models.vit_b_16 import ViT
 from ferwatch.training import stages
 from ferwatch.training.distillation import Teacher
 from ferwatch.training.imagenet import pretrained_vit
@@ -93,19 +92,6 @@ def test_a_training_goes_on_from_the_weights_of_an_earlier_stage(tmp_path: Path)
     other = replace(start, about={"recipe": replace(plain, seed=9).as_dict(), "stages": []})
     with pytest.raises(DataError, match="came of none of the recipes"):
         train_stages(last, tmp_path, faces, faces, tmp_path / "other", start=other)
-
-
-def test_vit_b_16_grows_out_of_a_narrow_one(tmp_path: Path) -> None:
-    config = "config = { width = 64, heads = 1, layers = 2 }\nbatch_size = 2\nerase = 0.0\naugment = 0.0\n"
-    (tmp_path / "narrow.toml").write_text('model = "vit-b-16"\nepochs = 1\n' + config)
-    recipe = Recipe("vit-b-16", epochs=0, batch_size=2, starts_from="narrow")
-    faces = some_faces(4)
-    trained = train_stages(recipe, tmp_path, faces, faces, tmp_path / "out")
-    assert isinstance(trained.network, ViT)
-    assert trained.network.hidden_dim == 768
-    assert [stage.config["width"] for stage in trained.stages] == [64]
-    assert [epoch.epoch for epoch in trained.curve] == [1]
-    assert (tmp_path / "out" / "narrow" / "state.pt").exists()
 
 
 def test_a_checkpoint_teaches_whatever_model_it_is_of(tmp_path: Path) -> None:
