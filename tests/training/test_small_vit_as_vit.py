@@ -86,7 +86,7 @@ def test_one_that_does_not_fit_is_refused() -> None:
 
 def test_the_shipped_vit_b_16_is_the_shipped_small_vit_written_out(tmp_path: Path) -> None:
     recipe_file = shipped_recipe("vit-b-16")
-    faces = with_votes_for_the_next(some_faces(32))
+    faces = with_votes_for_the_next(some_faces(140))
     made = train_stages(read_recipe(recipe_file), recipe_file.parent, faces, faces, tmp_path).network
     shipped = load_checkpoint(shipped_weights("vit-b-16"), "vit-b-16")
     rows, wanted = (
