@@ -15,6 +15,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
+from tempfile import gettempdir
 from types import FrameType, TracebackType
 from typing import Any, ClassVar, Protocol, TypeVar
 
@@ -22,6 +23,9 @@ from ferwatch.utils.threads import use_single_threaded_libraries
 
 MIN_PARALLEL_SECONDS = 20.0
 """Shorter ranges of a video are analysed in one process: starting workers would cost more than they save."""
+MAX_SOCKET_FOLDER = 70
+"""Longest path of the folder for temporary files in which a fork server can have its socket, in characters: systems
+limit a socket's path to 104 or more, and multiprocessing adds 33."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -180,7 +184,8 @@ def start_server_early() -> None:
 
 def _context() -> BaseContext:
     """Return how workers are started. A plain fork would copy locks that other threads hold."""
-    if "forkserver" not in multiprocessing.get_all_start_methods():
+    has_room = len(gettempdir()) <= MAX_SOCKET_FOLDER
+    if "forkserver" not in multiprocessing.get_all_start_methods() or not has_room:
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["ferwatch.pipeline.preload"])

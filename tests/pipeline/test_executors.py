@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -120,3 +122,17 @@ def test_what_cannot_be_pickled_is_named_and_no_lost_worker(number: int, error: 
         with pytest.raises(error, match=message):
             list(executor.run(fail_in_a_way_of_its_own, [number]))
         assert dict(executor.run(square, [3])) == {3: 9}, "the worker goes on"
+
+
+def test_workers_start_where_the_folder_for_temporary_files_has_a_long_path(tmp_path: Path) -> None:
+    """A fork server's socket would have a longer path than systems allow."""
+    folder = tmp_path / ("long" * 20)
+    folder.mkdir()
+    program = "from ferwatch.pipeline.executors import LocalProcesses\nif __name__ == '__main__':\n"
+    program += "    with LocalProcesses(2) as pool:\n        print(sorted(r for _, r in pool.run(abs, [-1, -2])))\n"
+    (tmp_path / "program.py").write_text(program)
+    environment = {**os.environ, "TMPDIR": str(folder)}
+    done = subprocess.run(
+        [sys.executable, "program.py"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "[1, 2]\n", done.stderr

@@ -45,7 +45,7 @@ def test_a_file_where_the_folder_should_be(tmp_path: Path) -> None:
     (tmp_path / "thesis").write_text("years of work")
     with pytest.raises(OutputError, match=r"thesis is a file; name another folder with --out"):
         run(tmp_path / "thesis", overwrite=True)
-    with pytest.raises(OutputError, match=r"cannot make the folder .*: Not a directory"):
+    with pytest.raises(OutputError, match=r"thesis is a file; name another folder with --out"):
         run(tmp_path / "thesis" / "chapter")
     assert (tmp_path / "thesis").read_text() == "years of work"
 
