@@ -21,7 +21,7 @@ from typing import Any, ClassVar, Protocol, TypeVar
 from ferwatch.utils.threads import use_single_threaded_libraries
 
 MIN_PARALLEL_SECONDS = 20.0
-"""Shorter ranges of a video are analysed in one process: starting workers would cost more than they save."""
+"""Shorter ranges of a video are analysed and drawn in one process: starting workers would cost more than they save."""
 
 T = TypeVar("T")
 R = TypeVar("R")
