@@ -79,8 +79,7 @@ def find_videos(sources: Iterable[str]) -> FoundVideos:
             found = sorted(Path(f) for f in glob(source, recursive=True) if Path(f).is_file())  # noqa: PTH207  (absolute)
         if not found and "://" in source:
             raise DataError(
-                f"{source} is an address: ferwatch fetches nothing from the network; download the videos and name the "
-                "folder"
+                f"{source} is an address: ferwatch fetches nothing from there; download the videos and name the folder"
             )
         if not found:
             raise DataError(f"{source}: no videos there; name a folder, a list of paths or a pattern")
