@@ -74,7 +74,7 @@ def write_patches(vit: ViT) -> None:
 def _pixels_from_enlarged() -> Tensor:
     """Return (8, 16): the matrix that gives a row of an 8x8 patch from a row of the enlarged one.
 
-    It undoes bilinear interpolation to twice the size. The enlarged patch also depends on one pixel beyond each end, and
+    It undoes bilinear interpolation to twice the size. The enlarged patch also depends on one pixel beyond each end;
     ten pixels follow from sixteen exactly.
     """
     enlarge = torch.zeros(2 * PATCH, PATCH + 2)
