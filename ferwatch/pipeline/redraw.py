@@ -84,7 +84,7 @@ def redraw_film(
     One that the user has removed is drawn again only where `video` is given.
 
     Args:
-        facts: contents of run.json, as it is before.
+        facts: contents of run.json before the rebuild.
         measured: the rows of all faces, with those that are ignored.
         video: the analysed video; None: it is looked for.
     """
