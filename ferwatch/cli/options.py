@@ -137,7 +137,7 @@ ANALYSIS_OPTIONS = (
         help="Largest number of faces that are analysed in one frame.  [default: 50]",
     ),
     click.option("--no-charts", is_flag=True, help="Draw no charts in annotated.mp4."),
-    click.option("--blur-faces", is_flag=True, help="Make faces unrecognisable in annotated.mp4."),
+    click.option("--blur-faces", is_flag=True, help="Make faces unrecognisable in everything that is written."),
     click.option("--weights", type=FILE, metavar="FILE", help="Other weights of this model."),
     network_option,
     labels_option,

@@ -1,4 +1,4 @@
-"""`ferwatch timeline`: a run smoothed, segmented, corrected and exported again, from its rows."""
+"""`ferwatch timeline`: smooths, segments, corrects and exports a run again, from its rows."""
 
 from __future__ import annotations
 

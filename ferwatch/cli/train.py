@@ -44,7 +44,7 @@ def train(
     ferwatch train --model cnn --data fer2013.csv --ferplus fer2013new.csv --out my-cnn
     ferwatch train --model vit-b-16 --data fer2013.csv --pretrained imagenet --unfreeze head
     ferwatch train --network mine.py:Net --recipe mine.toml --data fer2013.csv
-    torchrun --nproc_per_node=2 -m ferwatch train --model vit-b-16 --data fer2013.csv --ferplus fer2013new.csv
+    torchrun --nproc_per_node=2 -m ferwatch train --model cnn --data fer2013.csv --ferplus fer2013new.csv
     """
     import sys
 

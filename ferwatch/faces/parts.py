@@ -1,4 +1,4 @@
-"""Detection in parts of a picture: in one part, or around several known faces in one pass."""
+"""Detects faces in parts of a picture: in one part, or around several known faces in one pass."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CELL_SIDE = 128
 MOSAIC_CELLS = tuple(BoundingBox(x, y, CELL_SIDE, CELL_SIDE) for y in (0, CELL_SIDE) for x in (0, CELL_SIDE))
 """The cells of a mosaic: two rows of two."""
 FACE_IN_CELL = 0.65
-"""Side of a known face in sides of its cell: as large as leaves it room to move, for its landmarks to be exact."""
+"""Side of a known face divided by that of its cell: large, so that its landmarks are exact, but with room to move."""
 
 
 def detect_in_part(image: NDArray[np.uint8], part: BoundingBox, detector: FaceDetector) -> list[Detection]:

@@ -27,7 +27,7 @@ def cut(video: Path, info: VideoInfo, sampling: Sampling, start: float, end: flo
     """Return the segments of a range of a video, none where it has to be decoded in one pass, or is short.
 
     Args:
-        start, end: seconds; None: to the end.
+        start, end: seconds; an `end` of None: to the end of the video.
     """
     length = info.duration or 0.0
     if min(length, length if end is None else end) - start < MIN_PARALLEL_SECONDS:

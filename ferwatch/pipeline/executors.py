@@ -22,7 +22,7 @@ from typing import Any, ClassVar, Protocol, TypeVar
 from ferwatch.utils.threads import use_single_threaded_libraries
 
 MIN_PARALLEL_SECONDS = 20.0
-"""Shorter ranges of a video are analysed in one process: starting workers would cost more than they save."""
+"""Shorter ranges of a video are analysed and drawn in one process: starting workers would cost more than they save."""
 MAX_SOCKET_FOLDER = 70
 """Longest path of the folder for temporary files in which a fork server can have its socket, in characters: systems
 limit a socket's path to 104 or more, and multiprocessing adds 33."""

@@ -1,4 +1,4 @@
-"""write_film: the annotated video of a run, drawn in segments by workers, which are joined without encoding again."""
+"""write_film: has workers draw the annotated video of a run in segments, and joins them without encoding again."""
 
 from __future__ import annotations
 

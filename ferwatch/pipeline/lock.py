@@ -44,7 +44,7 @@ class FolderLock:
         descriptor = None
         while descriptor is None:
             self._is_new = True
-            with suppress(OSError):  # a name that is too long, say: making it tells
+            with suppress(OSError):  # such as a name that is too long: making the folder raises it again
                 self._is_new = not self._folder.exists()
             descriptor = self._make_locked() if self._is_new else self._lock_existing()
         self._descriptor = descriptor
@@ -68,7 +68,8 @@ class FolderLock:
     def _make_locked(self) -> int | None:
         """Make the folder with its lock in it, and return the lock's descriptor; None where another run was first.
 
-        Both appear at once, so that no other run gets the lock of a folder that it takes for the user's.
+        Both appear at once: a run that found the folder without its lock would take it for the user's, and leave it
+        behind when it stays empty.
         """
         if sys.platform == "win32":  # a folder with an open file cannot be renamed there
             make_folder(self._folder)
@@ -99,7 +100,7 @@ class FolderLock:
         self._folder.rename(aside)
         while [file.name for file in aside.iterdir()] in ([], [LOCK_FILE]):
             (aside / LOCK_FILE).unlink(missing_ok=True)
-            with suppress(OSError):  # another run has opened the folder before, and makes its lock only now
+            with suppress(OSError):  # another run opened the folder earlier, and makes its lock only now
                 aside.rmdir()
                 return True
         aside.rename(self._folder)  # somebody has put a file there in this moment
@@ -109,7 +110,7 @@ class FolderLock:
         return self._folder.parent / f".ferwatch.{uuid4().hex}"
 
     def _lock_existing(self) -> int | None:
-        """Lock the folder that exists; return the lock's descriptor, None where the folder or its lock is another now.
+        """Lock the folder that exists; return the lock's descriptor, None where the folder or lock was replaced.
 
         Raises OutputError where another run has the lock, and where the folder cannot be written to.
         """
@@ -135,7 +136,7 @@ class FolderLock:
             )
         same = False
         with suppress(OSError):
-            # The one before may have removed the file between our opening and locking it.
+            # The previous owner may have removed the file between our opening and locking it.
             same = os.fstat(descriptor).st_ino == file.stat().st_ino
         if not same:
             os.close(descriptor)

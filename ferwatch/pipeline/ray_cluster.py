@@ -28,7 +28,7 @@ R = TypeVar("R")
 class RayCluster:
     """Runs tasks on a Ray cluster, one core each. Implements Executor.
 
-    The nodes have to see the files that the tasks name, under the same paths as this machine.
+    The nodes have to see the files that the tasks name, under the same paths as this machine, or at URLs.
 
     Args:
         address: of a running cluster; None: one is started on this machine.
@@ -105,7 +105,7 @@ class RayCluster:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing leaves the machine
         try:
             if self._address:
-                _knock(self._address)
+                _check_reachable(self._address)
             self._ray.init(
                 address=self._address,
                 num_cpus=None if self._address else self._workers,
@@ -119,7 +119,7 @@ class RayCluster:
         self._is_connected = True
 
 
-def _knock(address: str) -> None:
+def _check_reachable(address: str) -> None:
     """Raise OSError if nothing listens at a host and port; Ray itself would try for many minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if port.isdigit():

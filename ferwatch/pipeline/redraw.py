@@ -1,8 +1,7 @@
-"""What annotated.mp4 shows of a timeline, and its drawing again by `ferwatch timeline`."""
+"""Decides what annotated.mp4 shows of a timeline, and draws it again for `ferwatch timeline`."""
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from ferwatch.pipeline.run_folder import RunFolder, linked_video
 from ferwatch.render.overlay import Overlay
 from ferwatch.timeline.model import Timeline
 from ferwatch.timeline.table import FrameTable
+from ferwatch.utils.commands import command_line
 from ferwatch.utils.find_video import find_video
 from ferwatch.video.source import VideoRange
 
@@ -84,7 +84,7 @@ def redraw_film(
     One that the user has removed is drawn again only where `video` is given.
 
     Args:
-        facts: contents of run.json, as it is before.
+        facts: contents of run.json before the rebuild.
         measured: the rows of all faces, with those that are ignored.
         video: the analysed video; None: it is looked for.
     """
@@ -111,7 +111,8 @@ def redraw_film(
         folder.outdated_film.unlink(missing_ok=True)
         return Film(True, linked_video(source, folder.path, options), overlay.digest, tuple(warnings))
     name = facts["video"]["file"]
-    advice = f"{name} was not found: give it with 'ferwatch timeline {shlex.quote(str(folder.path))} --video FILE'"
+    command = command_line(["ferwatch", "timeline", str(folder.path), "--video", "FILE"])
+    advice = f"{name} was not found: give it with '{command}'"
     if folder.film.exists():
         folder.film.replace(folder.outdated_film)
         return Film(False, without_film, None, (f"annotated.mp4 is now annotated.outdated.mp4, because {advice}",))

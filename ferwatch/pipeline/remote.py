@@ -1,4 +1,4 @@
-"""Runs whose video or folder lies at a URL: the video is copied here first, the folder is written here and uploaded."""
+"""Writes runs whose video or folder lies at a URL: copies the video here, writes the folder here and uploads it."""
 
 from __future__ import annotations
 
@@ -106,5 +106,5 @@ def upload_run(folder: Path, out: Url) -> None:
 
 
 def own_files(out: Url) -> set[str]:
-    """Return the names of the files in a folder that a run may have written."""
+    """Return the names of those files in a folder at a URL that a run may have written."""
     return {name for name in out.files() if name in {*RUN_FILES, *run_files()}}

@@ -1,4 +1,4 @@
-"""run_batch_at: a batch whose folder may lie at a URL."""
+"""run_batch_at: analyses many videos into a folder that may lie at a URL."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ from ferwatch.pipeline.batch import BatchResult, run_batch
 from ferwatch.pipeline.executors import Executor
 from ferwatch.pipeline.manifest import ManifestEntry
 from ferwatch.pipeline.options import AnalysisOptions
-from ferwatch.pipeline.video_files import FoundVideos
+from ferwatch.pipeline.video_files import BATCH_FILES, FoundVideos
 from ferwatch.utils.url import Url
-
-BATCH_FILES = ("batch.json", "all-frames.csv", "all-frames.parquet")
 
 
 def run_batch_at(
@@ -36,7 +34,7 @@ def run_batch_at(
         copy = Path(temp)
         for name in out.files():
             folder, _, file = name.rpartition("/")
-            if name == BATCH_FILES[0] or (folder and "/" not in folder and file in ("run.json", "frames.csv")):
+            if name == "batch.json" or (folder and "/" not in folder and file in ("run.json", "frames.csv")):
                 (copy / folder).mkdir(exist_ok=True)
                 (out / name).download(copy / name)
         result = run_batch(found, copy, options, executor, overwrite=overwrite, report=report, url=out)

@@ -172,7 +172,8 @@ def run_facts(
 
     Files are named without their folders: a run folder that is passed on does not tell where its files lay.
 
-    film_checksum: Overlay.digest of annotated.mp4; None where there is none.
+    Args:
+        film_checksum: Overlay.digest of annotated.mp4; None where there is none.
     """
     return {
         "ferwatch": __version__,

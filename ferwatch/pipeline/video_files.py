@@ -22,6 +22,8 @@ VIDEO_SUFFIXES = (
 """A file that ends so counts as a video unopened, so that a damaged one is reported; others are opened to see."""
 PATH_COLUMNS = ("file", "path", "video", "filename", "recording")
 """Names of the column with the videos in a list that is a CSV table."""
+BATCH_FILES = ("batch.json", "all-frames.csv", "all-frames.parquet")
+"""Files that a batch writes beside its run folders."""
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -45,7 +47,7 @@ class FoundVideos:
 
 
 def find_videos(sources: Iterable[str]) -> FoundVideos:
-    """Return the videos that folders, lists and patterns name; folders and patterns may be URLs, and lists name some.
+    """Return the videos that folders, lists and patterns name; all but lists may be URLs, and lists may hold URLs.
 
     Folders are searched with their subfolders. A list is a text file with one path a line, or a CSV table with a
     column of paths; paths are relative to the list.
@@ -77,8 +79,7 @@ def find_videos(sources: Iterable[str]) -> FoundVideos:
             found = sorted(Path(f) for f in glob(source, recursive=True) if Path(f).is_file())  # noqa: PTH207  (absolute)
         if not found and "://" in source:
             raise DataError(
-                f"{source} is an address: ferwatch fetches nothing from the network; download the videos and name the "
-                "folder"
+                f"{source} is an address: ferwatch fetches nothing from there; download the videos and name the folder"
             )
         if not found:
             raise DataError(f"{source}: no videos there; name a folder, a list of paths or a pattern")
@@ -161,9 +162,7 @@ def _in_folder(folder: Path) -> tuple[list[Path], list[Path]]:
 
 def _batch_files(files: Sequence[str]) -> set[str]:
     """Return those of a folder's files that a batch wrote."""
-    return (
-        {"batch.json", "all-frames.csv", "all-frames.parquet"}.intersection(files) if "batch.json" in files else set()
-    )
+    return set(BATCH_FILES).intersection(files) if "batch.json" in files else set()
 
 
 def _is_run_folder(files: Sequence[str]) -> bool:

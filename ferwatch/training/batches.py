@@ -121,7 +121,7 @@ class Batches:
 
     @cached_property
     def reframed(self) -> Tensor:
-        """(faces, 48, 48) uint8: the faces as the finder frames them."""
+        """(faces, 48, 48) uint8: the faces as the detector frames them."""
 
         def compute() -> dict[str, Tensor]:
             from ferwatch.training.reframe import reframe  # here, so that other trainings do without MediaPipe

@@ -177,6 +177,9 @@ def _failures(confusion: list[list[int]]) -> str:
 
 def _training(card: ModelCard) -> str:
     command = card.checkpoint.about["command"]
+    if card.recipes[-1].blocks_from and not card.curve:
+        source = card.recipes[-1].blocks_from
+        return f"Made by `{command}`: the shipped {source}, written out with the same answers. Nothing was trained."
     parts = [f"Made by `{command}`, on FER2013's Training split alone; the last epoch's weights, not the best one's."]
     for before, recipe in zip([None, *card.recipes], card.recipes, strict=False):
         parts += _stage(before, recipe, given_teacher="--teacher" in command)
@@ -205,13 +208,7 @@ def _stage(before: Recipe | None, recipe: Recipe, *, given_teacher: bool) -> lis
     after = f"trained on for {recipe.epochs} epochs" if recipe.epochs else "not trained any further"
     if recipe.feature_views > 0:
         after += f", the crowd head alone, on the features of {recipe.feature_views} views of each face"
-    if before is not None and before.config.get("width") != recipe.config.get("width"):
-        parts.append(
-            "Then grown to this width without changing its answers (every feature copied, its readers' weights "
-            f"shared out among the copies), and {after}. The growth itself adds no accuracy: only "
-            "epochs after it can."
-        )
-    elif before is not None:
+    if before is not None:
         parts.append(f"Then {after}, in a cycle of the learning rate of its own.")
     targets = [] if "heads.fer2013" in recipe.frozen else ["FER2013's labels"]
     if recipe.vote_targets > 0:

@@ -46,7 +46,7 @@ class Recipe:
     weight_decay: float = 5e-4
     label_smoothing: float = 0.1
     reframed: float = 0.0
-    """Share of the views that show the face not as FER2013 frames it but as the finder does, as in a video."""
+    """Share of the views that show the face not as FER2013 frames it but as the detector does, as in a video."""
     side: int = 48
     """Side of the training window in pixels of the 48x48 face; the window moves within it."""
     augment: float = 1.0

@@ -1,4 +1,4 @@
-"""Training faces as the finder frames those of a video."""
+"""Frames training faces as the detector frames those of a video."""
 
 from __future__ import annotations
 

@@ -67,10 +67,11 @@ def _write_block(layer: Layer, block: Block, copies: int) -> None:
 
 
 def _read_copies(weight: Tensor, copies: int) -> Tensor:
-    """(rows, n) -> (rows, copies * n): each copy of a feature is read with an equal share of its weight."""
+    """Return (rows, copies * n) from (rows, n): each copy of a feature is read with an equal share of its weight."""
     return weight.repeat(1, copies) / copies
 
 
 def _copy_norm(wide: nn.LayerNorm, narrow: nn.LayerNorm, copies: int) -> None:
+    """Write a layer norm of a SmallViT into a wider one, every feature `copies` times."""
     wide.weight.copy_(narrow.weight.repeat(copies))
     wide.bias.copy_(narrow.bias.repeat(copies))

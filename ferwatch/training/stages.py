@@ -55,7 +55,7 @@ def train_stages(
         start: what came of one of those earlier recipes, so that neither it nor those before it need be trained.
         teachers: weights to learn from; without them what came of the earlier stages that the recipe names, or the
             shipped ones of the models that it names.
-        network, options: go to `loop.train`.
+        network, options: passed on to `trainer.train`.
     """
     before: Trained | None = None
     earlier: dict[str, Teacher] = {}

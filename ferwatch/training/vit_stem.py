@@ -38,11 +38,12 @@ MARK = 16.0
 """Value of a feature that is not 0 in MARKS and CODE."""
 CONSTANT = 500.0
 OFF = 40.0
-"""Taken off a hidden unit that is to stay 0; more than it can be."""
+"""Taken off a hidden unit that is to stay 0; larger than any value that it could have otherwise."""
 CERTAINTY = 60.0
-"""Half of it is how much larger the score of the token that attention goes to is than that of any other."""
+"""Twice the margin by which the attention score of the chosen token exceeds that of every other token."""
 ENLARGED_CONTRAST = 0.972
-"""Enlarging softens a face, and what it is normalized by becomes smaller: by this factor in the mean over FER2013."""
+"""Ratio of the contrast of an enlarged face to that of the 48x48 face, mean over FER2013. Faces are normalized by their
+contrast, and enlarging softens them."""
 PIXELS = slice(0, 64)
 HALO = slice(64, 121)
 CONV2 = slice(121, 505)
@@ -71,9 +72,10 @@ def write_patches(vit: ViT) -> None:
 
 
 def _pixels_from_enlarged() -> Tensor:
-    """(8, 16): the pixels of a patch from those of the patch enlarged to twice the size by bilinear interpolation.
+    """Return (8, 16): the matrix that gives a row of an 8x8 patch from a row of the enlarged one.
 
-    The enlarged patch also depends on one pixel beyond each end; ten pixels follow from sixteen exactly.
+    It undoes bilinear interpolation to twice the size. The enlarged patch also depends on one pixel beyond each end;
+    ten pixels follow from sixteen exactly.
     """
     enlarge = torch.zeros(2 * PATCH, PATCH + 2)
     for i in range(PATCH):
@@ -83,7 +85,7 @@ def _pixels_from_enlarged() -> Tensor:
 
 
 def _signs() -> Tensor:
-    """(8,): the signs of the constants."""
+    """Return (8,): the signs of the constants."""
     return torch.tensor([1.0, -1.0]).repeat(4)
 
 
@@ -94,7 +96,7 @@ def _sum_to_zero(writes: Tensor) -> None:
 
 
 def _codes() -> Tensor:
-    """(37, 14): one of six features for the row and one of six for the column; the last two for the class token."""
+    """Return (37, 14): one of six features marks a token's row, one of six its column, the last two the class token."""
     codes = torch.zeros(1 + SIDE * SIDE, 2 * SIDE + 2)
     codes[0, -2:] = 1
     for row in range(SIDE):
@@ -147,14 +149,14 @@ def write_stem(layers: list[Layer], small: SmallViT) -> None:
     tokens = torch.cat([small.class_token[0], small.positions[0] + last.bias])
     removes[marks] += tokens.repeat(1, 4) / MARK
     removes[marks, CODE] -= _codes()
-    # The result is in every feature already, so that the rest is a difference to one that holds nothing else.
+    # The attention has added its result to every feature: taken off, the reads see only what is left to remove.
     reads = torch.cat([identity[left], zero, -zero])
     reads[:, PURE] -= rearrange(reads, "n (copy i) -> copy n i", copy=4).sum(dim=0)
     _write_mlp(third, reads, torch.cat([removes, -zero, zero]).T, bias_out=-CONSTANT * _signs() @ identity[CONST])
 
 
 def _folded(convolution: nn.Module, norm: nn.Module) -> tuple[Tensor, Tensor]:
-    """The kernel and the bias of a convolution with the batch norm behind it."""
+    """Return kernel and bias of a convolution with the batch norm behind it."""
     assert isinstance(convolution, nn.Conv2d)
     assert isinstance(norm, nn.BatchNorm2d)
     assert norm.running_mean is not None
@@ -252,7 +254,7 @@ def _write_first_convolutions(layer: Layer, weight1: Tensor, bias1: Tensor, weig
 
 
 def _pixel_features() -> Tensor:
-    """(11, 11): the feature in which each pixel is, from 3 above and left of the token to its last one."""
+    """Return (11, 11): the feature that holds each pixel, from 3 above and left of the token to its last one."""
     halo, size = HALO_PIXELS, HALO_PIXELS + PATCH
     features = torch.zeros(size, size, dtype=torch.int64)
     features[halo:, halo:] = torch.arange(PIXELS.start, PIXELS.stop).view(PATCH, PATCH)
@@ -269,7 +271,7 @@ def _pixel_features() -> Tensor:
 
 
 def _third_convolution(weight3: Tensor) -> tuple[Tensor, Tensor]:
-    """What twelve heads read, (12, 64, 768), and write, (768, 12, 64): three for each of NEIGHBOURS.
+    """Return what twelve heads read, (12, 64, 768), and write, (768, 12, 64): three for each of NEIGHBOURS.
 
     A place of the third convolution sees all 2x2 places of its own token, and the nearest of those of its neighbours.
     """

@@ -1,4 +1,4 @@
-"""find_video: the analysed video of a run, wherever it lies now."""
+"""find_video: finds the video that a run analysed, by its content."""
 
 from __future__ import annotations
 

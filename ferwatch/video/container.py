@@ -88,7 +88,7 @@ def open_container(path: Path | Url) -> InputContainer:
     except FileNotFoundError:
         if address := _ADDRESS.match(str(path)):
             raise VideoError(
-                f"{address[1]}://{address[2]} is an address: ferwatch fetches nothing from the network; download the "
+                f"{address[1]}://{address[2]} is an address: ferwatch fetches nothing from there; download the "
                 "video and name the file"
             ) from None
         raise VideoError(f"{path} cannot be read: there is no such file") from None

@@ -1,4 +1,4 @@
-"""Encodes pictures as H.264 with the settings of annotated.mp4; files of packets keep finished segments of a film."""
+"""Encodes pictures as H.264 with the settings of annotated.mp4; writes and reads files of encoded segments."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ X264_OPTIONS = {
 }
 """0.6 times the size of "ultrafast" at crf 22. The last four options save a tenth of a run's time, for 7% in size."""
 ENCODER = f"ferwatch {__version__}, x264 {X264_OPTIONS}"
-"""Names everything that the packets of given pictures depend on."""
+"""Text that names everything but the pictures that their packets depend on: the same text gives the same bytes."""
 # Code points of ITU-T H.273.
 BT601_MATRIX, NO_MATRIX, LIMITED_RANGE, BT709_COLOURS = 6, 2, 1, 1
 _PACKET_HEADER = struct.Struct("<qI?")
 
 
 class EncodedPicture(NamedTuple):
-    """A picture as the encoder gives it."""
+    """An encoded picture: one packet of H.264."""
 
     pts: int
     """Ticks of CLOCK."""
@@ -119,7 +119,8 @@ class Encoding:
     def set_up(self, context: VideoCodecContext, threads: int) -> None:
         """Set an encoder's options.
 
-        threads: pictures that it encodes at once; 0: as many as it likes.
+        Args:
+            threads: number of pictures that it encodes at once; 0: as many as it likes.
         """
         context.options = dict(X264_OPTIONS)
         context.width, context.height, context.pix_fmt = self.width, self.height, "yuv420p"

@@ -1,4 +1,4 @@
-"""annotated.mp4: the source's frames with boxes and labels, at their own times, and its sound."""
+"""Writes annotated.mp4: pictures at the times of the source's frames, and the source's sound."""
 
 from __future__ import annotations
 
