@@ -236,11 +236,15 @@ def _write_rows(task: RunTask, reader: FileSource, state: ResumeState) -> Finish
             folder.segments.clear()
             replace(state, in_one_pass=True).save(folder.resume)
     limit = FaceLimit(options)
-    frames = chain.from_iterable(in_one_pass(reader, folder.segments, options, task.classifier))
+
+    def report() -> None:
+        task.progress("analysing", reader.frames_decoded, reader.frames_expected)
+
+    frames = chain.from_iterable(in_one_pass(reader, folder.segments, options, task.classifier, report))
     with FramesWriter(folder.rows) as rows:
         for result in assign_ids(frames, FaceTracker(), limit):
             rows.write(result)
-            task.progress("analysing", reader.frames_decoded, reader.frames_expected)
+    report()
     return Finished(reader.frames_decoded, (*reader.warnings, *limit.warnings))
 
 

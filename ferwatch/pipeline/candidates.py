@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from itertools import groupby
 from math import floor
@@ -68,9 +68,17 @@ def in_segments(
 
 
 def in_one_pass(
-    reader: FileSource, folder: SegmentFolder, options: AnalysisOptions, classify: Classify
+    reader: FileSource,
+    folder: SegmentFolder,
+    options: AnalysisOptions,
+    classify: Classify,
+    progress: Callable[[], None],
 ) -> Iterator[list[FrameFaces]]:
-    """Yield the frames of each segment, in order, analysed in this thread; those that are finished are only loaded."""
+    """Yield the frames of each segment, in order, analysed in this thread; those that are finished are only loaded.
+
+    Args:
+        progress: called after each frame; a short film has few segments.
+    """
     latest = -1
     for number in folder.numbers():
         segment = folder.load(number)
@@ -78,11 +86,18 @@ def in_one_pass(
         yield segment
     reader.skip_before = latest + 1
     with MediaPipeDetector(options.face_model) as detector:
-        for number, group in groupby(reader, _period):
+        for number, group in groupby(_reported(reader, progress), _period):
             segment = analyze_segment(group, detector, classify, options.max_faces, options.region)
             if not options.blur_faces:  # crops show faces
                 folder.save(number, segment)
             yield segment
+
+
+def _reported(reader: FileSource, progress: Callable[[], None]) -> Iterator[Frame]:
+    """Yield the frames, and report each when the next one is asked for: faces have been looked for in it."""
+    for frame in reader:
+        yield frame
+        progress()
 
 
 def _period(frame: Frame) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -16,6 +15,7 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from ferwatch.video.avi import avi_is_whole
 from ferwatch.video.sampling import ROUNDING
 
 # Flags of FFmpeg's AVInputFormat.
@@ -228,22 +228,6 @@ def _matroska_duration(text: str) -> float | None:
         return None
     total = 3600 * hours + 60 * minutes + seconds
     return total if math.isfinite(total) and total > 0 else None
-
-
-def avi_is_whole(path: Path) -> bool:
-    """Return whether all RIFF chunks of an AVI file lie within the file: it was not cut off."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        at = 0
-        while at + 12 <= size:
-            file.seek(at)
-            kind, length = struct.unpack("<4sI", file.read(8))
-            if kind != b"RIFF" or not length:
-                return at > 0
-            at += 8 + length + length % 2
-            if at > size + 1:
-                return False
-    return at > 0
 
 
 def matroska_is_whole(path: Path) -> bool:

@@ -14,12 +14,21 @@ from av.video.frame import VideoFrame
 
 from ferwatch.errors import VideoError
 from ferwatch.records import Frame
+from ferwatch.video.avi import avi_is_whole, pictures_held
 from ferwatch.video.clock import PacketClock, PictureClock, container_start, shown_until
 from ferwatch.video.container import choose_stream, open_container, threads_for
 from ferwatch.video.describe import describe
 from ferwatch.video.file_source import FileSource
 from ferwatch.video.picture import PictureConverter, PixelAspect, placement, upright_size
 from ferwatch.video.sampling import Sampling, TimedPicture
+
+
+FEW = 0.9
+"""Where fewer than this share of a file's intact packets become pictures, some are lost. Less is no sign of damage: a
+film that was cut begins with pictures that need others before it, and some encoders store pictures that are not shown.
+"""
+MAX_REPEAT_BYTES = 19
+"""Largest packet of MPEG-4 that only repeats the picture before it and does not decode; FFmpeg's limit too."""
 
 
 class VideoReader(FileSource):
@@ -48,6 +57,7 @@ class VideoReader(FileSource):
     ) -> None:
         super().__init__(Path(path), sampling, start, end)
         self._packets = self._hidden = self._broken = 0
+        self._has_fields = False
         self._corrupt: list[int] = []
         self._container = open_container(self.path)
         try:
@@ -56,6 +66,7 @@ class VideoReader(FileSource):
             context = self._stream.codec_context
             self._stream.thread_type = "AUTO"
             context.thread_count = threads_for(context.width, context.height)
+            self._is_avi = self._container.format.name == "avi"
             self._packet_clock = PacketClock.for_container(self._container)
             self._pictures = self._decode()
             first = next(self._pictures, None)
@@ -94,6 +105,7 @@ class VideoReader(FileSource):
                 yield last
             aspect = self._aspect.current()
             last = TimedPicture(index, clock.time(index, picture), clock.length(picture), (picture, aspect))
+            self._has_fields |= picture.interlaced_frame
             size = upright_size(picture, aspect)
             is_first, is_new = not sizes, size not in sizes
             sizes.add(size)
@@ -103,9 +115,11 @@ class VideoReader(FileSource):
                     f"pixels of {info.width}x{info.height}, in which every picture is centred"
                 )
         if last is not None:
-            until = shown_until(self.path, self._container, self._stream, info)
-            last = replace(last, length=max(last.length, until - last.timestamp))
-            self._check_whole(last.number + 1, last.timestamp + last.length)
+            declared = self._declared()
+            if declared is None or self._packets >= declared or not self._is_avi:  # lost pictures are no repeats
+                until = shown_until(self.path, self._container, self._stream, info)
+                last = replace(last, length=max(last.length, until - last.timestamp))
+            self._check_whole(declared, last.number + 1, last.timestamp + last.length)
             yield last
 
     def _all_pictures(self) -> Iterator[VideoFrame]:
@@ -139,7 +153,8 @@ class VideoReader(FileSource):
                 self._corrupt.append(self._packet_clock.packets)
             self._packet_clock.advance(packet)
             self._packets += packet.size > 0
-            self._hidden += packet.is_discard
+            is_repeat = self._stream.codec_context.name == "mpeg4" and 0 < packet.size <= MAX_REPEAT_BYTES
+            self._hidden += packet.is_discard or is_repeat
             try:
                 yield from self._stream.decode(packet)
             except av.FFmpegError:
@@ -174,17 +189,25 @@ class VideoReader(FileSource):
                 + "; time goes on from there, as players do it"
             )
 
-    def _check_whole(self, decoded: int, end: float) -> None:
-        """Add a warning where packets are damaged or missing."""
-        declared, duration = self.info.frames_declared, self.info.duration
-        is_avi = self._container.format.name == "avi"
-        if is_avi:  # its header counts empty frames too, which are in no packet; one more than there are is usual
+    def _declared(self) -> int | None:
+        """Return how many pictures the file declares; of an AVI, without the empty chunks that its header counts."""
+        declared = self.info.frames_declared
+        if declared is None or not self._is_avi or self._packets >= declared or not avi_is_whole(self.path):
+            return declared
+        return max(pictures_held(self.path, self._stream.index), self._packets)
+
+    def _check_whole(self, declared: int | None, decoded: int, end: float) -> None:
+        """Add a warning where packets are damaged or missing, or do not become pictures."""
+        duration = self.info.duration
+        missing = declared is not None and self._packets < declared
+        if missing and self._is_avi and not avi_is_whole(self.path):  # whether the rest was empty is not in the file
             base = self._stream.time_base
             length = self._stream.duration * base if self._stream.duration and base else Fraction(0)
-            missing = declared is not None and end + 1.5 / self.info.fps < length
-        else:
-            missing = declared is not None and self._packets < declared
-        if missing or (self._broken and declared and decoded < declared - self._hidden and not is_avi):
+            missing = end + 1.5 / self.info.fps < length  # one more than there are is usual
+            declared = declared if missing else self._packets
+        shown = (declared or 0) - self._hidden
+        is_lost = decoded < shown if self._broken else decoded < FEW * shown / (2 if self._has_fields else 1)
+        if missing or is_lost:
             self.warnings.append(f"damaged: {decoded} of {declared} declared frames decode")
         elif self._broken:
             self.warnings.append(f"damaged packets: {self._broken}; {decoded} frames decode")

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -164,6 +165,20 @@ def test_an_exception_from_progress_ends_the_run_which_can_be_resumed(tmp_path: 
     ferwatch.analyze(DEMO, tmp_path / "run", end=2, annotate=False, resume=True)
     ferwatch.analyze(DEMO, tmp_path / "whole", end=2, annotate=False)
     assert (tmp_path / "run/frames.csv").read_bytes() == (tmp_path / "whole/frames.csv").read_bytes()
+
+
+def test_progress_of_a_short_film_is_told_from_its_first_tenth_on(tmp_path: Path) -> None:
+    told = [0.0]
+
+    def keep(stage: str, done: int, total: int) -> None:
+        if stage == "analysing":
+            told.append(done / total)
+
+    ferwatch.analyze(DEMO, tmp_path / "run", end=3, annotate=False, progress=keep)
+    steps = [after - before for before, after in pairwise(told)]
+    assert min(steps) >= 0
+    assert max(steps) <= 0.1
+    assert told[-1] == pytest.approx(1, abs=0.02)
 
 
 PROGRAMS: dict[str, str] = {

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import struct
+from fractions import Fraction
 from itertools import accumulate
 from pathlib import Path
 
+import av
 import pytest
+from av.packet import Packet
 from clips import make_clip, number_of
 from conftest import SHARED
 
@@ -14,6 +18,10 @@ from ferwatch.video.sampling import Sampling
 
 FAULTS = SHARED / "faults"
 THIRTY = [i / 30 for i in range(60)]
+PICTURE_CODE = b"\0\0\1\xb6"
+"""Begins a picture of MPEG-4."""
+NO_PICTURE = b"\x50\x4f"
+"""Follows PICTURE_CODE where the picture before is shown again."""
 
 
 def fault(name: str) -> Path:
@@ -126,6 +134,53 @@ def test_an_avi_that_is_cut_off_is_damaged(tmp_path):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     frames, reader = read(path)
     assert reader.warnings == [f"damaged: {len(frames)} of 100 declared frames decode"]
+
+
+def test_pictures_that_an_avis_index_loses_are_counted_and_the_last_one_does_not_stand_for_them(tmp_path):
+    path = make_clip(tmp_path / "c.avi", [0.0, 0.04, *(1 + i / 25 for i in range(23))], codec="mpeg4", rate=25)
+    data = bytearray(path.read_bytes())
+    index = data.index(b"idx1") + 8
+    for entry in range(index, len(data), 16):
+        data[entry + 8 : entry + 12] = struct.pack("<I", 4)  # every picture lies where the first one does
+    path.write_bytes(data)
+    frames, reader = read(path)
+    assert len(frames) < 25
+    assert reader.warnings == [f"damaged: {len(frames)} of 25 declared frames decode"]
+    assert frames[-1].duration < 0.5
+
+
+@pytest.mark.parametrize("suffix", ["avi", "mp4"])
+def test_packets_that_the_decoder_drops_without_a_word_are_damage(tmp_path, suffix):
+    """A bit of an MPEG-4 packet says that it holds a picture; FFmpeg believes it."""
+    path = make_clip(tmp_path / f"c.{suffix}", [i / 25 for i in range(25)], codec="mpeg4", rate=25, grain=True)
+    data = bytearray(path.read_bytes())
+    with av.open(str(path)) as container:
+        packets = [(packet.pos, bytes(packet)) for packet in container.demux(video=0) if packet.size]
+    for number in (3, 4, 5, 7, 8, 9):
+        at, packet = packets[number]
+        assert packet[:4] == PICTURE_CODE and len(packet) > 19
+        data[at + 4 : at + 6] = NO_PICTURE
+    path.write_bytes(data)
+    frames, reader = read(path)
+    assert len(frames) < 22
+    assert reader.warnings == [f"damaged: {len(frames)} of 25 declared frames decode"]
+
+
+def test_mpeg_4_packets_that_repeat_the_picture_are_no_damage(tmp_path):
+    source = make_clip(tmp_path / "s.avi", [i / 25 for i in range(10)], codec="mpeg4", rate=25)
+    path = tmp_path / "c.avi"
+    with av.open(str(source)) as film, av.open(str(path), "w") as out:
+        track = out.add_stream_from_template(film.streams.video[0])
+        for number, packet in enumerate(film.demux(video=0)):
+            for part, content in enumerate((packet, Packet(PICTURE_CODE + NO_PICTURE)) if packet.size else ()):
+                content.dts = content.pts = 2 * number + part
+                content.time_base, content.stream = Fraction(1, 25), track
+                out.mux(content)
+    frames, reader = read(path)
+    # FFmpeg's decoder shows the last picture once more at its end.
+    assert [round(frame.timestamp, 2) for frame in frames[:10]] == [round(n * 0.08, 2) for n in range(10)]
+    assert len(frames) <= 11
+    assert reader.warnings == []
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,51 @@
+"""Counts what an AVI file holds by its chunks, without FFmpeg, which believes the file's index."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+PICTURE_CHUNKS = (b"dc", b"db")
+"""Last two letters of the names of chunks that hold a picture, compressed or not; the first two number the stream."""
+LISTS_OF_CHUNKS = (b"movi", b"rec ")
+
+
+def avi_is_whole(path: Path) -> bool:
+    """Return whether all RIFF chunks of an AVI file lie within the file: it was not cut off."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        at = 0
+        while at + 12 <= size:
+            file.seek(at)
+            kind, length = struct.unpack("<4sI", file.read(8))
+            if kind != b"RIFF" or not length:
+                return at > 0
+            at += 8 + length + length % 2
+            if at > size + 1:
+                return False
+    return at > 0
+
+
+def pictures_held(path: Path, stream: int) -> int:
+    """Return how many chunks of an AVI file hold a picture of this stream; empty ones, which repeat one, do not count.
+
+    The chunks are walked through up to the first that is damaged.
+    """
+    with path.open("rb") as file:
+        return sum(size > 0 and name == b"%02d" % stream for name, size in _picture_chunks(file))
+
+
+def _picture_chunks(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
+    """Yield the stream number, as two digits, and the size in bytes of each picture chunk."""
+    while len(header := file.read(8)) == 8:
+        name, size = struct.unpack("<4sI", header)
+        if name in (b"RIFF", b"LIST"):
+            if name == b"RIFF" or file.read(4) in LISTS_OF_CHUNKS:
+                file.seek(4 if name == b"RIFF" else 0, 1)
+                continue
+            size -= 4
+        elif name[2:] in PICTURE_CHUNKS:
+            yield name[:2], size
+        file.seek(size + size % 2, 1)
