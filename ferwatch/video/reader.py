@@ -22,7 +22,6 @@ from ferwatch.video.file_source import FileSource
 from ferwatch.video.picture import PictureConverter, PixelAspect, placement, upright_size
 from ferwatch.video.sampling import Sampling, TimedPicture
 
-
 FEW = 0.9
 """Where fewer than this share of a file's intact packets become pictures, some are lost. Less is no sign of damage: a
 film that was cut begins with pictures that need others before it, and some encoders store pictures that are not shown.
