@@ -119,7 +119,8 @@ class FolderLock:
         try:
             return self._lock(self._folder)
         except OSError as error:
-            if not self._folder.exists():  # the run that had made it has just removed it
+            # The run that had made the folder has just removed it, and a further one may have made it again.
+            if not self._folder.exists() or (error.errno == errno.ENOENT and not self._file.is_symlink()):
                 return None
             raise OutputError(
                 f"cannot write into {self._folder}: {error.strerror}; name another folder with --out"
