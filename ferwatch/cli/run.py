@@ -13,6 +13,7 @@ import click
 
 from ferwatch.cli.options import Place, Time, analysis_options, check_engine, engine_options, options_from
 from ferwatch.utils.commands import command_line
+from ferwatch.utils.imports import uncollected
 from ferwatch.utils.url import Url
 
 if TYPE_CHECKING:
@@ -66,11 +67,12 @@ def run(
     elif engine == "local" and options.threads != 1 and declared_seconds(video) >= MIN_PARALLEL_SECONDS:
         start_server_early()  # its imports then run beside those that follow here
 
-    from ferwatch.cli.progress import ProgressBars
-    from ferwatch.pipeline.ray_cluster import RayCluster
-    from ferwatch.pipeline.remote import write_run_at
-    from ferwatch.pipeline.segment import load_classifier
-    from ferwatch.utils.threads import use_single_threaded_libraries
+    with uncollected():
+        from ferwatch.cli.progress import ProgressBars
+        from ferwatch.pipeline.ray_cluster import RayCluster
+        from ferwatch.pipeline.remote import write_run_at
+        from ferwatch.pipeline.segment import load_classifier
+        from ferwatch.utils.threads import use_single_threaded_libraries
 
     use_single_threaded_libraries()
     with ExitStack() as stack:

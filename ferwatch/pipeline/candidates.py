@@ -8,7 +8,6 @@ from itertools import groupby
 from math import floor
 from pathlib import Path
 
-from ferwatch.faces.mediapipe import MediaPipeDetector
 from ferwatch.faces.stream import FULL_SEARCH_SECONDS
 from ferwatch.models.classifier import choose_device
 from ferwatch.pipeline.cuts import cut, results_in_order
@@ -79,6 +78,8 @@ def in_one_pass(
     Args:
         progress: called after each frame; a short film has few segments.
     """
+    from ferwatch.faces.mediapipe import MediaPipeDetector  # here: a run whose workers detect does without it
+
     latest = -1
     for number in folder.numbers():
         segment = folder.load(number)

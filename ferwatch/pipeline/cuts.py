@@ -23,11 +23,20 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def cut(video: Path, info: VideoInfo, sampling: Sampling, start: float, end: float | None) -> list[VideoSegment]:
+def cut(
+    video: Path,
+    info: VideoInfo,
+    sampling: Sampling,
+    start: float,
+    end: float | None,
+    *,
+    at_keyframes: bool = False,
+) -> list[VideoSegment]:
     """Return the segments of a range of a video, none where it has to be decoded in one pass, or is short.
 
     Args:
         start, end: seconds; an `end` of None: to the end of the video.
+        at_keyframes: cut at key frames rather than at multiples of four seconds.
     """
     length = info.duration or 0.0
     if min(length, length if end is None else end) - start < MIN_PARALLEL_SECONDS:
@@ -35,7 +44,7 @@ def cut(video: Path, info: VideoInfo, sampling: Sampling, start: float, end: flo
     index = read_index(video, info)
     if index is None:
         return []
-    segments = plan_segments(index, sampling, start, end, FULL_SEARCH_SECONDS)
+    segments = plan_segments(index, sampling, start, end, FULL_SEARCH_SECONDS, at_keyframes=at_keyframes)
     return segments if len(segments) > 1 else []
 
 

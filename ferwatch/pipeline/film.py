@@ -15,7 +15,7 @@ from ferwatch.render.overlay import Overlay
 from ferwatch.utils.files import atomic_write, fingerprint, make_folder, remove_folder
 from ferwatch.utils.url import Url
 from ferwatch.video.container import VideoInfo
-from ferwatch.video.encoding import ENCODER, EncodedPicture, FilmClock, read_packets, write_packets
+from ferwatch.video.encoding import ENCODER, EncodedPicture, read_packets, write_packets
 from ferwatch.video.index import IndexMismatch, VideoSegment
 from ferwatch.video.sampling import Sampling
 from ferwatch.video.source import VideoRange
@@ -52,7 +52,7 @@ def write_film(
         info = reader.info
     segments = []
     if source.decoder == "ffmpeg":
-        segments = cut(source.path, info, Sampling(), source.start, source.end)
+        segments = cut(source.path, info, Sampling(), source.start, source.end, at_keyframes=True)
     if segments:
         try:
             warnings = _in_segments(source, info, segments, overlay, out, executor, progress, url)
@@ -77,9 +77,8 @@ def _in_segments(
 ) -> list[str]:
     """Write the film from segments; raises IndexMismatch where it has to be drawn in one pass."""
     files = _files(source, segments, overlay, out)
-    clock = FilmClock(source.start, [])
-    ticks = [tuple(clock.ticks(sample.timestamp) for sample in segment.samples) for segment in segments]
     with annotated_video(out, info, source.start, source.end) as writer:
+        ticks = [tuple(writer.clock.ticks(sample.timestamp) for sample in segment.samples) for segment in segments]
         to_draw = {file for file in files if not file.exists()}
         tasks = [
             FilmTask(
@@ -106,9 +105,8 @@ def _in_segments(
                     yield from read_packets(file)
                     progress(done := done + segment.pictures)
 
-        samples = [sample for segment in segments for sample in segment.samples]
         with closing(packets()) as encoded:
-            writer.join(encoded, [sample.timestamp for sample in samples], samples[-1].length)
+            writer.join(encoded, segments[-1].samples[-1].length)
         return writer.warnings
 
 

@@ -7,5 +7,9 @@ import signal
 # Ctrl-C reaches the fork server too, where it would end the import below with a traceback.
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 
-import ferwatch.pipeline.segment  # noqa: E402
-import ferwatch.render.annotated_video  # noqa: E402, F401
+from ferwatch.utils.imports import uncollected  # noqa: E402
+
+with uncollected():
+    import ferwatch.faces.mediapipe
+    import ferwatch.pipeline.segment
+    import ferwatch.render.annotated_video  # noqa: F401

@@ -11,16 +11,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ferwatch.errors import OptionError
 from ferwatch.faces.detection import FaceDetector
-from ferwatch.faces.mediapipe import MediaPipeDetector
 from ferwatch.faces.search import MAX_FACES, Region
 from ferwatch.faces.stream import FaceStream
-from ferwatch.faces.tracker import FaceTracker
 from ferwatch.models import classifier
 from ferwatch.models.classifier import Classifier
 from ferwatch.pipeline.options import AnalysisOptions, loading_options
@@ -29,6 +28,10 @@ from ferwatch.records import FaceResult, Frame, FrameFaces, FrameResult
 from ferwatch.utils.url import Url
 from ferwatch.video.container import VideoInfo
 from ferwatch.video.index import VideoSegment, open_segments
+
+if TYPE_CHECKING:
+    from ferwatch.faces.mediapipe import MediaPipeDetector
+    from ferwatch.faces.tracker import FaceTracker
 
 FACES_PER_PASS = 16
 """Number of faces, across frames, after which the classifier is called."""
@@ -190,4 +193,6 @@ def _grouped(frames: Iterable[FrameFaces]) -> Iterator[list[FrameFaces]]:
 @lru_cache(maxsize=1)
 def _load_tools(options: AnalysisOptions) -> tuple[MediaPipeDetector, Classifier]:
     """Return the detector and the classifier, loaded once in each worker."""
+    from ferwatch.faces.mediapipe import MediaPipeDetector  # here: where workers detect, the main process never does
+
     return MediaPipeDetector(options.face_model), load_classifier(options)

@@ -26,13 +26,8 @@ CLOCK = Fraction(1, 90_000)
 MAX_PICTURE_TICKS = 2**30
 """Longest time that one picture may be shown, in ticks of CLOCK: 3.3 hours. FFmpeg refuses more than twice that; only
 damaged times ask for it."""
-REORDERED_PICTURES = 2
-"""Largest number of pictures that are decoded before one that is shown before them."""
-X264_OPTIONS = {
-    **{"preset": "superfast", "crf": "23", "subme": "0", "weightp": "0", "b-adapt": "0"},
-    "bf": str(REORDERED_PICTURES),
-}
-"""0.6 times the size of "ultrafast" at crf 22. The last four options save a tenth of a run's time, for 7% in size."""
+X264_OPTIONS = {"preset": "ultrafast", "crf": "23"}
+"""Half the processor time of "superfast" at the same crf, for 1.9 times the size."""
 ENCODER = f"ferwatch {__version__}, x264 {X264_OPTIONS}"
 """Text that names everything but the pictures that their packets depend on: the same text gives the same bytes."""
 # Code points of ITU-T H.273.

@@ -125,6 +125,8 @@ def plan_segments(
     start: float,
     end: float | None,
     period: float,
+    *,
+    at_keyframes: bool = False,
 ) -> list[VideoSegment]:
     """Return the segments of a range, in order. Together they hold each sample once.
 
@@ -135,6 +137,8 @@ def plan_segments(
         pictures: from read_index.
         start, end: seconds; None: to the end.
         period: seconds.
+        at_keyframes: cut at the first key frame after each multiple instead, if there is one before the next multiple:
+            nothing is decoded twice then.
     """
     sampler = Sampler(sampling, start, end)
     samples = [Sample(s.number, s.timestamp, s.length) for s in sampler.select(pictures)]
@@ -143,7 +147,18 @@ def plan_segments(
     keyframes = [0] * len(pictures)
     for number, picture in enumerate(pictures):
         keyframes[number] = number if picture.picture.is_keyframe or not number else keyframes[number - 1]
-    periods = [list(group) for _, group in groupby(samples, lambda sample: floor(sample.timestamp / period))]
+    begins = {floor(samples[0].timestamp / period): 0}
+    """Period -> number of its first key frame; samples before that belong to the period before."""
+    if at_keyframes:
+        for sample in samples:
+            if keyframes[sample.number] == sample.number:
+                begins.setdefault(floor(sample.timestamp / period), sample.number)
+
+    def period_of(sample: Sample) -> int:
+        number = floor(sample.timestamp / period)
+        return number - (sample.number < begins.get(number, 0))
+
+    periods = [list(group) for _, group in groupby(samples, period_of)]
     extra = [max(0, before[-1].number + 1 - keyframes[after[0].number]) for before, after in pairwise(periods)]
     cuts = _choose_cuts(extra, MAX_EXTRA_DECODING * sampler.frames_in_range)
     groups: list[list[Sample]] = [list(periods[0])]

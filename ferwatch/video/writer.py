@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,7 +17,6 @@ from ferwatch.video.container import VideoInfo, open_container, threads_for
 from ferwatch.video.encoding import (
     CLOCK,
     MAX_PICTURE_TICKS,
-    REORDERED_PICTURES,
     EncodedPicture,
     Encoding,
     FilmClock,
@@ -71,34 +70,33 @@ class AnnotatedVideo:
         self._next = next(self._packets, None)
         self.warnings = self._sound.warnings
         """What could not be kept of the source, one line each."""
-        self._clock = FilmClock(start, self.warnings)
+        self.clock = FilmClock(start, self.warnings)
+        """Gives the time of each picture in the film; asked once for each, in order."""
 
     def write(self, picture: av.VideoFrame, timestamp: float, duration: float | None = None) -> None:
         """Add a picture from `to_picture`, of the size in VideoInfo, at its source time in seconds.
 
         The last picture is shown for its `duration` in seconds; None: for one frame interval.
         """
-        picture.pts, picture.time_base = self._clock.ticks(timestamp), CLOCK
+        picture.pts, picture.time_base = self.clock.ticks(timestamp), CLOCK
         self._mux_sound(until=float(picture.pts * CLOCK))
         self._show_last_for(duration)
         for packet in self._track.encode(picture):
             self._mux_picture(packet)
 
-    def join(self, packets: Iterable[EncodedPicture], timestamps: Sequence[float], duration: float | None) -> None:
+    def join(self, packets: Iterable[EncodedPicture], duration: float | None) -> None:
         """Add the packets of all pictures, which were encoded in segments with `encoding`, without encoding them again.
 
         Args:
-            packets: in decoding order.
-            timestamps: source times of all pictures in seconds, in the order in which they are shown.
+            packets: in order, at times of `clock`.
             duration: seconds for which the last picture is shown; None: for one frame interval.
         """
         self._show_last_for(duration)
-        ticks = [self._clock.ticks(timestamp) for timestamp in timestamps]
-        for encoded, dts in zip(packets, _decoding_times(ticks), strict=True):
+        for encoded in packets:
             self._mux_sound(until=float(encoded.pts * CLOCK))
             packet = av.Packet(encoded.data)
             packet.stream, packet.time_base = self._track, CLOCK
-            packet.pts, packet.dts, packet.is_keyframe = encoded.pts, dts, encoded.is_keyframe
+            packet.pts, packet.dts, packet.is_keyframe = encoded.pts, encoded.pts, encoded.is_keyframe
             self._mux_picture(packet)
 
     def finish(self) -> None:
@@ -124,17 +122,3 @@ class AnnotatedVideo:
                 if DAMAGED_SOUND not in self.warnings:
                     self.warnings.append(DAMAGED_SOUND)
             self._next = next(self._packets, None)
-
-
-def _decoding_times(ticks: Sequence[int]) -> Iterator[int]:
-    """Yield the decoding time of each packet, in decoding order: the time of the picture REORDERED_PICTURES before it.
-
-    They are those of one encoder for the whole video, and never later than the packet's own time.
-
-    Args:
-        ticks: presentation times of all pictures, ascending.
-    """
-    interval = min(ticks[1] - ticks[0], CLOCK.denominator) if len(ticks) > 1 else 1
-    for number in range(len(ticks)):
-        early = REORDERED_PICTURES - number
-        yield ticks[0] - early * interval if early > 0 else ticks[number - REORDERED_PICTURES]
