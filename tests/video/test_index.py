@@ -44,10 +44,12 @@ def encoded(
     return path
 
 
-def segments_of(path: Path, sampling: Sampling, start: float = 0.0, end: float | None = None) -> list[VideoSegment]:
+def segments_of(
+    path: Path, sampling: Sampling, start: float = 0.0, end: float | None = None, at_keyframes: bool = False
+) -> list[VideoSegment]:
     with VideoReader(path, sampling, start, end) as reader:
         index = read_index(path, reader.info)
-    return [] if index is None else plan_segments(index, sampling, start, end, PERIOD)
+    return [] if index is None else plan_segments(index, sampling, start, end, PERIOD, at_keyframes=at_keyframes)
 
 
 def read_in_segments(path: Path, segments: list[VideoSegment]) -> list[Frame]:
@@ -60,9 +62,11 @@ def read_in_segments(path: Path, segments: list[VideoSegment]) -> list[Frame]:
     return frames[::-1]
 
 
-def assert_same(path: Path, sampling: Sampling, start: float = 0.0, end: float | None = None) -> int:
+def assert_same(
+    path: Path, sampling: Sampling, start: float = 0.0, end: float | None = None, at_keyframes: bool = False
+) -> int:
     """Returns the number of segments."""
-    segments = segments_of(path, sampling, start, end)
+    segments = segments_of(path, sampling, start, end, at_keyframes)
     with VideoReader(path, sampling, start, end) as reader:
         whole = list(reader)
         assert sum(segment.pictures for segment in segments) == reader.frames_decoded
@@ -93,6 +97,19 @@ CLIPS = {
 def test_segments_hold_the_frames_of_the_whole(tmp_path: Path, name: str, sampling: Sampling) -> None:
     path = encoded(tmp_path / name, *CLIPS[name])
     assert assert_same(path, sampling) >= 3
+
+
+@pytest.mark.parametrize("name", CLIPS)
+@pytest.mark.parametrize("start", [0.0, 1.5])
+def test_segments_that_begin_at_key_frames(tmp_path: Path, name: str, start: float) -> None:
+    path = encoded(tmp_path / name, *CLIPS[name])
+    assert assert_same(path, Sampling(), start, at_keyframes=True) >= 3
+    segments = segments_of(path, Sampling(), start, at_keyframes=True)
+    numbers = [segment.number for segment in segments]
+    assert numbers == sorted(set(numbers))
+    with av.open(str(path)) as clip:
+        keys = {packet.pts for packet in clip.demux(video=0) if packet.is_keyframe}
+    assert all(segment.pts[0] in keys for segment in segments[1:])
 
 
 @pytest.mark.parametrize(("start", "end"), [(0.0, 3.3), (2.5, None), (1.98, 4.02)])
