@@ -51,6 +51,11 @@ def describe(
     if bits is not None and bits < 16:
         warnings.append(f"its 16-bit gray values use {bits} bits; they were scaled to the full range")
     orientation, shape = Orientation.of(first), aspect.current()
+    if (declared := aspect.declared()) != shape:
+        warnings.append(
+            f"its pixels are said to be {declared.numerator}:{declared.denominator}, which is taken for an error; "
+            "they were treated as square"
+        )
     width, height = upright_size(first, shape)
     scan = scan_stream(path, stream.index) if container.format.name in CHANGING_FORMATS else Scan()
     for size in scan.sizes:

@@ -23,7 +23,7 @@ from ferwatch.video import hdr
 from ferwatch.video.deinterlace import deinterlace
 
 MAX_PIXEL_ASPECT = 8
-"""Largest ratio of the sides of a pixel; larger ones are taken for damage and ignored."""
+"""Largest ratio of the sides of a pixel; larger ones are taken for errors of the file."""
 BOTTOM_FIELD_FIRST = frozenset({3, 4})
 """FFmpeg's field orders in which the lower field is shown first."""
 GRAY_16 = frozenset({"gray16le", "gray16be"})
@@ -86,10 +86,12 @@ class PixelAspect:
 
     def current(self) -> Fraction:
         """Return the pixel aspect ratio of the picture decoded last; a container's own goes before the codec's."""
-        shape = self._fixed or self._stream.codec_context.sample_aspect_ratio or Fraction(1)
-        if not 1 / MAX_PIXEL_ASPECT <= shape <= MAX_PIXEL_ASPECT:
-            return Fraction(1)
-        return shape
+        shape = self.declared()
+        return shape if 1 / MAX_PIXEL_ASPECT <= shape <= MAX_PIXEL_ASPECT else Fraction(1)
+
+    def declared(self) -> Fraction:
+        """Return what the file says, however improbable."""
+        return self._fixed or self._stream.codec_context.sample_aspect_ratio or Fraction(1)
 
 
 def display_size(width: int, height: int, aspect: Fraction) -> tuple[int, int]:

@@ -72,6 +72,13 @@ def test_pixels_are_made_square(tmp_path, shape, size):
             assert number_of(cv2.resize(frame.image, (160, 96))) == number
 
 
+def test_an_improbable_pixel_shape_is_not_used_and_named(tmp_path):
+    path = make_clip(tmp_path / "c.mp4", THIRTY[:4], shape=Fraction(12, 1))
+    with VideoReader(path) as reader:
+        assert (reader.info.width, reader.info.height) == (160, 96)
+        assert any("12:1" in warning and "square" in warning for warning in reader.warnings)
+
+
 def test_pixel_shapes_of_a_turned_clip_turn_with_it(tmp_path):
     path = make_clip(tmp_path / "c.mp4", THIRTY[:2], shape=Fraction(3, 2), turned=90)
     with VideoReader(path) as reader:
