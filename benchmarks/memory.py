@@ -35,11 +35,12 @@ def pss_of_session(session: int) -> dict[int, float]:
             lines = (folder / "smaps_rollup").read_text().splitlines()
         except OSError:  # it has just ended, or is another user's
             continue
-        memory[int(folder.name)] = next((int(l.split()[1]) * 1024 / 1e6 for l in lines if l.startswith("Pss:")), 0.0)
+        kibibytes = next((int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)
+        memory[int(folder.name)] = kibibytes * 1024 / 1e6
     return memory
 
 
-def role(pid: int, main: int, out: Path) -> str:
+def role(pid: int, main: int) -> str:
     """Return what a process of a run is for."""
     if pid == main:
         return "main"
@@ -63,7 +64,7 @@ def watch(command: list[str], out: Path, every: float) -> tuple[list[dict[str, A
             memory = pss_of_session(run.pid)
             for pid in memory:
                 if roles.get(pid, "ended") == "ended":
-                    roles[pid] = role(pid, run.pid, out)
+                    roles[pid] = role(pid, run.pid)
             stage = "annotated.mp4" if any(out.glob("annotated.partial/*")) else "analysis"
             samples.append({"seconds": time.monotonic() - began, "stage": stage, "pss_mb": memory})
             time.sleep(every)

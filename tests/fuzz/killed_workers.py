@@ -126,7 +126,9 @@ def left_processes(session: int) -> list[str]:
 def differences(out: Path, whole: Path) -> list[str]:
     """The files that are not those of the undisturbed run."""
     names = {f.name for f in out.iterdir()} ^ {f.name for f in whole.iterdir()}
-    return sorted(names) + [n for n in COMPARED if n not in names and (out / n).read_bytes() != (whole / n).read_bytes()]
+    return sorted(names) + [
+        n for n in COMPARED if n not in names and (out / n).read_bytes() != (whole / n).read_bytes()
+    ]
 
 
 def main() -> None:
@@ -176,7 +178,7 @@ def main() -> None:
             else:
                 faults = end_of(run)
             slowest = max(slowest, time.monotonic() - began)
-            faults += left_processes(run.pid) or differences(out, whole)
+            faults = faults or left_processes(run.pid) or differences(out, whole)
             faults += [f"{path.name} stays" for path in temporary.iterdir()]
             counts["faults"] += bool(faults)
             what = f"{victim} killed in the {stage}" if hit else "too late"
