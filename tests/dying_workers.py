@@ -13,7 +13,7 @@ from typing import Any
 from ferwatch.pipeline.executors import LocalProcesses
 from ferwatch.pipeline.ray_cluster import RayCluster
 
-KILLED = 3
+KILLED = 1
 """Number of the segment whose worker is killed, in the analysis and while the film is drawn."""
 
 
