@@ -86,7 +86,7 @@ def lengths(run: subprocess.Popen[str], out: Path) -> dict[str, float]:
     before = time.monotonic()
     while run.poll() is None:
         stage = stage_of(out, run.pid)
-        time.sleep(0.01)
+        time.sleep(0.02)
         seconds[stage] += -before + (before := time.monotonic())
     return seconds
 
@@ -94,7 +94,7 @@ def lengths(run: subprocess.Popen[str], out: Path) -> dict[str, float]:
 def kill_in(run: subprocess.Popen[str], out: Path, stage: str, after: float, victim: str, draw: random.Random) -> bool:
     """Kill a worker of a run, or the run, so many seconds after a stage has begun; False where that is over before."""
     while run.poll() is None and stage_of(out, run.pid) != stage:
-        time.sleep(0.005)
+        time.sleep(0.02)
     time.sleep(after)
     if run.poll() is not None or stage_of(out, run.pid) != stage:
         return False
