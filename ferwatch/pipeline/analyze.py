@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -52,13 +52,17 @@ class RunTask:
     folder: RunFolder
     options: AnalysisOptions
     classifier: Classifier
-    executor: Executor
+    executor: Executor | None
     progress: Progress
     url: Url | None
     """Where the video comes from, if it is a temporary copy."""
     has_link: bool
     """Whether the timeline names the path from the run folder to the video; False: its name alone, where the video or
     the folder is a temporary copy."""
+
+    def workers(self) -> AbstractContextManager[Executor]:
+        """Yield the executor, or local processes for one stage: those that draw then hold no models in memory."""
+        return nullcontext(self.executor) if self.executor is not None else local_executor(self.options.threads or 1)
 
 
 @dataclass(frozen=True)
@@ -123,8 +127,6 @@ def write_run(
         folder = RunFolder(place or Path(f"{path.stem}-ferwatch"))
         reader = stack.enter_context(open_reader(path, options))
         stack.enter_context(FolderLock(folder.path, path.name))
-        if executor is None:
-            executor = stack.enter_context(local_executor(options.threads or 1))
         url = video if isinstance(video, Url) else None
         task = RunTask(path, folder, options, classifier, executor, progress, url, not (url or isinstance(out, Url)))
         settings = settings_of_rows(path, classifier.checkpoint, options)
@@ -138,8 +140,8 @@ def write_run(
         if options.blur_faces:
             folder.clear_segments()  # an interrupted run without blurring left faces in them
         if state.finished is None:
-            with watch.time("analysis"):
-                finished = _write_rows(task, reader, state)
+            with watch.time("analysis"), task.workers() as executor:
+                finished = _write_rows(task, executor, reader, state)
             if not finished.frames_decoded:
                 folder.discard()
                 raise nothing_in_range(path, reader, options)
@@ -188,12 +190,12 @@ def _write_outputs(
     if options.annotate:
         frames = state.finished.frames_decoded
         overlay = overlay_of(timeline, measured, options)
-        with watch.time("annotation"):
+        with watch.time("annotation"), task.workers() as executor:
             warnings += write_film(
                 video_range(task.video, options),
                 overlay,
                 folder.film,
-                task.executor,
+                executor,
                 lambda done: task.progress("annotating", done, frames),
                 task.url,
             )
@@ -227,9 +229,9 @@ def _duration(info: VideoInfo, table: FrameTable) -> float:
     return shown if shown > declared + ROUNDING else declared
 
 
-def _write_rows(task: RunTask, reader: FileSource, state: ResumeState) -> Finished:
+def _write_rows(task: RunTask, executor: Executor, reader: FileSource, state: ResumeState) -> Finished:
     """Write frames.partial.csv; segments that an interrupted run has finished are not analysed again."""
-    video, folder, options, executor = task.video, task.folder, task.options, task.executor
+    video, folder, options = task.video, task.folder, task.options
     in_parts = not state.in_one_pass and (executor.workers > 1 or bool(folder.segments.numbers()))
     segments = plan(video, reader.info, options) if in_parts else []
     if not segments and not state.in_one_pass:
