@@ -32,6 +32,7 @@ from benchmarks.common import loop
 
 COMPARED = ("frames.csv", "episodes.csv", "annotated.mp4")
 STAGES = ("analysis", "drawing")
+SEGMENTS = 9
 LONGEST = 300.0
 """Seconds after which a run counts as hung."""
 
@@ -91,11 +92,23 @@ def lengths(run: subprocess.Popen[str], out: Path) -> dict[str, float]:
     return seconds
 
 
-def kill_in(run: subprocess.Popen[str], out: Path, stage: str, after: float, victim: str, draw: random.Random) -> bool:
-    """Kill a worker of a run, or the run, so many seconds after a stage has begun; False where that is over before."""
-    while run.poll() is None and stage_of(out, run.pid) != stage:
+def finished_segments(out: Path, stage: str) -> int:
+    """How many segments of a stage are on the disk."""
+    return len(list(out.glob("segments.partial/[0-9]*" if stage == "analysis" else "annotated.partial/[0-9]*")))
+
+
+def kill_in(
+    run: subprocess.Popen[str], out: Path, stage: str, seconds: float, victim: str, draw: random.Random
+) -> bool:
+    """Kill a worker of a run, or the run, at a random moment of a stage; False where that is over before.
+
+    Args:
+        seconds: how long the stage takes in an undisturbed run.
+    """
+    before, later = draw.randrange(SEGMENTS), draw.uniform(0, seconds / SEGMENTS)
+    while run.poll() is None and (stage_of(out, run.pid) != stage or finished_segments(out, stage) < before):
         time.sleep(0.02)
-    time.sleep(after)
+    time.sleep(later)
     if run.poll() is not None or stage_of(out, run.pid) != stage:
         return False
     try:
@@ -161,7 +174,7 @@ def main() -> None:
             shutil.rmtree(out, ignore_errors=True)
             began = time.monotonic()
             run = command.start(out)
-            hit = kill_in(run, out, stage, draw.uniform(0, seconds[stage]), victim, draw)
+            hit = kill_in(run, out, stage, seconds[stage], victim, draw)
             killed[victim, stage] += hit
             counts["too late"] += not hit
             if hit and victim == "run":
