@@ -37,6 +37,7 @@ def loop(clip: Path, out: Path, seconds: float) -> Path:
     """Repeats a clip's packets, sound and picture, until it is so long; nothing is encoded again."""
     with av.open(str(out), "w") as target:
         tracks = {}
+        latest: dict[int, int] = {}
         with av.open(str(clip)) as source:
             kept = [s for s in (*source.streams.video[:1], *source.streams.audio[:1])]
             length = Fraction(source.duration or 0, av.time_base)
@@ -51,6 +52,9 @@ def loop(clip: Path, out: Path, seconds: float) -> Path:
                         continue
                     shift = round(turn * length / packet.time_base)
                     packet.dts += shift
+                    if packet.dts <= latest.get(packet.stream_index, packet.dts - 1):
+                        continue  # the sound is longer than the pictures: its end lies in the next turn
+                    latest[packet.stream_index] = packet.dts
                     packet.pts = None if packet.pts is None else packet.pts + shift
                     packet.stream = tracks[packet.stream_index]
                     target.mux(packet)

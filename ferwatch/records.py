@@ -24,6 +24,9 @@ class BoundingBox(NamedTuple):
     height: float
 
 
+Region = tuple[float, float, float, float]
+"""x, y, width and height of a rectangle, in pixels of the upright frame."""
+
 NEGATIVE_EMOTIONS = ("angry", "disgust", "fear", "sad")
 """The emotions of which the strongest is subtracted from happy in the valence."""
 

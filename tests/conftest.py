@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from ferwatch.faces.mediapipe import MediaPipeDetector
+    from ferwatch.models.classifier import Classifier
+    from ferwatch.pipeline.analyze import Run
 
 pytest_plugins = ["hostile_films", "page_fixtures"]
 
@@ -47,6 +49,27 @@ def detector() -> Iterator[MediaPipeDetector]:
 
     with MediaPipeDetector(FACE_MODEL) as detector:
         yield detector
+
+
+@pytest.fixture(scope="session")
+def classifier() -> Classifier:
+    """The classifier of a run without options."""
+    from ferwatch.pipeline.options import AnalysisOptions
+    from ferwatch.pipeline.segment import load_classifier
+
+    return load_classifier(AnalysisOptions())
+
+
+@pytest.fixture(scope="module")
+def local(
+    film: Path, classifier: Classifier, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Run:
+    """A run of a test file's `film` with its OPTIONS, in this process."""
+    from ferwatch.pipeline.analyze import write_run
+    from ferwatch.pipeline.executors import InProcess
+
+    out = tmp_path_factory.mktemp("local") / "run"
+    return write_run(film, out, request.module.OPTIONS, classifier, executor=InProcess())
 
 
 @pytest.fixture(scope="session")

@@ -69,8 +69,8 @@ def run(
 
     with uncollected():
         from ferwatch.cli.progress import ProgressBars
+        from ferwatch.pipeline.analyze import write_run
         from ferwatch.pipeline.ray_cluster import RayCluster
-        from ferwatch.pipeline.remote import write_run_at
         from ferwatch.pipeline.segment import load_classifier
         from ferwatch.utils.threads import use_single_threaded_libraries
 
@@ -78,7 +78,7 @@ def run(
     with ExitStack() as stack:
         executor = stack.enter_context(RayCluster(address, options.threads)) if engine == "ray" else None
         bars = stack.enter_context(ProgressBars(hidden=quiet))
-        done = write_run_at(
+        done = write_run(
             video,
             out,
             options,

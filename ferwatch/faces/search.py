@@ -3,8 +3,6 @@
 MediaPipe's detector sees 128x128 pixels, so whether it finds a face depends on how much of the picture the face fills:
 a quarter to four fifths is best. One pass over the whole picture finds large faces. Small faces are found in tiles of
 the picture, and candidates that are small or score low are verified in a part of the picture around them.
-(Of FER2013's faces at 48 to 100 of 640 pixels the full-range model found 8 to 24%, and of those from 140 pixels fewer
-than the short-range one; short-range tiles find more than 90% of those from 80.)
 """
 
 from __future__ import annotations
@@ -28,12 +26,9 @@ from ferwatch.faces.detection import (
 )
 from ferwatch.faces.parts import detect_in_mosaics, detect_in_part
 from ferwatch.faces.tiles import tile_levels
-from ferwatch.records import BoundingBox, Detection, Face
+from ferwatch.records import BoundingBox, Detection, Face, Region
 
 AnyFace = TypeVar("AnyFace", Detection, Face)
-
-Region = tuple[float, float, float, float]
-"""x, y, width and height in pixels of the video's frame."""
 
 MAX_FACES = 50
 """Default limit on the faces that are kept in one picture."""

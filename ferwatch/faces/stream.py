@@ -8,9 +8,9 @@ from math import floor
 import numpy as np
 
 from ferwatch.faces.detection import FaceDetector, interpolate_detections, is_same_face
-from ferwatch.faces.search import MAX_FACES, Region, aligned_face, find_faces, is_in_region, keep_surest
+from ferwatch.faces.search import MAX_FACES, aligned_face, find_faces, is_in_region, keep_surest
 from ferwatch.faces.tiles import MotionTiles, cell_brightness
-from ferwatch.records import Detection, Frame, FrameFaces
+from ferwatch.records import Detection, Frame, FrameFaces, Region
 
 FULL_SEARCH_SECONDS = 4.0
 """The first frame after each multiple of this time is searched everywhere, independently of earlier frames."""

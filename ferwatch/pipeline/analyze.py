@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
-from ferwatch.errors import VideoError
+from ferwatch.errors import OutputError, VideoError
 from ferwatch.export.registry import write_timeline
 from ferwatch.faces.tracker import FaceTracker
 from ferwatch.models.classifier import Classifier, labels_notice
@@ -22,6 +22,7 @@ from ferwatch.pipeline.lock import FolderLock
 from ferwatch.pipeline.options import AnalysisOptions
 from ferwatch.pipeline.progress import Progress, no_progress
 from ferwatch.pipeline.redraw import overlay_of, video_range
+from ferwatch.pipeline.remote import run_folder_at
 from ferwatch.pipeline.resume import Finished, ResumeState, read_resume_state
 from ferwatch.pipeline.run_folder import RunFolder, linked_video, run_facts
 from ferwatch.pipeline.segment import FaceLimit, assign_ids
@@ -33,7 +34,7 @@ from ferwatch.timeline.model import Summary, Timeline
 from ferwatch.timeline.table import FramesWriter, FrameTable
 from ferwatch.utils.stopwatch import Stopwatch
 from ferwatch.utils.timecode import format_time
-from ferwatch.utils.url import Url
+from ferwatch.utils.url import Url, local_copy
 from ferwatch.video.container import VideoInfo
 from ferwatch.video.file_source import FileSource
 from ferwatch.video.index import IndexMismatch, VideoSegment
@@ -51,10 +52,17 @@ class RunTask:
     folder: RunFolder
     options: AnalysisOptions
     classifier: Classifier
-    executor: Executor
+    executor: Executor | None
     progress: Progress
     url: Url | None
+    """Where the video comes from, if it is a temporary copy."""
     has_link: bool
+    """Whether the timeline names the path from the run folder to the video; False: its name alone, where the video or
+    the folder is a temporary copy."""
+
+    def workers(self) -> AbstractContextManager[Executor]:
+        """Yield the executor, or local processes for one stage: those that draw then hold no models in memory."""
+        return nullcontext(self.executor) if self.executor is not None else local_executor(self.options.threads or 1)
 
 
 @dataclass(frozen=True)
@@ -87,8 +95,8 @@ def nothing_in_range(video: Path, source: FrameSource, options: AnalysisOptions)
 
 
 def write_run(
-    video: Path,
-    out: Path | None,
+    video: Path | Url,
+    out: Path | Url | None,
     options: AnalysisOptions,
     classifier: Classifier,
     *,
@@ -97,43 +105,46 @@ def write_run(
     progress: Progress = no_progress,
     command: Sequence[str] = (),
     executor: Executor | None = None,
-    url: Url | None = None,
-    has_link: bool = True,
 ) -> Run:
     """Analyse a video, write its run folder, and return the Run; see Analyzer.analyze.
 
     The rows are written as they come, to frames.partial.csv, which becomes frames.csv when the last one is there; all
-    else is made from frames.csv, and run.json, written last, marks a finished run.
+    else is made from frames.csv, and run.json, written last, marks a finished run. A video at a URL is copied to a
+    temporary file. A folder at a URL is written to a temporary folder, which the Run names, and uploaded at the end;
+    OutputError is raised where a run in it is to be resumed.
 
     Args:
         executor: runs the video's segments; None: processes of this machine, as many as the options' threads.
-        url: where the video comes from, if `video` is a temporary copy of it.
-        has_link: name the path from the run folder to the video in the timeline; False: its name alone, where the video
-            or the folder is a temporary copy.
     """
-    watch, folder = Stopwatch(), RunFolder(out or Path(f"{video.stem}-ferwatch"))
+    if resume and isinstance(out, Url):
+        raise OutputError(
+            f"{out}: an interrupted run leaves nothing at a URL that --resume could continue; leave out --resume"
+        )
+    watch = Stopwatch()
     with ExitStack() as stack:
-        reader = stack.enter_context(open_reader(video, options))
-        stack.enter_context(FolderLock(folder.path, video.name))
-        if executor is None:
-            executor = stack.enter_context(local_executor(options.threads or 1))
-        task = RunTask(video, folder, options, classifier, executor, progress, url, has_link)
-        settings = settings_of_rows(video, classifier.checkpoint, options)
+        place = stack.enter_context(run_folder_at(out, overwrite=overwrite))
+        path = stack.enter_context(local_copy(video))
+        folder = RunFolder(place or Path(f"{path.stem}-ferwatch"))
+        reader = stack.enter_context(open_reader(path, options))
+        stack.enter_context(FolderLock(folder.path, path.name))
+        url = video if isinstance(video, Url) else None
+        task = RunTask(path, folder, options, classifier, executor, progress, url, not (url or isinstance(out, Url)))
+        settings = settings_of_rows(path, classifier.checkpoint, options)
         warnings = [notice] if (notice := labels_notice(classifier, options.labels)) is not None else []
         if resume:
             state = replace(read_resume_state(folder.resume, settings), settings=settings)
         else:
             state = ResumeState(settings)
-            if replaced := folder.prepare(video, overwrite=overwrite):
+            if replaced := folder.prepare(path, overwrite=overwrite):
                 warnings.append(f"{folder.path.name} held a run of another video, {replaced}, which was replaced")
         if options.blur_faces:
             folder.clear_segments()  # an interrupted run without blurring left faces in them
         if state.finished is None:
-            with watch.time("analysis"):
-                finished = _write_rows(task, reader, state)
+            with watch.time("analysis"), task.workers() as executor:
+                finished = _write_rows(task, executor, reader, state)
             if not finished.frames_decoded:
                 folder.discard()
-                raise nothing_in_range(video, reader, options)
+                raise nothing_in_range(path, reader, options)
             state = replace(state, finished=finished)
             state.save(folder.resume)
         assert state.finished is not None
@@ -179,12 +190,12 @@ def _write_outputs(
     if options.annotate:
         frames = state.finished.frames_decoded
         overlay = overlay_of(timeline, measured, options)
-        with watch.time("annotation"):
+        with watch.time("annotation"), task.workers() as executor:
             warnings += write_film(
                 video_range(task.video, options),
                 overlay,
                 folder.film,
-                task.executor,
+                executor,
                 lambda done: task.progress("annotating", done, frames),
                 task.url,
             )
@@ -218,9 +229,9 @@ def _duration(info: VideoInfo, table: FrameTable) -> float:
     return shown if shown > declared + ROUNDING else declared
 
 
-def _write_rows(task: RunTask, reader: FileSource, state: ResumeState) -> Finished:
+def _write_rows(task: RunTask, executor: Executor, reader: FileSource, state: ResumeState) -> Finished:
     """Write frames.partial.csv; segments that an interrupted run has finished are not analysed again."""
-    video, folder, options, executor = task.video, task.folder, task.options, task.executor
+    video, folder, options = task.video, task.folder, task.options
     in_parts = not state.in_one_pass and (executor.workers > 1 or bool(folder.segments.numbers()))
     segments = plan(video, reader.info, options) if in_parts else []
     if not segments and not state.in_one_pass:

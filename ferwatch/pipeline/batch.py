@@ -13,14 +13,14 @@ from ferwatch.errors import FerwatchError, OutputError
 from ferwatch.export.combined import write_all_frames
 from ferwatch.models.checkpoint import Checkpoint
 from ferwatch.models.classifier import Classifier
-from ferwatch.pipeline.analyze import open_reader
+from ferwatch.pipeline.analyze import open_reader, write_run
 from ferwatch.pipeline.candidates import plan
 from ferwatch.pipeline.executors import Executor, WorkerLost
 from ferwatch.pipeline.lock import FolderLock
 from ferwatch.pipeline.manifest import ManifestEntry, match_entries, read_manifest, save_manifest
 from ferwatch.pipeline.options import AnalysisOptions, with_absolute_paths
 from ferwatch.pipeline.rebuild import rebuild
-from ferwatch.pipeline.remote import run_folder_at, write_run_at
+from ferwatch.pipeline.remote import run_folder_at
 from ferwatch.pipeline.resume import ResumeState, read_resume_state
 from ferwatch.pipeline.run_folder import RunFolder
 from ferwatch.pipeline.segment import SegmentTask, load_classifier, run_segment
@@ -241,7 +241,7 @@ def _run_job(job: Job, options: AnalysisOptions) -> tuple[str, ...]:
         and job.video.exists()
         and _interrupted(job.folder, settings_of_rows(job.video, classifier.checkpoint, options))
     )
-    return write_run_at(job.video, job.folder, options, classifier, resume=resume, overwrite=not resume).warnings
+    return write_run(job.video, job.folder, options, classifier, resume=resume, overwrite=not resume).warnings
 
 
 @lru_cache(maxsize=1)

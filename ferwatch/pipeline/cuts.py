@@ -60,6 +60,7 @@ def results_in_order(
 
     def bounded() -> Iterator[T | None]:
         for number, task in enumerate(tasks):
+            # The number of workers is asked for each time: a cluster's autoscaler adds nodes while segments wait.
             while number >= place + SEGMENTS_AHEAD * executor.workers:
                 yield None
             yield task

@@ -11,6 +11,7 @@ from typing import Any, Literal, TypedDict
 
 from ferwatch.errors import OptionError
 from ferwatch.export.registry import EXPORTS
+from ferwatch.records import Region
 from ferwatch.timeline.build import MIN_EPISODE_SECONDS
 from ferwatch.timeline.smoothing import SMOOTHING_SECONDS
 from ferwatch.video.sampling import Sampling
@@ -63,7 +64,7 @@ class AnalysisOptions:
     """Frames a second of a raw stream that holds no times; None: as its header says, or 25."""
     max_faces: int = 50
     """Largest number of faces that are analysed in one frame."""
-    region: tuple[float, float, float, float] | None = None
+    region: Region | None = None
     """x, y, width and height in pixels: only faces whose centre lies within are analysed."""
     ignore: tuple[int, ...] = ()
     """face_ids of faces that are left out; an id is known after a first run, and the same in every later one."""
@@ -126,7 +127,7 @@ class AnalysisKeywords(TypedDict, total=False):
     stream: int | None
     fps: float | None
     max_faces: int
-    region: tuple[float, float, float, float] | None
+    region: Region | None
     ignore: Iterable[int]
     exports: Iterable[str]
     annotate: bool

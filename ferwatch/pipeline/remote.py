@@ -1,70 +1,28 @@
-"""Writes runs whose video or folder lies at a URL: copies the video here, writes the folder here and uploads it."""
+"""Run folders at URLs: written to a temporary folder and uploaded at the end."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import mkdtemp
 
 from ferwatch.errors import FerwatchError, OutputError
 from ferwatch.export.registry import run_files
-from ferwatch.models.classifier import Classifier
-from ferwatch.pipeline.analyze import Run, write_run
-from ferwatch.pipeline.executors import Executor
-from ferwatch.pipeline.options import AnalysisOptions
-from ferwatch.pipeline.progress import Progress, no_progress
 from ferwatch.pipeline.run_folder import RUN_FILES
-from ferwatch.utils.url import Url, local_copy
+from ferwatch.utils.url import Url
 
 FACTS = "run.json"
 """Uploaded last: a folder at a URL that holds it is whole."""
-
-
-def write_run_at(
-    video: Path | Url,
-    out: Path | Url | None,
-    options: AnalysisOptions,
-    classifier: Classifier,
-    *,
-    overwrite: bool = False,
-    resume: bool = False,
-    progress: Progress = no_progress,
-    command: Sequence[str] = (),
-    executor: Executor | None = None,
-) -> Run:
-    """Analyse a video, write its run folder, and return the Run; see write_run.
-
-    A video at a URL is copied to a temporary file. A folder at a URL is written to a temporary folder, which the Run
-    names, and uploaded at the end. Raises OutputError where such a folder holds a run and `overwrite` is not given, and
-    where a run in it is to be resumed.
-    """
-    if resume and isinstance(out, Url):
-        raise OutputError(
-            f"{out}: an interrupted run leaves nothing at a URL that --resume could continue; leave out --resume"
-        )
-    with run_folder_at(out, overwrite=overwrite) as folder, local_copy(video) as path:
-        return write_run(
-            path,
-            folder,
-            options,
-            classifier,
-            overwrite=overwrite,
-            resume=resume,
-            progress=progress,
-            command=command,
-            executor=executor,
-            url=video if isinstance(video, Url) else None,
-            has_link=not isinstance(video, Url) and not isinstance(out, Url),
-        )
 
 
 @contextmanager
 def run_folder_at(out: Path | Url | None, *, overwrite: bool, fetch: bool = False) -> Iterator[Path | None]:
     """Yield a run folder; one at a URL is a temporary folder, which is uploaded at the end and removed.
 
-    If the upload fails, the temporary folder stays, and the error names it.
+    If the upload fails, the temporary folder stays, and the error names it. Raises OutputError where a folder at a URL
+    holds a run and `overwrite` is not given.
 
     Args:
         fetch: the temporary folder begins with the files of the run that is at the URL.

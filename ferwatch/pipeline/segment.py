@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 
 from ferwatch.errors import OptionError
 from ferwatch.faces.detection import FaceDetector
-from ferwatch.faces.search import MAX_FACES, Region
+from ferwatch.faces.search import MAX_FACES
 from ferwatch.faces.stream import FaceStream
 from ferwatch.models import classifier
 from ferwatch.models.classifier import Classifier
 from ferwatch.pipeline.options import AnalysisOptions, loading_options
 from ferwatch.pipeline.resume import SegmentFolder
-from ferwatch.records import FaceResult, Frame, FrameFaces, FrameResult
+from ferwatch.records import FaceResult, Frame, FrameFaces, FrameResult, Region
 from ferwatch.utils.url import Url
 from ferwatch.video.container import VideoInfo
 from ferwatch.video.index import VideoSegment, open_segments

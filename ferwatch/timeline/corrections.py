@@ -9,10 +9,8 @@ from typing import Any
 import numpy as np
 
 from ferwatch.errors import DataError
+from ferwatch.records import Region
 from ferwatch.timeline.table import FrameTable
-
-Region = tuple[float, float, float, float]
-"""x, y, width and height in pixels."""
 
 
 @dataclass(frozen=True)

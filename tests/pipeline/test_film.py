@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from clips import make_clip, number_of, presentation_times
 from conftest import ROOT
+from dying_workers import DeadlyProcesses, starts, starts_with_one_death
 from segment_clips import clip_of, demo_pictures
 
 from ferwatch.models.classifier import Classifier
@@ -132,6 +133,18 @@ def test_pictures_around_the_cuts_of_open_gops_are_right(
         for ours, expected in zip(one.decode(video=0), whole.decode(video=0), strict=True):
             difference = ours.to_ndarray(format="gray").astype(int) - expected.to_ndarray(format="gray")
             assert np.abs(difference).mean() < 2, ours.time
+
+
+def test_a_killed_worker_costs_only_its_segment(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "c.mp4", SMOOTH, size=(320, 192), sound="aac")
+    write_film(VideoRange(source), overlay(), tmp_path / "whole.mp4", InProcess())
+    notes = tmp_path / "notes"
+    notes.mkdir()
+    with DeadlyProcesses(notes) as executor:
+        write_film(VideoRange(source), overlay(), tmp_path / "film.mp4", executor)
+    assert starts(notes) == starts_with_one_death([0, 1, 2], "FilmTask")
+    assert (tmp_path / "film.mp4").read_bytes() == (tmp_path / "whole.mp4").read_bytes()
+    assert {path.name for path in tmp_path.iterdir()} == {"c.mp4", "whole.mp4", "film.mp4", "notes"}
 
 
 def test_only_finished_segments_of_the_same_film_are_used_again(tmp_path: Path) -> None:

@@ -3,37 +3,31 @@
 from __future__ import annotations
 
 import os
-import signal
-import sys
-from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import av
+import dying_workers
 import pytest
 from conftest import DEMO, Result
+from dying_workers import starts, starts_with_one_death
 
 from ferwatch.errors import VideoError
 from ferwatch.models.classifier import Classifier
 from ferwatch.pipeline.analyze import Run, write_run
 from ferwatch.pipeline.candidates import plan
-from ferwatch.pipeline.executors import InProcess
 from ferwatch.pipeline.options import AnalysisOptions
 from ferwatch.pipeline.ray_cluster import RayCluster
-from ferwatch.pipeline.remote import write_run_at
-from ferwatch.pipeline.segment import SegmentTask, load_classifier, run_segment
+from ferwatch.pipeline.segment import SegmentTask, run_segment
 from ferwatch.utils.url import parse_place
 from ferwatch.video.reader import VideoReader
 from ferwatch.video.sampling import Sampling
 
 ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'ferwatch[ray]'")
-ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # the nodes cannot import this module
-OPTIONS = AnalysisOptions(sampling=Sampling(fps=4), annotate=False)
-KILLED = 3
-"""Number of the segment whose worker is killed."""
+ray.cloudpickle.register_pickle_by_value(dying_workers)  # the nodes cannot import it
+OPTIONS = AnalysisOptions(sampling=Sampling(fps=4))
+WRITTEN = ("frames.csv", "episodes.csv", "annotated.mp4")
 
 
 @pytest.fixture(scope="module")
@@ -68,51 +62,17 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="module")
-def classifier() -> Classifier:
-    return load_classifier(OPTIONS)
-
-
-@pytest.fixture(scope="module")
-def local(film: Path, classifier: Classifier, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return write_run(film, tmp_path_factory.mktemp("local") / "run", OPTIONS, classifier, executor=InProcess())
-
-
-def note_and_die(folder: Path, work: Callable[[SegmentTask], Any], task: SegmentTask) -> Any:
-    """Note that a segment was started; be killed at the end of the one to be killed, the first time."""
-    number = task.segment.number
-    with open(folder / f"{number}.txt", "a") as starts:
-        starts.write("started\n")
-    result = work(task)
-    if number == KILLED and not (folder / "killed").exists():
-        (folder / "killed").touch()
-        os.kill(os.getpid(), signal.SIGKILL)
-    return result
-
-
-class DeadlyCluster(RayCluster):
-    """Kills the worker of one segment, and notes in a folder which segments were started."""
-
-    def __init__(self, address: str, folder: Path) -> None:
-        super().__init__(address)
-        self.folder = folder
-
-    def run(self, work: Any, tasks: Iterable[Any], *, retries: int = 0) -> Generator[Any, None, None]:
-        return super().run(partial(note_and_die, self.folder, work), tasks, retries=retries)
-
-
 def test_a_killed_worker_costs_only_its_segment(
     address: str, film: Path, classifier: Classifier, local: Run, tmp_path: Path
 ) -> None:
     with VideoReader(film) as reader:
         segments = [segment.number for segment in plan(film, reader.info, OPTIONS)]
     assert len(segments) == 8
-    with DeadlyCluster(address, tmp_path) as executor:
+    with dying_workers.DeadlyCluster(address, tmp_path) as executor:
         assert executor.workers == 2
         run = write_run(film, tmp_path / "out", OPTIONS, classifier, executor=executor)
-    starts = Counter({int(file.stem): file.read_text().count("started") for file in tmp_path.glob("*.txt")})
-    assert starts == Counter([*segments, KILLED])
-    for name in ("frames.csv", "episodes.csv"):
+    assert starts(tmp_path) == starts_with_one_death(segments, "SegmentTask", "FilmTask")
+    for name in WRITTEN:
         assert (run.folder / name).read_bytes() == (local.folder / name).read_bytes()
     assert {file.name for file in run.folder.iterdir()} == {file.name for file in local.folder.iterdir()}
 
@@ -123,9 +83,11 @@ def test_the_main_job_on_a_cluster(
     """A relative path, from another folder than that of the nodes; only the driver writes to the run folder."""
     (tmp_path / "film.mp4").symlink_to(film)
     engine = ("--engine", "ray", "--address", address)
-    done = ferwatch("film.mp4", "--out", "out", "--no-video", "--sample-fps", "4", *engine)
+    done = ferwatch("film.mp4", "--out", "out", "--sample-fps", "4", *engine)
     assert (done.returncode, done.stderr) == (0, "")
-    assert (tmp_path / "out/frames.csv").read_bytes() == (local.folder / "frames.csv").read_bytes()
+    assert {file.name for file in (tmp_path / "out").iterdir()} == {file.name for file in local.folder.iterdir()}
+    for name in WRITTEN:
+        assert (tmp_path / "out" / name).read_bytes() == (local.folder / name).read_bytes()
 
 
 def test_a_film_at_a_url_is_read_by_the_nodes_themselves(
@@ -134,8 +96,9 @@ def test_a_film_at_a_url_is_read_by_the_nodes_themselves(
     pytest.importorskip("fsspec", reason="fsspec is not installed: pip install 'ferwatch[remote]'")
     with RayCluster(address) as executor:
         video, out = (parse_place(path.as_uri()) for path in (film, tmp_path / "out"))
-        write_run_at(video, out, OPTIONS, classifier, executor=executor)
-    assert (tmp_path / "out/frames.csv").read_bytes() == (local.folder / "frames.csv").read_bytes()
+        write_run(video, out, OPTIONS, classifier, executor=executor)
+    for name in WRITTEN:
+        assert (tmp_path / "out" / name).read_bytes() == (local.folder / name).read_bytes()
 
 
 def test_a_node_that_cannot_read_the_video_says_so(address: str, film: Path, tmp_path: Path) -> None:

@@ -17,9 +17,7 @@ from ferwatch.models.classifier import Classifier
 from ferwatch.pipeline.analyze import Run, write_run
 from ferwatch.pipeline.executors import InProcess
 from ferwatch.pipeline.options import AnalysisOptions
-from ferwatch.pipeline.remote import write_run_at
 from ferwatch.pipeline.remote_batch import run_batch_at
-from ferwatch.pipeline.segment import load_classifier
 from ferwatch.pipeline.video_files import find_videos
 from ferwatch.utils.files import fingerprint
 from ferwatch.utils.url import Url, parse_place
@@ -34,16 +32,6 @@ def film(tmp_path_factory: pytest.TempPathFactory, clip_of_a_second: bytes) -> P
     path = tmp_path_factory.mktemp("clip") / "clip.mp4"
     path.write_bytes(clip_of_a_second)
     return path
-
-
-@pytest.fixture(scope="module")
-def classifier() -> Classifier:
-    return load_classifier(OPTIONS)
-
-
-@pytest.fixture(scope="module")
-def local(film: Path, classifier: Classifier, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return write_run(film, tmp_path_factory.mktemp("local") / "clip-ferwatch", OPTIONS, classifier)
 
 
 @pytest.fixture
@@ -79,7 +67,7 @@ def test_a_film_and_a_run_folder_at_urls(
 ) -> None:
     url, out = Url("memory://films/clip.mp4"), Url("memory://runs/clip")
     assert url.fingerprint() == fingerprint(film)
-    write_run_at(url, out, OPTIONS, classifier)
+    write_run(url, out, OPTIONS, classifier)
     assert names(memory, "/runs/clip") == {path.name for path in local.folder.iterdir()}
     for name in ("frames.csv", "episodes.csv"):
         assert memory.cat(f"/runs/clip/{name}") == (local.folder / name).read_bytes()
@@ -95,10 +83,10 @@ def test_a_run_at_a_url_is_replaced_only_with_overwrite(memory: Any, classifier:
     memory.pipe("/runs/clip/annotated.mp4", b"of an earlier run")
     memory.pipe("/runs/clip/run.json", b"{}")
     with pytest.raises(OutputError, match="memory://runs/clip holds a run; give --overwrite"):
-        write_run_at(url, out, OPTIONS, classifier)
+        write_run(url, out, OPTIONS, classifier)
     with pytest.raises(OutputError, match="leave out --resume"):
-        write_run_at(url, out, OPTIONS, classifier, resume=True)
-    write_run_at(url, out, OPTIONS, classifier, overwrite=True)
+        write_run(url, out, OPTIONS, classifier, resume=True)
+    write_run(url, out, OPTIONS, classifier, overwrite=True)
     assert {"mine.txt", "frames.csv", "run.json"} <= names(memory, "/runs/clip")
     assert "annotated.mp4" not in names(memory, "/runs/clip")
     assert not leftovers(temporary)
@@ -115,7 +103,7 @@ def test_run_json_comes_last_and_a_failed_upload_loses_nothing(
     put = type(memory).put_file
     monkeypatch.setattr(type(memory), "put_file", refuse)
     with pytest.raises(OutputError, match=r"timeline\.png cannot be written: PermissionError: no room") as error:
-        write_run_at(Url("memory://films/clip.mp4"), Url("memory://runs/clip"), OPTIONS, classifier)
+        write_run(Url("memory://films/clip.mp4"), Url("memory://runs/clip"), OPTIONS, classifier)
     assert "run.json" not in names(memory, "/runs/clip")
     (kept,) = leftovers(temporary)
     whole = temporary / kept / "clip"
@@ -127,7 +115,7 @@ def test_errors_name_the_url(memory: Any, classifier: Classifier, temporary: Pat
     memory.pipe("/films/broken.mp4", b"no video")
     for name, cause in (("broken.mp4", "cannot be read: it is no video"), ("none.mp4", "there is no such file")):
         with pytest.raises(FerwatchError, match=cause) as error:
-            write_run_at(Url(f"memory://films/{name}"), Url("memory://runs/x"), OPTIONS, classifier)
+            write_run(Url(f"memory://films/{name}"), Url("memory://runs/x"), OPTIONS, classifier)
         assert str(error.value).startswith(f"memory://films/{name} cannot be read")
     assert not memory.exists("/runs/x")
     assert not leftovers(temporary)
@@ -258,7 +246,7 @@ def test_the_commands_with_an_s3_server(
     )
     assert not worked_on, "it was done before"
     with pytest.raises(OutputError, match="s3://bucket/run holds a run; give --overwrite"):
-        write_run_at(Url("s3://bucket/films/clip.mp4"), Url("s3://bucket/run"), OPTIONS, classifier)
+        write_run(Url("s3://bucket/films/clip.mp4"), Url("s3://bucket/run"), OPTIONS, classifier)
     with pytest.raises(OutputError, match="s3://no-such-bucket/run"):
-        write_run_at(Url("s3://bucket/films/clip.mp4"), Url("s3://no-such-bucket/run"), OPTIONS, classifier)
+        write_run(Url("s3://bucket/films/clip.mp4"), Url("s3://no-such-bucket/run"), OPTIONS, classifier)
     assert not s3.exists("no-such-bucket")

@@ -24,7 +24,6 @@ from ferwatch.pipeline.analyze import write_run
 from ferwatch.pipeline.executors import InProcess, LocalProcesses
 from ferwatch.pipeline.options import AnalysisOptions
 from ferwatch.pipeline.run_folder import RunFolder
-from ferwatch.pipeline.segment import load_classifier
 from ferwatch.video.reader import VideoReader
 from ferwatch.video.sampling import Sampling
 
@@ -35,11 +34,6 @@ COMPARED = ("frames.csv", "episodes.csv", "timeline.json")
 @pytest.fixture(scope="module")
 def pictures() -> list[np.ndarray]:
     return demo_pictures()
-
-
-@pytest.fixture(scope="module")
-def classifier() -> Classifier:
-    return load_classifier(OPTIONS)
 
 
 @pytest.fixture(scope="module")
