@@ -228,7 +228,17 @@ def _write_rows(task: RunTask, reader: FileSource, state: ResumeState) -> Finish
     replace(state, in_one_pass=not segments).save(folder.resume)
     if segments:
         try:
-            parts = in_segments(video, reader.info, segments, folder.segments, options, executor, task.url)
+            total = sum(segment.pictures for segment in segments)
+            parts = in_segments(
+                video,
+                reader.info,
+                segments,
+                folder.segments,
+                options,
+                executor,
+                lambda done: task.progress("analysing", done, total),
+                task.url,
+            )
             with closing(parts) as found:
                 return _write_segments(task, found, reader)
         except IndexMismatch as mismatch:
@@ -257,7 +267,7 @@ def _write_segments(
     def frames() -> Iterator[FrameFaces]:
         nonlocal done
         for segment, faces in found:
-            task.progress("analysing", done := done + segment.pictures, reader.frames_expected)
+            done += segment.pictures
             yield from faces
 
     with FramesWriter(task.folder.rows) as rows:

@@ -70,9 +70,17 @@ class RayCluster:
             self._is_connected = False
 
     def run(
-        self, work: Callable[[T], R], tasks: Iterable[T | None], *, retries: int = MAX_RETRIES
+        self,
+        work: Callable[[T], R],
+        tasks: Iterable[T | None],
+        *,
+        retries: int = MAX_RETRIES,
+        on_report: Callable[[T, int], None] | None = None,
     ) -> Generator[tuple[T, R | WorkerLost], None, None]:
-        """See Executor.run; a task whose worker or node was lost is started again at least MAX_RETRIES times."""
+        """See Executor.run; no reports are passed on.
+
+        A task whose worker or node was lost is started again at least MAX_RETRIES times.
+        """
         self._connect()
         ray = self._ray
         retries = max(retries, MAX_RETRIES)

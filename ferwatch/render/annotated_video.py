@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,17 +56,27 @@ class FilmTask:
     """File to which the packets of the finished segment are written; None: they are returned."""
 
 
-def annotate_segment(task: FilmTask) -> list[EncodedPicture] | None:
-    """Draw and encode a segment of an annotated video in one thread; workers run this.
+def annotate_segment(
+    task: FilmTask, progress: Callable[[int], None] = lambda done: None
+) -> list[EncodedPicture] | None:
+    """Draw and encode a segment of an annotated video in one thread.
 
     Writes its packets to the task's file, or returns them. Raises IndexMismatch where the segment does not hold the
     frames that the index promises, and OutputError.
+
+    Args:
+        progress: called with the number of frames that are done.
     """
     frames = open_segments(task.video, task.info).read(task.segment)
     drawn = task.overlay.draw(frames, (task.info.width, task.info.height))
-    pictures = ((picture, ticks) for (_, picture), ticks in zip(drawn, task.ticks, strict=True))
+
+    def pictures() -> Iterator[tuple[av.VideoFrame, int]]:
+        for done, ((_, picture), ticks) in enumerate(zip(drawn, task.ticks, strict=True), start=1):
+            yield picture, ticks
+            progress(done)
+
     try:
-        packets = task.encoding.encode(pictures)
+        packets = task.encoding.encode(pictures())
         if task.file is None:
             return list(packets)
         with atomic_write(task.file) as temp_path:
