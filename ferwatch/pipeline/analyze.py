@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
@@ -18,10 +19,12 @@ from ferwatch.models.classifier import Classifier, labels_notice
 from ferwatch.pipeline.candidates import in_one_pass, in_segments, plan
 from ferwatch.pipeline.executors import Executor, local_executor
 from ferwatch.pipeline.film import write_film
+from ferwatch.pipeline.forecast import Forecast, RunForecast
 from ferwatch.pipeline.lock import FolderLock
 from ferwatch.pipeline.options import AnalysisOptions
 from ferwatch.pipeline.progress import Progress, no_progress
 from ferwatch.pipeline.redraw import overlay_of, video_range
+from ferwatch.pipeline.reports import PicturesDone
 from ferwatch.pipeline.resume import Finished, ResumeState, read_resume_state
 from ferwatch.pipeline.run_folder import RunFolder, linked_video, run_facts
 from ferwatch.pipeline.segment import FaceLimit, assign_ids
@@ -55,6 +58,7 @@ class RunTask:
     progress: Progress
     url: Url | None
     has_link: bool
+    forecast: Forecast | None
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,7 @@ def write_run(
     executor: Executor | None = None,
     url: Url | None = None,
     has_link: bool = True,
+    forecast: Forecast | None = None,
 ) -> Run:
     """Analyse a video, write its run folder, and return the Run; see Analyzer.analyze.
 
@@ -110,6 +115,7 @@ def write_run(
         url: where the video comes from, if `video` is a temporary copy of it.
         has_link: name the path from the run folder to the video in the timeline; False: its name alone, where the video
             or the folder is a temporary copy.
+        forecast: told before and during the analysis how the time is spread; None: nothing is measured for it.
     """
     watch, folder = Stopwatch(), RunFolder(out or Path(f"{video.stem}-ferwatch"))
     with ExitStack() as stack:
@@ -117,7 +123,7 @@ def write_run(
         stack.enter_context(FolderLock(folder.path, video.name))
         if executor is None:
             executor = stack.enter_context(local_executor(options.threads or 1))
-        task = RunTask(video, folder, options, classifier, executor, progress, url, has_link)
+        task = RunTask(video, folder, options, classifier, executor, progress, url, has_link, forecast)
         settings = settings_of_rows(video, classifier.checkpoint, options)
         warnings = [notice] if (notice := labels_notice(classifier, options.labels)) is not None else []
         if resume:
@@ -226,19 +232,19 @@ def _write_rows(task: RunTask, reader: FileSource, state: ResumeState) -> Finish
     if not segments and not state.in_one_pass:
         folder.segments.clear()  # workers finish segments in any order: one pass cannot go on after the last one
     replace(state, in_one_pass=not segments).save(folder.resume)
+    forecast = RunForecast(
+        video_range(video, options), reader.info, segments, executor.workers, options.annotate, task.forecast
+    )
     if segments:
         try:
             total = sum(segment.pictures for segment in segments)
-            parts = in_segments(
-                video,
-                reader.info,
-                segments,
-                folder.segments,
-                options,
-                executor,
-                lambda done: task.progress("analysing", done, total),
-                task.url,
-            )
+
+            def report_sum(pictures: int) -> None:
+                task.progress("analysing", pictures, total)
+                forecast.update(done.seconds_a_picture)
+
+            done = PicturesDone(report_sum)
+            parts = in_segments(video, reader.info, segments, folder.segments, options, executor, done, task.url)
             with closing(parts) as found:
                 return _write_segments(task, found, reader)
         except IndexMismatch as mismatch:
@@ -246,9 +252,14 @@ def _write_rows(task: RunTask, reader: FileSource, state: ResumeState) -> Finish
             folder.segments.clear()
             replace(state, in_one_pass=True).save(folder.resume)
     limit = FaceLimit(options)
+    first, began = 0, 0.0
 
     def report() -> None:
+        nonlocal first, began
         task.progress("analysing", reader.frames_decoded, reader.frames_expected)
+        if not first:
+            first, began = reader.frames_decoded, time.thread_time()
+        forecast.update((time.thread_time() - began) / max(1, reader.frames_decoded - first))
 
     frames = chain.from_iterable(in_one_pass(reader, folder.segments, options, task.classifier, report))
     with FramesWriter(folder.rows) as rows:

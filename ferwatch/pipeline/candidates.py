@@ -41,7 +41,7 @@ def in_segments(
     folder: SegmentFolder,
     options: AnalysisOptions,
     executor: Executor,
-    progress: Callable[[int], None],
+    done: PicturesDone,
     url: Url | None = None,
 ) -> Generator[tuple[VideoSegment, list[FrameFaces]], None, None]:
     """Yield each segment with its frames, in order, while workers analyse those that are not finished yet.
@@ -49,7 +49,7 @@ def in_segments(
     At most SEGMENTS_AHEAD segments for each worker are at work or wait for their turn.
 
     Args:
-        progress: called with the number of pictures that are done.
+        done: takes note of the pictures that are done.
         url: where workers on other machines read the video; None: at the path that it has here.
     Raises IndexMismatch where the video has to be decoded in one pass, and FerwatchError where workers die again and
     again.
@@ -62,7 +62,7 @@ def in_segments(
         source, options = url or video.absolute(), with_absolute_paths(options)
     workers_save = folder.path if keeps_segments and not executor.is_remote else None
     tasks = [SegmentTask(source, info, s, workers_save, options) for s in segments if s.number not in finished]
-    done = PicturesDone(progress, sum(segment.pictures for segment in segments if segment.number in finished))
+    done.start(sum(segment.pictures for segment in segments if segment.number in finished))
     with closing(results_in_order(executor, run_segment, tasks, video, done)) as results:
         for segment in segments:
             frames = None if segment.number in finished else next(results)

@@ -18,8 +18,8 @@ from tempfile import gettempdir
 from types import TracebackType
 from typing import Any, ClassVar, Protocol, TypeVar
 
-from ferwatch.pipeline.reports import no_report, reports_to
-from ferwatch.pipeline.worker import REPORT, serve
+from ferwatch.pipeline.reports import Report, ignore_report, reports_to
+from ferwatch.pipeline.worker import REPORT, REPORT_NUMBERS, serve
 
 MIN_PARALLEL_SECONDS = 20.0
 """Shorter ranges of a video are analysed and drawn in one process: starting workers would cost more than they save."""
@@ -55,7 +55,7 @@ class Executor(Protocol):
         tasks: Iterable[T | None],
         *,
         retries: int = 0,
-        on_report: Callable[[T, int], None] | None = None,
+        on_report: Callable[[T, Report], None] | None = None,
     ) -> Generator[tuple[T, R | WorkerLost], None, None]:
         """Yield each task with its result as it ends, in any order; tasks are started in their order.
 
@@ -89,12 +89,12 @@ class InProcess:
         tasks: Iterable[T | None],
         *,
         retries: int = 0,
-        on_report: Callable[[T, int], None] | None = None,
+        on_report: Callable[[T, Report], None] | None = None,
     ) -> Generator[tuple[T, R | WorkerLost], None, None]:
         """See Executor.run."""
         for task in tasks:
             if task is not None:
-                with reports_to(partial(on_report, task) if on_report else no_report):
+                with reports_to(partial(on_report, task) if on_report else ignore_report):
                     result = work(task)
                 yield task, result
 
@@ -137,7 +137,7 @@ class LocalProcesses:
         tasks: Iterable[T | None],
         *,
         retries: int = 0,
-        on_report: Callable[[T, int], None] | None = None,
+        on_report: Callable[[T, Report], None] | None = None,
     ) -> Generator[tuple[T, R | WorkerLost], None, None]:
         """See Executor.run."""
         left = iter(tasks)
@@ -172,7 +172,7 @@ class LocalProcesses:
                     if message.startswith(REPORT):
                         running[worker.connection] = worker, task, losses
                         if on_report is not None:
-                            on_report(task, int(message[len(REPORT) :]))
+                            on_report(task, Report(*REPORT_NUMBERS.unpack(message[len(REPORT) :])))
                         continue
                     self._idle.append(worker)
                     error, result = _unpickled(message)

@@ -99,7 +99,8 @@ def _in_segments(
         drawn_before = sum(s.pictures for s, file in zip(segments, files, strict=True) if file not in to_draw)
 
         def packets() -> Generator[EncodedPicture, None, None]:
-            done = PicturesDone(progress, drawn_before)
+            done = PicturesDone(progress)
+            done.start(drawn_before)
             with closing(results_in_order(executor, draw_segment, tasks, source.path, done)) as results:
                 for file in files:
                     drawn = next(results) if file in to_draw else None

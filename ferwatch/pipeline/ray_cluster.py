@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from ferwatch.errors import FerwatchError
 from ferwatch.pipeline.executors import WorkerLost, cores
+from ferwatch.pipeline.reports import Report
 from ferwatch.utils.threads import use_single_threaded_libraries
 
 MAX_RETRIES = 3
@@ -75,7 +76,7 @@ class RayCluster:
         tasks: Iterable[T | None],
         *,
         retries: int = MAX_RETRIES,
-        on_report: Callable[[T, int], None] | None = None,
+        on_report: Callable[[T, Report], None] | None = None,
     ) -> Generator[tuple[T, R | WorkerLost], None, None]:
         """See Executor.run; no reports are passed on.
 

@@ -13,6 +13,7 @@ from ferwatch.export.registry import run_files
 from ferwatch.models.classifier import Classifier
 from ferwatch.pipeline.analyze import Run, write_run
 from ferwatch.pipeline.executors import Executor
+from ferwatch.pipeline.forecast import Forecast
 from ferwatch.pipeline.options import AnalysisOptions
 from ferwatch.pipeline.progress import Progress, no_progress
 from ferwatch.pipeline.run_folder import RUN_FILES
@@ -33,6 +34,7 @@ def write_run_at(
     progress: Progress = no_progress,
     command: Sequence[str] = (),
     executor: Executor | None = None,
+    forecast: Forecast | None = None,
 ) -> Run:
     """Analyse a video, write its run folder, and return the Run; see write_run.
 
@@ -57,6 +59,7 @@ def write_run_at(
             executor=executor,
             url=video if isinstance(video, Url) else None,
             has_link=not isinstance(video, Url) and not isinstance(out, Url),
+            forecast=forecast,
         )
 
 

@@ -1,29 +1,39 @@
-"""Reports of a task that is at work: how many pictures of it are done."""
+"""Reports of a task that is at work: how many pictures of it are done, and in which time."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from ferwatch.video.index import VideoSegment
 
-Report = Callable[[int], None]
-"""Function that is called with the number of pictures of the task at work that are done."""
+
+class Report(NamedTuple):
+    """Report of a task that is at work."""
+
+    done: int
+    """Number of its pictures that are done."""
+    seconds: float
+    """Processor time that it has taken so far."""
 
 
-def no_report(done: int) -> None:
+Receiver = Callable[[Report], None]
+
+
+def ignore_report(report: Report) -> None:
     """Ignore a report."""
 
 
-_RECEIVER: ContextVar[Report] = ContextVar("receiver", default=no_report)
+_RECEIVER: ContextVar[tuple[Receiver, float]] = ContextVar("receiver", default=(ignore_report, 0.0))
 
 
 @contextmanager
-def reports_to(receiver: Report) -> Iterator[None]:
-    """Within this context, pass the reports of tasks to `receiver`."""
-    token = _RECEIVER.set(receiver)
+def reports_to(receiver: Receiver) -> Iterator[None]:
+    """Pass the reports of the task that runs within this context to `receiver`."""
+    token = _RECEIVER.set((receiver, time.thread_time()))
     try:
         yield
     finally:
@@ -32,7 +42,8 @@ def reports_to(receiver: Report) -> Iterator[None]:
 
 def report(done: int) -> None:
     """Report that so many pictures of the task at work are done."""
-    _RECEIVER.get()(done)
+    receiver, began = _RECEIVER.get()
+    receiver(Report(done, time.thread_time() - began))
 
 
 class HasSegment(Protocol):
@@ -44,26 +55,33 @@ class HasSegment(Protocol):
 
 
 class PicturesDone:
-    """Counts the pictures of segments that are done, and passes the sum on whenever it grows.
+    """Counts the pictures of segments that are done, and tells the sum whenever it grows."""
 
-    Args:
-        done: number of pictures that were done before.
-    """
-
-    def __init__(self, progress: Report, done: int) -> None:
+    def __init__(self, progress: Callable[[int], None]) -> None:
         self._progress = progress
-        self._before = self._told = done
-        self._by_segment: dict[int, int] = {}
-        progress(done)
+        self._before = self._told = 0
+        self._reports: dict[int, Report] = {}
 
-    def update(self, task: HasSegment, done: int) -> None:
-        """Take note that `done` pictures of a task's segment are done: fewer than before where its worker died."""
-        self._by_segment[task.segment.number] = done
-        total = self._before + sum(self._by_segment.values())
-        if total > self._told:
-            self._told = total
-            self._progress(total)
+    @property
+    def seconds_a_picture(self) -> float:
+        """Processor time of a picture; 0 as long as nothing is known."""
+        reports = self._reports.values()
+        return sum(report.seconds for report in reports) / max(1, sum(report.done for report in reports))
+
+    def start(self, done: int) -> None:
+        """Tell that so many pictures were done before."""
+        self._before = self._told = done
+        self._progress(done)
+
+    def update(self, task: HasSegment, report: Report) -> None:
+        """Take a report of a task; after its worker died, fewer pictures are done than before."""
+        self._reports[task.segment.number] = report
+        done = self._before + sum(report.done for report in self._reports.values())
+        if done > self._told:
+            self._told = done
+            self._progress(done)
 
     def finish(self, task: HasSegment) -> None:
         """Take note that a task has ended."""
-        self.update(task, task.segment.pictures)
+        last = self._reports.get(task.segment.number, Report(0, 0.0))
+        self.update(task, last._replace(done=task.segment.pictures))

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import pickle
 import signal
+import struct
 import threading
 import time
 from contextlib import suppress
@@ -14,13 +15,14 @@ from multiprocessing.connection import wait as wait_for
 from types import FrameType
 from typing import Any
 
-from ferwatch.pipeline.reports import reports_to
+from ferwatch.pipeline.reports import Report, reports_to
 from ferwatch.utils.threads import use_single_threaded_libraries
 
 SECONDS_BETWEEN_REPORTS = 0.1
 """Shortest time between two reports of a worker process."""
 REPORT = b"done "
-"""Beginning of a worker's message that is a report, before the number; no pickle begins so."""
+"""Beginning of a worker's message that is a report, before its numbers; no pickle begins so."""
+REPORT_NUMBERS = struct.Struct("<qd")
 
 
 def serve(connection: Connection) -> None:
@@ -47,12 +49,12 @@ class _Sender:
         self._connection = connection
         self._last_sent = time.monotonic()
 
-    def send(self, done: int) -> None:
+    def send(self, report: Report) -> None:
         if time.monotonic() - self._last_sent < SECONDS_BETWEEN_REPORTS:
             return
         self._last_sent = time.monotonic()
         with suppress(OSError):  # the parent process has ended, and this one is about to
-            self._connection.send_bytes(REPORT + b"%d" % done)
+            self._connection.send_bytes(REPORT + REPORT_NUMBERS.pack(*report))
 
 
 def _pickled(result: Any) -> bytes:
