@@ -18,7 +18,7 @@ from typing import Any
 from ferwatch.pipeline.reports import Report, reports_to
 from ferwatch.utils.threads import use_single_threaded_libraries
 
-SECONDS_BETWEEN_REPORTS = 0.1
+SECONDS_BETWEEN_REPORTS = 0.05
 """Shortest time between two reports of a worker process."""
 REPORT = b"done "
 """Beginning of a worker's message that is a report, before its numbers; no pickle begins so."""
@@ -47,7 +47,7 @@ class _Sender:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._last_sent = time.monotonic()
+        self._last_sent = -SECONDS_BETWEEN_REPORTS
 
     def send(self, report: Report) -> None:
         if time.monotonic() - self._last_sent < SECONDS_BETWEEN_REPORTS:
