@@ -12,7 +12,7 @@ import av
 
 from ferwatch.errors import OutputError
 from ferwatch.records import BoundingBox, FaceResult
-from ferwatch.render.draw import draw
+from ferwatch.render.draw import ChartPlaces, draw
 from ferwatch.render.overlay import Overlay
 from ferwatch.utils.files import atomic_write
 from ferwatch.utils.url import Url
@@ -58,11 +58,12 @@ def drawing_seconds(video: Path, info: VideoInfo, segment: VideoSegment) -> floa
         1, 1.0, BoundingBox(0.4 * info.width, 0.3 * info.height, 0.2 * info.width, 0.4 * info.height), (1 / 7,) * 7
     )
     times: list[float] = []
+    places: ChartPlaces = {}
 
     def pictures() -> Iterator[tuple[av.VideoFrame, int]]:
         for frame in islice(SegmentReader(video, info).read(segment), SKIPPED_PICTURES + MEASURED_PICTURES):
             times.append(time.thread_time())
-            yield to_picture(draw(frame.image, [face])), round(frame.timestamp / CLOCK)
+            yield to_picture(draw(frame.image, [face], places)), round(frame.timestamp / CLOCK)
 
     packets = encoding.encode(pictures())
     for _ in packets:
