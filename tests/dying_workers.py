@@ -47,8 +47,8 @@ class DeadlyCluster(RayCluster):
         super().__init__(address)
         self.folder = folder
 
-    def run(self, work: Any, tasks: Iterable[Any], *, retries: int = 0) -> Generator[Any, None, None]:
-        return super().run(partial(note_and_die, self.folder, work), tasks, retries=retries)
+    def run(self, work: Any, tasks: Iterable[Any], **keywords: Any) -> Generator[Any, None, None]:
+        return super().run(partial(note_and_die, self.folder, work), tasks, **keywords)
 
 
 class DeadlyProcesses(LocalProcesses):
@@ -58,5 +58,5 @@ class DeadlyProcesses(LocalProcesses):
         super().__init__(2)
         self.folder = folder
 
-    def run(self, work: Any, tasks: Iterable[Any], *, retries: int = 0) -> Generator[Any, None, None]:
-        return super().run(partial(note_and_die, self.folder, work), tasks, retries=retries)
+    def run(self, work: Any, tasks: Iterable[Any], **keywords: Any) -> Generator[Any, None, None]:
+        return super().run(partial(note_and_die, self.folder, work), tasks, **keywords)

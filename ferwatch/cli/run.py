@@ -86,6 +86,7 @@ def run(
             overwrite=overwrite,
             resume=resume,
             progress=bars.update,
+            forecast=bars.expect if bars.are_shown else None,
             command=sys.argv,
             executor=executor,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from dataclasses import dataclass, replace
@@ -18,11 +19,13 @@ from ferwatch.models.classifier import Classifier, labels_notice
 from ferwatch.pipeline.candidates import in_one_pass, in_segments, plan
 from ferwatch.pipeline.executors import Executor, local_executor
 from ferwatch.pipeline.film import write_film
+from ferwatch.pipeline.forecast import Forecast, RunForecast
 from ferwatch.pipeline.lock import FolderLock
 from ferwatch.pipeline.options import AnalysisOptions
 from ferwatch.pipeline.progress import Progress, no_progress
 from ferwatch.pipeline.redraw import overlay_of, video_range
 from ferwatch.pipeline.remote import run_folder_at
+from ferwatch.pipeline.reports import PicturesDone
 from ferwatch.pipeline.resume import Finished, ResumeState, read_resume_state
 from ferwatch.pipeline.run_folder import RunFolder, linked_video, run_facts
 from ferwatch.pipeline.segment import FaceLimit, assign_ids
@@ -59,6 +62,7 @@ class RunTask:
     has_link: bool
     """Whether the timeline names the path from the run folder to the video; False: its name alone, where the video or
     the folder is a temporary copy."""
+    forecast: Forecast | None
 
     def workers(self) -> AbstractContextManager[Executor]:
         """Yield the executor, or local processes for one stage: those that draw then hold no models in memory."""
@@ -105,6 +109,7 @@ def write_run(
     progress: Progress = no_progress,
     command: Sequence[str] = (),
     executor: Executor | None = None,
+    forecast: Forecast | None = None,
 ) -> Run:
     """Analyse a video, write its run folder, and return the Run; see Analyzer.analyze.
 
@@ -115,6 +120,7 @@ def write_run(
 
     Args:
         executor: runs the video's segments; None: processes of this machine, as many as the options' threads.
+        forecast: told before and during the analysis how the time is spread; None: nothing is measured for it.
     """
     if resume and isinstance(out, Url):
         raise OutputError(
@@ -128,7 +134,8 @@ def write_run(
         reader = stack.enter_context(open_reader(path, options))
         stack.enter_context(FolderLock(folder.path, path.name))
         url = video if isinstance(video, Url) else None
-        task = RunTask(path, folder, options, classifier, executor, progress, url, not (url or isinstance(out, Url)))
+        has_link = not (url or isinstance(out, Url))
+        task = RunTask(path, folder, options, classifier, executor, progress, url, has_link, forecast)
         settings = settings_of_rows(path, classifier.checkpoint, options)
         warnings = [notice] if (notice := labels_notice(classifier, options.labels)) is not None else []
         if resume:
@@ -237,9 +244,19 @@ def _write_rows(task: RunTask, executor: Executor, reader: FileSource, state: Re
     if not segments and not state.in_one_pass:
         folder.segments.clear()  # workers finish segments in any order: one pass cannot go on after the last one
     replace(state, in_one_pass=not segments).save(folder.resume)
+    forecast = RunForecast(
+        video_range(video, options), reader.info, segments, executor.workers, options.annotate, task.forecast
+    )
     if segments:
         try:
-            parts = in_segments(video, reader.info, segments, folder.segments, options, executor, task.url)
+            total = sum(segment.pictures for segment in segments)
+
+            def report_sum(pictures: int) -> None:
+                task.progress("analysing", pictures, total)
+                forecast.update(done.seconds_a_picture)
+
+            done = PicturesDone(report_sum)
+            parts = in_segments(video, reader.info, segments, folder.segments, options, executor, done, task.url)
             with closing(parts) as found:
                 return _write_segments(task, found, reader)
         except IndexMismatch as mismatch:
@@ -247,9 +264,14 @@ def _write_rows(task: RunTask, executor: Executor, reader: FileSource, state: Re
             folder.segments.clear()
             replace(state, in_one_pass=True).save(folder.resume)
     limit = FaceLimit(options)
+    first, began = 0, 0.0
 
     def report() -> None:
+        nonlocal first, began
         task.progress("analysing", reader.frames_decoded, reader.frames_expected)
+        if not first:
+            first, began = reader.frames_decoded, time.thread_time()
+        forecast.update((time.thread_time() - began) / max(1, reader.frames_decoded - first))
 
     frames = chain.from_iterable(in_one_pass(reader, folder.segments, options, task.classifier, report))
     with FramesWriter(folder.rows) as rows:
@@ -268,7 +290,7 @@ def _write_segments(
     def frames() -> Iterator[FrameFaces]:
         nonlocal done
         for segment, faces in found:
-            task.progress("analysing", done := done + segment.pictures, reader.frames_expected)
+            done += segment.pictures
             yield from faces
 
     with FramesWriter(task.folder.rows) as rows:

@@ -13,6 +13,7 @@ from ferwatch.models.classifier import choose_device
 from ferwatch.pipeline.cuts import cut, results_in_order
 from ferwatch.pipeline.executors import Executor
 from ferwatch.pipeline.options import AnalysisOptions, with_absolute_paths
+from ferwatch.pipeline.reports import PicturesDone
 from ferwatch.pipeline.resume import SegmentFolder
 from ferwatch.pipeline.segment import Classify, SegmentTask, analyze_segment, run_segment
 from ferwatch.records import Frame, FrameFaces
@@ -39,6 +40,7 @@ def in_segments(
     folder: SegmentFolder,
     options: AnalysisOptions,
     executor: Executor,
+    done: PicturesDone,
     url: Url | None = None,
 ) -> Generator[tuple[VideoSegment, list[FrameFaces]], None, None]:
     """Yield each segment with its frames, in order, while workers analyse those that are not finished yet.
@@ -46,6 +48,7 @@ def in_segments(
     At most SEGMENTS_AHEAD segments for each worker are at work or wait for their turn.
 
     Args:
+        done: takes note of the pictures that are done.
         url: where workers on other machines read the video; None: at the path that it has here.
     Raises IndexMismatch where the video has to be decoded in one pass, and FerwatchError where workers die again and
     again.
@@ -58,7 +61,8 @@ def in_segments(
         source, options = url or video.absolute(), with_absolute_paths(options)
     workers_save = folder.path if keeps_segments and not executor.is_remote else None
     tasks = [SegmentTask(source, info, s, workers_save, options) for s in segments if s.number not in finished]
-    with closing(results_in_order(executor, run_segment, tasks, video)) as results:
+    done.start(sum(segment.pictures for segment in segments if segment.number in finished))
+    with closing(results_in_order(executor, run_segment, tasks, video, done)) as results:
         for segment in segments:
             frames = None if segment.number in finished else next(results)
             if frames is not None and keeps_segments:

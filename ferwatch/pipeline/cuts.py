@@ -10,6 +10,7 @@ from typing import TypeVar
 from ferwatch.errors import FerwatchError
 from ferwatch.faces.stream import FULL_SEARCH_SECONDS
 from ferwatch.pipeline.executors import MIN_PARALLEL_SECONDS, Executor, WorkerLost
+from ferwatch.pipeline.reports import HasSegment, PicturesDone
 from ferwatch.video.container import VideoInfo
 from ferwatch.video.index import VideoSegment, plan_segments, read_index
 from ferwatch.video.sampling import Sampling
@@ -19,7 +20,7 @@ MAX_WORKER_LOSSES = 3
 SEGMENTS_AHEAD = 8
 """Largest number of segments for each worker that are at work, or wait for an earlier one to be finished."""
 
-T = TypeVar("T")
+T = TypeVar("T", bound=HasSegment)
 R = TypeVar("R")
 
 
@@ -49,10 +50,12 @@ def cut(
 
 
 def results_in_order(
-    executor: Executor, work: Callable[[T], R], tasks: Sequence[T], video: Path
+    executor: Executor, work: Callable[[T], R], tasks: Sequence[T], video: Path, done: PicturesDone
 ) -> Generator[R, None, None]:
     """Yield the results of segments in the order of their tasks; those that end early wait.
 
+    Args:
+        done: takes note of what the tasks report, and of those that have ended.
     Raises FerwatchError, which names the video, where workers die again and again.
     """
     ended: dict[int, R] = {}
@@ -65,11 +68,12 @@ def results_in_order(
                 yield None
             yield task
 
-    with closing(executor.run(work, bounded(), retries=MAX_WORKER_LOSSES)) as results:
+    with closing(executor.run(work, bounded(), retries=MAX_WORKER_LOSSES, on_report=done.update)) as results:
         for place, task in enumerate(tasks):  # noqa: B007  (bounded() reads it)
             while id(task) not in ended:
                 other, result = next(results)
                 if isinstance(result, WorkerLost):
                     raise FerwatchError(f"{video}: {result.reason}, {1 + MAX_WORKER_LOSSES} times at the same place")
+                done.finish(other)
                 ended[id(other)] = result
             yield ended.pop(id(task))

@@ -5,21 +5,21 @@ from __future__ import annotations
 import multiprocessing
 import os
 import pickle
-import signal
-import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from tempfile import gettempdir
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Any, ClassVar, Protocol, TypeVar
 
-from ferwatch.utils.threads import use_single_threaded_libraries
+from ferwatch.pipeline.reports import Report, ignore_report, reports_to
+from ferwatch.pipeline.worker import REPORT, REPORT_NUMBERS, serve
 
 MIN_PARALLEL_SECONDS = 20.0
 """Shorter ranges of a video are analysed and drawn in one process: starting workers would cost more than they save."""
@@ -50,7 +50,12 @@ class Executor(Protocol):
         """Whether workers may run on other machines, which need not see this one's folders."""
 
     def run(
-        self, work: Callable[[T], R], tasks: Iterable[T | None], *, retries: int = 0
+        self,
+        work: Callable[[T], R],
+        tasks: Iterable[T | None],
+        *,
+        retries: int = 0,
+        on_report: Callable[[T, Report], None] | None = None,
     ) -> Generator[tuple[T, R | WorkerLost], None, None]:
         """Yield each task with its result as it ends, in any order; tasks are started in their order.
 
@@ -62,6 +67,8 @@ class Executor(Protocol):
             tasks: values that can be pickled; taken one by one as workers become free. None: no task for now; the next
                 one is asked for when a further result has been taken.
             retries: how often a task is started again whose worker died, before WorkerLost is its result.
+            on_report: called with a task that is at work and its report; see ferwatch.pipeline.reports. An executor
+                need not pass reports on.
         """
 
 
@@ -77,12 +84,19 @@ class InProcess:
     is_remote = False
 
     def run(
-        self, work: Callable[[T], R], tasks: Iterable[T | None], *, retries: int = 0
+        self,
+        work: Callable[[T], R],
+        tasks: Iterable[T | None],
+        *,
+        retries: int = 0,
+        on_report: Callable[[T, Report], None] | None = None,
     ) -> Generator[tuple[T, R | WorkerLost], None, None]:
         """See Executor.run."""
         for task in tasks:
             if task is not None:
-                yield task, work(task)
+                with reports_to(partial(on_report, task) if on_report else ignore_report):
+                    result = work(task)
+                yield task, result
 
 
 @dataclass(eq=False)
@@ -118,7 +132,12 @@ class LocalProcesses:
             worker.process.join()
 
     def run(
-        self, work: Callable[[T], R], tasks: Iterable[T | None], *, retries: int = 0
+        self,
+        work: Callable[[T], R],
+        tasks: Iterable[T | None],
+        *,
+        retries: int = 0,
+        on_report: Callable[[T, Report], None] | None = None,
     ) -> Generator[tuple[T, R | WorkerLost], None, None]:
         """See Executor.run."""
         left = iter(tasks)
@@ -149,6 +168,11 @@ class LocalProcesses:
                             task,
                             WorkerLost("the process died: it ran out of memory, was killed, or a decoder crashed"),
                         )
+                        continue
+                    if message.startswith(REPORT):
+                        running[worker.connection] = worker, task, losses
+                        if on_report is not None:
+                            on_report(task, Report(*REPORT_NUMBERS.unpack(message[len(REPORT) :])))
                         continue
                     self._idle.append(worker)
                     error, result = _unpickled(message)
@@ -195,35 +219,10 @@ def _context() -> BaseContext:
 def _start_worker() -> _Worker:
     context = _context()
     ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(theirs,), daemon=True)  # type: ignore[attr-defined]
+    process = context.Process(target=serve, args=(theirs,), daemon=True)  # type: ignore[attr-defined]
     process.start()
     theirs.close()  # so that the end of the worker ends the connection
     return _Worker(process, ours)
-
-
-def _serve(connection: Connection) -> None:
-    """Run the tasks that come over a connection until it is closed."""
-    _begin_worker()
-    while True:
-        try:
-            message = connection.recv_bytes()
-        except (EOFError, OSError):
-            return
-        try:
-            work, task = pickle.loads(message)
-            answer = _pickled(work(task))
-        except Exception as error:
-            answer = pickle.dumps((_sendable(error), None))
-        connection.send_bytes(answer)
-
-
-def _pickled(result: Any) -> bytes:
-    """Return the message that holds a result. Raises TypeError where it cannot be pickled."""
-    try:
-        return pickle.dumps((None, result))
-    except Exception as error:
-        kind = type(result).__name__
-        raise TypeError(f"the result of a task, of type {kind}, cannot be pickled: {error}") from error
 
 
 def _unpickled(message: bytes) -> tuple[Exception | None, Any]:
@@ -233,31 +232,3 @@ def _unpickled(message: bytes) -> tuple[Exception | None, Any]:
     except Exception as error:
         raise TypeError(f"the result of a task cannot be unpickled: {error}") from error
     return outcome
-
-
-def _sendable(error: Exception) -> Exception:
-    """Return an exception as it is if it can be pickled and unpickled, else a RuntimeError with its name and text."""
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:
-        return RuntimeError(f"{type(error).__name__} in a worker process: {error}")
-    return error
-
-
-def _begin_worker() -> None:
-    """Ignore Ctrl-C, which reaches the whole process group, and end when the parent process ends or says so."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _exit)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    use_single_threaded_libraries()
-
-
-def _exit(_signal: int, _frame: FrameType | None) -> None:
-    raise SystemExit(130)  # temporary files are removed on the way out
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    wait_for([parent.sentinel])
-    os._exit(1)

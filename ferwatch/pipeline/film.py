@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ferwatch.pipeline.cuts import cut, results_in_order
 from ferwatch.pipeline.executors import Executor
+from ferwatch.pipeline.reports import PicturesDone, report
 from ferwatch.render.annotated_video import FilmTask, annotate_segment, annotate_video
 from ferwatch.render.overlay import Overlay
 from ferwatch.utils.files import atomic_write, fingerprint, make_folder, remove_folder
@@ -94,20 +95,27 @@ def _in_segments(
             if file in to_draw
         ]
 
+        drawn_before = sum(s.pictures for s, file in zip(segments, files, strict=True) if file not in to_draw)
+
         def packets() -> Generator[EncodedPicture, None, None]:
-            done = 0
-            with closing(results_in_order(executor, annotate_segment, tasks, source.path)) as results:
-                for segment, file in zip(segments, files, strict=True):
+            done = PicturesDone(progress)
+            done.start(drawn_before)
+            with closing(results_in_order(executor, draw_segment, tasks, source.path, done)) as results:
+                for file in files:
                     drawn = next(results) if file in to_draw else None
                     if drawn is not None:
                         with atomic_write(file) as temp_path:
                             write_packets(temp_path, drawn)
                     yield from read_packets(file)
-                    progress(done := done + segment.pictures)
 
         with closing(packets()) as encoded:
             writer.join(encoded, segments[-1].samples[-1].length)
         return writer.warnings
+
+
+def draw_segment(task: FilmTask) -> list[EncodedPicture] | None:
+    """Draw and encode a segment of an annotated video, and report its pictures; workers run this."""
+    return annotate_segment(task, report)
 
 
 def _files(source: VideoRange, segments: list[VideoSegment], overlay: Overlay, out: Path) -> list[Path]:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from ferwatch.errors import FerwatchError
 from ferwatch.pipeline.executors import WorkerLost, cores
+from ferwatch.pipeline.reports import Report
 from ferwatch.utils.threads import use_single_threaded_libraries
 
 MAX_RETRIES = 3
@@ -70,9 +71,17 @@ class RayCluster:
             self._is_connected = False
 
     def run(
-        self, work: Callable[[T], R], tasks: Iterable[T | None], *, retries: int = MAX_RETRIES
+        self,
+        work: Callable[[T], R],
+        tasks: Iterable[T | None],
+        *,
+        retries: int = MAX_RETRIES,
+        on_report: Callable[[T, Report], None] | None = None,
     ) -> Generator[tuple[T, R | WorkerLost], None, None]:
-        """See Executor.run; a task whose worker or node was lost is started again at least MAX_RETRIES times."""
+        """See Executor.run; no reports are passed on.
+
+        A task whose worker or node was lost is started again at least MAX_RETRIES times.
+        """
         self._connect()
         ray = self._ray
         retries = max(retries, MAX_RETRIES)

@@ -23,6 +23,7 @@ from ferwatch.faces.stream import FaceStream
 from ferwatch.models import classifier
 from ferwatch.models.classifier import Classifier
 from ferwatch.pipeline.options import AnalysisOptions, loading_options
+from ferwatch.pipeline.reports import report
 from ferwatch.pipeline.resume import SegmentFolder
 from ferwatch.records import FaceResult, Frame, FrameFaces, FrameResult, Region
 from ferwatch.utils.url import Url
@@ -60,12 +61,20 @@ def run_segment(task: SegmentTask) -> list[FrameFaces] | None:
     Raises IndexMismatch where the segment does not hold the frames that the index promises.
     """
     detector, classify = _load_tools(loading_options(task.options))
-    frames = open_segments(task.video, task.info).read(task.segment)
+    frames = _reported(open_segments(task.video, task.info).read(task.segment), task.segment)
     segment = analyze_segment(frames, detector, classify, task.options.max_faces, task.options.region)
     if task.folder is None:
         return segment
     SegmentFolder(task.folder).save(task.segment.number, segment)
     return None
+
+
+def _reported(frames: Iterable[Frame], segment: VideoSegment) -> Iterator[Frame]:
+    """Yield the frames, and report each when the next one is asked for: faces have been looked for in it."""
+    first = segment.samples[0].number
+    for frame in frames:
+        yield frame
+        report(frame.index - first + 1)
 
 
 def analyze_segment(

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import av
 
 from ferwatch.errors import OutputError
+from ferwatch.records import BoundingBox, FaceResult
+from ferwatch.render.draw import ChartPlaces, draw
 from ferwatch.render.overlay import Overlay
 from ferwatch.utils.files import atomic_write
 from ferwatch.utils.url import Url
-from ferwatch.video.container import VideoInfo
-from ferwatch.video.encoding import EncodedPicture, Encoding, write_packets
-from ferwatch.video.index import VideoSegment, open_segments
+from ferwatch.video.container import VideoInfo, choose_stream, open_container
+from ferwatch.video.encoding import CLOCK, EncodedPicture, Encoding, to_picture, write_packets
+from ferwatch.video.index import SegmentReader, VideoSegment, open_segments
 from ferwatch.video.source import VideoRange
 from ferwatch.video.writer import annotated_video
+
+SKIPPED_PICTURES, MEASURED_PICTURES = 4, 13
+"""Numbers of pictures by which drawing_seconds measures: the first ones, with a key frame, take longer."""
 
 
 def annotate_video(
@@ -40,6 +47,31 @@ def annotate_video(
         return writer.warnings
 
 
+def drawing_seconds(video: Path, info: VideoInfo, segment: VideoSegment) -> float:
+    """Return the processor time of a picture of an annotated video, with one face, measured on a segment's first ones.
+
+    Raises IndexMismatch where the segment does not hold the frames that the index promises, and VideoError.
+    """
+    with open_container(video) as container:
+        encoding = Encoding.of(choose_stream(container, video, info.stream)[0], info)
+    face = FaceResult(
+        1, 1.0, BoundingBox(0.4 * info.width, 0.3 * info.height, 0.2 * info.width, 0.4 * info.height), (1 / 7,) * 7
+    )
+    times: list[float] = []
+    places: ChartPlaces = {}
+
+    def pictures() -> Iterator[tuple[av.VideoFrame, int]]:
+        for frame in islice(SegmentReader(video, info).read(segment), SKIPPED_PICTURES + MEASURED_PICTURES):
+            times.append(time.thread_time())
+            yield to_picture(draw(frame.image, [face], places)), round(frame.timestamp / CLOCK)
+
+    packets = encoding.encode(pictures())
+    for _ in packets:
+        pass
+    measured = times[SKIPPED_PICTURES:]
+    return (measured[-1] - measured[0]) / (len(measured) - 1) if len(measured) > 1 else 0.0
+
+
 @dataclass(frozen=True)
 class FilmTask:
     """One segment of an annotated video, for a worker."""
@@ -56,17 +88,27 @@ class FilmTask:
     """File to which the packets of the finished segment are written; None: they are returned."""
 
 
-def annotate_segment(task: FilmTask) -> list[EncodedPicture] | None:
-    """Draw and encode a segment of an annotated video in one thread; workers run this.
+def annotate_segment(
+    task: FilmTask, progress: Callable[[int], None] = lambda done: None
+) -> list[EncodedPicture] | None:
+    """Draw and encode a segment of an annotated video in one thread.
 
     Writes its packets to the task's file, or returns them. Raises IndexMismatch where the segment does not hold the
     frames that the index promises, and OutputError.
+
+    Args:
+        progress: called with the number of frames that are done.
     """
     frames = open_segments(task.video, task.info).read(task.segment)
     drawn = task.overlay.draw(frames, (task.info.width, task.info.height))
-    pictures = ((picture, ticks) for (_, picture), ticks in zip(drawn, task.ticks, strict=True))
+
+    def pictures() -> Iterator[tuple[av.VideoFrame, int]]:
+        for done, ((_, picture), ticks) in enumerate(zip(drawn, task.ticks, strict=True), start=1):
+            yield picture, ticks
+            progress(done)
+
     try:
-        packets = task.encoding.encode(pictures)
+        packets = task.encoding.encode(pictures())
         if task.file is None:
             return list(packets)
         with atomic_write(task.file) as temp_path:

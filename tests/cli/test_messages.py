@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import shlex
 from pathlib import Path
 
@@ -11,7 +10,6 @@ from click.testing import CliRunner, Result
 from conftest import DEMO, needs_weights
 
 from ferwatch.cli.main import cli
-from ferwatch.cli.progress import ProgressBars
 from ferwatch.errors import DataError
 from ferwatch.evaluation.fer2013 import load
 from ferwatch.records import EMOTIONS
@@ -54,29 +52,6 @@ def test_remedies(
     assert result.exit_code == 1
     assert says in message(result)
     assert [path.name for path in tmp_path.iterdir()] == ["THE FOLDER"]
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-def test_bars_reach_their_totals_and_tell_the_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    terminal = Terminal()
-    monkeypatch.setattr("sys.stderr", terminal)
-    clock = [1000.0]
-    monkeypatch.setattr("tqdm.std.time", lambda: clock[0])
-    with ProgressBars(hidden=False) as bars:
-        for stage in ("analysing", "annotating"):
-            # Half a second for each frame, and a tenth of the work took 10 s: 90 s are left.
-            for done in range(201):
-                clock[0] += 0.5
-                bars.update(stage, done, 200)
-                if done == 20:
-                    assert bars._bar is not None
-                    bars._bar.refresh()
-                    assert "20 of 200 frames, 01:30 left" in terminal.getvalue().split("\r")[-1]
-        assert "annotating: 100%" in terminal.getvalue()
 
 
 def fer_folder(root: Path, names: list[str], split: str) -> Path:

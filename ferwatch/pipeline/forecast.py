@@ -1,0 +1,75 @@
+"""RunForecast: how the time of a run is spread over its stages, for an estimate of the time left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from heapq import heapreplace
+
+import av
+
+from ferwatch.errors import FerwatchError
+from ferwatch.pipeline.cuts import cut
+from ferwatch.render.annotated_video import drawing_seconds
+from ferwatch.video.container import VideoInfo
+from ferwatch.video.index import IndexMismatch, VideoSegment
+from ferwatch.video.sampling import Sampling
+from ferwatch.video.source import VideoRange
+
+Forecast = Callable[[float, float], None]
+"""Function that is called with two multiples: the time of annotated.mp4 as one of that of the analysis, 0 where there
+is no such film; and the time of either stage as one of what it would be if all workers were at work to its end."""
+TYPICAL_RATIO = 0.7
+"""Multiple that is told where nothing was measured: of one face and ten samples a second."""
+
+
+def stretch(segments: Sequence[VideoSegment], workers: int) -> float:
+    """Return the time that workers take for segments, as a multiple of that of segments of any size."""
+    ends = [0] * workers
+    for segment in segments:
+        heapreplace(ends, ends[0] + segment.pictures)
+    return max(ends) * workers / sum(ends) if segments else 1.0
+
+
+class RunForecast:
+    """Measures the first pictures of an annotated video, and tells how the whole compares with the analysis.
+
+    Both are measured in processor time, which other programs on the machine hardly change.
+
+    Args:
+        segments: those that workers are to analyse; none: one pass.
+        annotate: whether there will be an annotated video.
+        forecast: None: nothing is measured or told.
+    """
+
+    def __init__(
+        self,
+        source: VideoRange,
+        info: VideoInfo,
+        segments: Sequence[VideoSegment],
+        workers: int,
+        annotate: bool,
+        forecast: Forecast | None,
+    ) -> None:
+        self._forecast = forecast
+        self._stretch = stretch(segments, workers)
+        self._seconds = 0.0
+        if forecast is None:
+            return
+        forecast(TYPICAL_RATIO if annotate else 0.0, self._stretch)
+        if not annotate:
+            return
+        drawn = cut(source.path, info, Sampling(), source.start, source.end) if source.decoder == "ffmpeg" else []
+        if drawn:
+            try:
+                self._seconds = drawing_seconds(source.path, info, drawn[0])
+            except (IndexMismatch, FerwatchError, av.FFmpegError):
+                return  # the run itself tells what is wrong
+
+    def update(self, analysis_seconds: float) -> None:
+        """Tell the forecast.
+
+        Args:
+            analysis_seconds: processor time of the analysis for a picture, so far; 0: unknown.
+        """
+        if self._forecast is not None and self._seconds and analysis_seconds:
+            self._forecast(self._seconds / analysis_seconds, self._stretch)
