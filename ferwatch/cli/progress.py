@@ -14,8 +14,8 @@ UNITS = {"timeline": "files"}
 
 BAR = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt} of {total_fmt}{unit}{postfix}"
 
-TIMELINE_SECONDS = 1.0
-"""Time that the files of the timeline take, with the imports that they need."""
+TIMELINE_SECONDS = 0.4
+"""Time that the files of the timeline of a video of some minutes take."""
 TRUSTED_PART = 0.2
 """Part of the film after which its own speed says how long the rest takes, and no longer the forecast."""
 
