@@ -5,9 +5,6 @@
 The clip's pictures are scaled to each size, encoded again and repeated to 60 s. Time counts from the first estimate
 that is shown, when the first picture is done, to the end of the program. After a tenth, a quarter and half of it, the
 time so far and the time left as shown are added up and divided by the whole time: 1 is right. Linux and macOS.
-
-`--processor-time` runs the same job through `write_run` and reads the processor time of this process and its workers,
-divided by the threads, as the clock: for a machine on which other programs run too. Linux.
 """
 
 from __future__ import annotations
@@ -15,7 +12,6 @@ from __future__ import annotations
 import argparse
 import fcntl
 import json
-import multiprocessing
 import os
 import pty
 import re
@@ -25,18 +21,10 @@ import sys
 import tempfile
 import termios
 import time
-from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
 import av
 from common import cores, loop
-
-from ferwatch.cli.progress import TimeLeft
-from ferwatch.pipeline.analyze import write_run
-from ferwatch.pipeline.options import AnalysisOptions
-from ferwatch.pipeline.segment import load_classifier
-from ferwatch.utils.threads import use_single_threaded_libraries
 
 SIZES = ((640, 360), (1280, 720), (1920, 1080))
 PARTS = (0.1, 0.25, 0.5)
@@ -83,64 +71,6 @@ def shown_times(arguments: list[str]) -> tuple[list[tuple[float, float]], float]
     return shown, time.monotonic()
 
 
-class ProcessorClock:
-    """Processor seconds of this process and those that it has started, divided by a number of threads."""
-
-    def __init__(self, threads: int) -> None:
-        self._threads = threads
-        self._read_at = self._others = 0.0
-
-    def __call__(self) -> float:
-        if self._threads > 1 and time.monotonic() - self._read_at > 0.2:
-            self._read_at = time.monotonic()
-            self._others = max(self._others, sum(map(processor_seconds, started_by(os.getpid()))))
-        return (time.process_time() + self._others) / self._threads
-
-
-def started_by(pid: int) -> list[int]:
-    found = []
-    for file in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in map(int, file.read_text().split()):
-            found += [child, *started_by(child)]
-    return found
-
-
-def processor_seconds(pid: int) -> float:
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:  # it has just ended
-        return 0.0
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def estimated_times(film: Path, out: Path, threads: int, annotate: bool, answer: Connection) -> None:
-    """Send what shown_times returns, in processor time, from a process of its own."""
-    use_single_threaded_libraries()
-    clock = ProcessorClock(threads)
-    left = TimeLeft(clock)
-    found = []
-
-    def update(stage: str, done: int, total: int) -> None:
-        left.update(stage, done, total)
-        if left.seconds is not None:
-            found.append((clock(), left.seconds))
-
-    options = AnalysisOptions(threads=threads, annotate=annotate)
-    write_run(film, out, options, load_classifier(options), overwrite=True, progress=update, forecast=left.expect)
-    answer.send((found, clock()))
-
-
-def in_new_process(*case: Any) -> tuple[list[tuple[float, float]], float]:
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=estimated_times, args=(*case, theirs))
-    process.start()
-    theirs.close()
-    result: tuple[list[tuple[float, float]], float] = ours.recv()
-    process.join()
-    return result
-
-
 def predictions(shown: list[tuple[float, float]], end: float) -> list[float]:
     """Return the predicted total over the true one after each of PARTS."""
     began = shown[0][0]
@@ -155,7 +85,6 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--seconds", type=float, default=60, help="length of the clips (default: 60)")
     parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--processor-time", action="store_true", help="the clock of a machine that is shared")
     args = parser.parse_args()
     cases = []
     print(f"{cores()} cores\n\n| size | threads | annotated.mp4 | seconds | after a tenth | a quarter | half |")
@@ -166,11 +95,8 @@ def main() -> None:
             once = scaled(args.clip, scratch / f"{height}.mp4", width, height)
             film = loop(once, scratch / f"looped-{height}.mp4", args.seconds)
             for threads, annotate in [(t, a) for _ in range(args.rounds) for t in (1, 2) for a in (True, False)]:
-                if args.processor_time:
-                    shown, end = in_new_process(film, scratch / "run", threads, annotate)
-                else:
-                    arguments = [str(film), "--threads", str(threads), "--out", str(scratch / "run"), "--overwrite"]
-                    shown, end = shown_times(arguments if annotate else [*arguments, "--no-video"])
+                arguments = [str(film), "--threads", str(threads), "--out", str(scratch / "run"), "--overwrite"]
+                shown, end = shown_times(arguments if annotate else [*arguments, "--no-video"])
                 ratios = predictions(shown, end)
                 seconds = end - shown[0][0]
                 cells = [f"{width}x{height}", threads, "yes" if annotate else "no", f"{seconds:.0f}"]

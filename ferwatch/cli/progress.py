@@ -15,7 +15,7 @@ UNITS = {"timeline": "files"}
 BAR = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt} of {total_fmt}{unit}{postfix}"
 
 TIMELINE_SECONDS = 1.0
-"""Time that the files of the timeline take, with the imports that they need."""
+"""Time that the files of the timeline of a video of some minutes take, with the imports that they need."""
 TRUSTED_PART = 0.2
 """Part of the film after which its own speed says how long the rest takes, and no longer the forecast."""
 
@@ -109,5 +109,5 @@ class ProgressBars:
             self._bar.total = total
         left = self._time_left.seconds
         if left is not None:
-            self._bar.set_postfix_str(f"{tqdm.format_interval(left)} left", refresh=False)
+            self._bar.set_postfix_str(f"{tqdm.format_interval(round(left))} left", refresh=False)
         self._bar.update(done - self._bar.n)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from dataclasses import dataclass, replace
@@ -264,14 +263,10 @@ def _write_rows(task: RunTask, executor: Executor, reader: FileSource, state: Re
             folder.segments.clear()
             replace(state, in_one_pass=True).save(folder.resume)
     limit = FaceLimit(options)
-    first, began = 0, 0.0
 
-    def report() -> None:
-        nonlocal first, began
+    def report(seconds: float = 0.0, processor: float = 0.0) -> None:
         task.progress("analysing", reader.frames_decoded, reader.frames_expected)
-        if not first:
-            first, began = reader.frames_decoded, time.thread_time()
-        forecast.update((time.thread_time() - began) / max(1, reader.frames_decoded - first))
+        forecast.update_in_one_pass(reader.frames_decoded, seconds, processor)
 
     frames = chain.from_iterable(in_one_pass(reader, folder.segments, options, task.classifier, report))
     with FramesWriter(folder.rows) as rows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from itertools import groupby
@@ -75,12 +76,13 @@ def in_one_pass(
     folder: SegmentFolder,
     options: AnalysisOptions,
     classify: Classify,
-    progress: Callable[[], None],
+    progress: Callable[[float, float], None],
 ) -> Iterator[list[FrameFaces]]:
     """Yield the frames of each segment, in order, analysed in this thread; those that are finished are only loaded.
 
     Args:
-        progress: called after each frame; a short film has few segments.
+        progress: called after each frame with the seconds for which faces were looked for in it, and the processor
+            time of that.
     """
     from ferwatch.faces.mediapipe import MediaPipeDetector  # here: a run whose workers detect does without it
 
@@ -98,11 +100,12 @@ def in_one_pass(
             yield segment
 
 
-def _reported(reader: FileSource, progress: Callable[[], None]) -> Iterator[Frame]:
+def _reported(reader: FileSource, progress: Callable[[float, float], None]) -> Iterator[Frame]:
     """Yield the frames, and report each when the next one is asked for: faces have been looked for in it."""
     for frame in reader:
+        began, processor = time.monotonic(), time.thread_time()
         yield frame
-        progress()
+        progress(time.monotonic() - began, time.thread_time() - processor)
 
 
 def _period(frame: Frame) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from heapq import heapreplace
 
@@ -53,6 +54,8 @@ class RunForecast:
         self._forecast = forecast
         self._stretch = stretch(segments, workers)
         self._seconds = 0.0
+        self._first = 0
+        self._began = self._searched = self._searched_processor = 0.0
         if forecast is None:
             return
         forecast(TYPICAL_RATIO if annotate else 0.0, self._stretch)
@@ -64,6 +67,23 @@ class RunForecast:
                 self._seconds = drawing_seconds(source.path, info, drawn[0])
             except (IndexMismatch, FerwatchError, av.FFmpegError):
                 return  # the run itself tells what is wrong
+
+    def update_in_one_pass(self, done: int, seconds: float, processor: float) -> None:
+        """Tell the forecast in an analysis whose pictures are decoded by other threads at the same time.
+
+        Args:
+            done: number of pictures that are decoded.
+            seconds, processor: time that the search for faces in the latest one took, and the processor time of it.
+        """
+        if not self._first:
+            self._first, self._began = done, time.monotonic()
+            return
+        self._searched += seconds
+        self._searched_processor += processor
+        if done > self._first and self._searched:
+            # Where other programs take half of the processor, the film will take twice its processor time too.
+            share = self._searched_processor / self._searched
+            self.update(share * (time.monotonic() - self._began) / (done - self._first))
 
     def update(self, analysis_seconds: float) -> None:
         """Tell the forecast.

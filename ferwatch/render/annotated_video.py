@@ -22,8 +22,8 @@ from ferwatch.video.index import SegmentReader, VideoSegment, open_segments
 from ferwatch.video.source import VideoRange
 from ferwatch.video.writer import annotated_video
 
-SKIPPED_PICTURES, MEASURED_PICTURES = 4, 13
-"""Numbers of pictures by which drawing_seconds measures: the first ones, with a key frame, take longer."""
+SKIPPED_PICTURES, MEASURED_PICTURES = 10, 13
+"""Numbers of pictures by which drawing_seconds measures: the first ones, for which memory is allocated, take longer."""
 
 
 def annotate_video(
