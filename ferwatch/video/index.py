@@ -27,9 +27,9 @@ from ferwatch.video.container import VideoInfo, choose_stream, open_container
 from ferwatch.video.picture import PictureConverter, PixelAspect, upright_size
 from ferwatch.video.sampling import Sampler, Sampling, TimedPicture
 
-MAX_EXTRA_DECODING = 0.05
+MAX_EXTRA_DECODING = 0.1
 """Fraction of a video's pictures that are decoded twice stays below this. Such pictures lie between a key frame and the
-beginning of a segment."""
+beginning of a segment. Decoding is a quarter of the work at 640x360, half of it in the largest pictures."""
 
 
 class IndexMismatch(Exception):
