@@ -109,7 +109,7 @@ def _in_segments(
                     yield from read_packets(file)
 
         with closing(packets()) as encoded:
-            writer.join(encoded, segments[-1].samples[-1].length)
+            writer.join(encoded, [tick for times in ticks for tick in times], segments[-1].samples[-1].length)
         return writer.warnings
 
 

@@ -20,6 +20,7 @@ from ferwatch.utils.url import Url
 from ferwatch.video.container import VideoInfo, choose_stream, open_container
 from ferwatch.video.encoding import (
     CLOCK,
+    REORDERED_PICTURES,
     EncodedPicture,
     Encoding,
     to_picture,
@@ -75,8 +76,10 @@ def drawing_seconds(video: Path, info: VideoInfo, segment: VideoSegment) -> floa
     packets = encoding.encode(pictures())
     for _ in packets:
         pass
-    spans = [after - before for before, after in pairwise(times[SKIPPED_PICTURES:])]
-    return median(spans) if spans else 0.0  # the median leaves out a disturbance
+    # The encoder takes turns between a picture and the two that it reorders. The median leaves out a disturbance.
+    starts = times[SKIPPED_PICTURES :: REORDERED_PICTURES + 1]
+    groups = [after - before for before, after in pairwise(starts)]
+    return median(groups) / (REORDERED_PICTURES + 1) if groups else 0.0
 
 
 @dataclass(frozen=True)

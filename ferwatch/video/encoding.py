@@ -26,8 +26,11 @@ CLOCK = Fraction(1, 90_000)
 MAX_PICTURE_TICKS = 2**30
 """Longest time that one picture may be shown, in ticks of CLOCK: 3.3 hours. FFmpeg refuses more than twice that; only
 damaged times ask for it."""
-X264_OPTIONS = {"preset": "ultrafast", "crf": "25"}
-"""A third of the processor time of "superfast" at crf 23, for 1.4 times the size."""
+REORDERED_PICTURES = 2
+"""Largest number of pictures that are decoded before one that is shown before them."""
+X264_OPTIONS = {"preset": "ultrafast", "crf": "25", "bf": str(REORDERED_PICTURES), "b-adapt": "0"}
+"""Half the processor time of "superfast" at crf 23, for about the same size. The last two options make the film a third
+smaller, and cost nothing."""
 ENCODER = f"ferwatch {__version__}, x264 {X264_OPTIONS}"
 """Text that names everything but the pictures that their packets depend on: the same text gives the same bytes."""
 # Code points of ITU-T H.273.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from ferwatch.video.container import VideoInfo, open_container, threads_for
 from ferwatch.video.encoding import (
     CLOCK,
     MAX_PICTURE_TICKS,
+    REORDERED_PICTURES,
     EncodedPicture,
     Encoding,
     FilmClock,
@@ -84,19 +85,20 @@ class AnnotatedVideo:
         for packet in self._track.encode(picture):
             self._mux_picture(packet)
 
-    def join(self, packets: Iterable[EncodedPicture], duration: float | None) -> None:
+    def join(self, packets: Iterable[EncodedPicture], ticks: Sequence[int], duration: float | None) -> None:
         """Add the packets of all pictures, which were encoded in segments with `encoding`, without encoding them again.
 
         Args:
-            packets: in order, at times of `clock`.
+            packets: in decoding order.
+            ticks: times of all pictures, from `clock`, in the order in which they are shown.
             duration: seconds for which the last picture is shown; None: for one frame interval.
         """
         self._show_last_for(duration)
-        for encoded in packets:
+        for encoded, dts in zip(packets, _decoding_times(ticks), strict=True):
             self._mux_sound(until=float(encoded.pts * CLOCK))
             packet = av.Packet(encoded.data)
             packet.stream, packet.time_base = self._track, CLOCK
-            packet.pts, packet.dts, packet.is_keyframe = encoded.pts, encoded.pts, encoded.is_keyframe
+            packet.pts, packet.dts, packet.is_keyframe = encoded.pts, dts, encoded.is_keyframe
             self._mux_picture(packet)
 
     def finish(self) -> None:
@@ -122,3 +124,17 @@ class AnnotatedVideo:
                 if DAMAGED_SOUND not in self.warnings:
                     self.warnings.append(DAMAGED_SOUND)
             self._next = next(self._packets, None)
+
+
+def _decoding_times(ticks: Sequence[int]) -> Iterator[int]:
+    """Yield the decoding time of each packet, in decoding order: the time of the picture REORDERED_PICTURES before it.
+
+    They are those of one encoder for the whole video, and never later than the packet's own time.
+
+    Args:
+        ticks: presentation times of all pictures, ascending.
+    """
+    interval = min(ticks[1] - ticks[0], CLOCK.denominator) if len(ticks) > 1 else 1
+    for number in range(len(ticks)):
+        early = REORDERED_PICTURES - number
+        yield ticks[0] - early * interval if early > 0 else ticks[number - REORDERED_PICTURES]

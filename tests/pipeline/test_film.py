@@ -139,7 +139,7 @@ def test_pictures_around_the_cuts_of_open_gops_are_right(
     with av.open(str(tmp_path / "1.mp4")) as one, av.open(str(tmp_path / "whole.mp4")) as whole:
         for ours, expected in zip(one.decode(video=0), whole.decode(video=0), strict=True):
             difference = ours.to_ndarray(format="gray").astype(int) - expected.to_ndarray(format="gray")
-            assert np.abs(difference).mean() < 2, ours.time
+            assert np.abs(difference).mean() < 3, ours.time
 
 
 def test_a_killed_worker_costs_only_its_segment(tmp_path: Path) -> None:
