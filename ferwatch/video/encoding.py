@@ -28,9 +28,8 @@ MAX_PICTURE_TICKS = 2**30
 damaged times ask for it."""
 REORDERED_PICTURES = 2
 """Largest number of pictures that are decoded before one that is shown before them."""
-X264_OPTIONS = {"preset": "ultrafast", "crf": "25", "bf": str(REORDERED_PICTURES), "b-adapt": "0"}
-"""Half the processor time of "superfast" at crf 23, for about the same size. The last two options make the film a third
-smaller, and cost nothing."""
+X264_OPTIONS = {"preset": "ultrafast", "crf": "26", "coder": "ac", "bf": str(REORDERED_PICTURES), "b-adapt": "0"}
+"""About 0.6 times the processor time of "superfast" at crf 23, for the same size or less, and a little less sharp."""
 ENCODER = f"ferwatch {__version__}, x264 {X264_OPTIONS}"
 """Text that names everything but the pictures that their packets depend on: the same text gives the same bytes."""
 # Code points of ITU-T H.273.
