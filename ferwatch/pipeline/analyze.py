@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -39,7 +39,7 @@ from ferwatch.utils.timecode import format_time
 from ferwatch.utils.url import Url, local_copy
 from ferwatch.video.container import VideoInfo
 from ferwatch.video.file_source import FileSource
-from ferwatch.video.index import IndexMismatch, VideoSegment
+from ferwatch.video.index import IndexMismatch
 from ferwatch.video.sampling import ROUNDING
 from ferwatch.video.source import FrameSource
 
@@ -257,38 +257,26 @@ def _write_rows(task: RunTask, executor: Executor, reader: FileSource, state: Re
             done = PicturesDone(report_sum)
             parts = in_segments(video, reader.info, segments, folder.segments, options, executor, done, task.url)
             with closing(parts) as found:
-                return _write_segments(task, found, reader)
+                warnings = _write_tracked(task, found)
+            return Finished(total, (*reader.warnings, *warnings))
         except IndexMismatch as mismatch:
             LOG.info("%s is decoded in one pass: %s", video, mismatch)
             folder.segments.clear()
             replace(state, in_one_pass=True).save(folder.resume)
-    limit = FaceLimit(options)
 
     def report(seconds: float = 0.0, processor: float = 0.0) -> None:
         task.progress("analysing", reader.frames_decoded, reader.frames_expected)
         forecast.update_in_one_pass(reader.frames_decoded, seconds, processor)
 
-    frames = chain.from_iterable(in_one_pass(reader, folder.segments, options, task.classifier, report))
-    with FramesWriter(folder.rows) as rows:
-        for result in assign_ids(frames, FaceTracker(), limit):
-            rows.write(result)
+    warnings = _write_tracked(task, in_one_pass(reader, folder.segments, options, task.classifier, report))
     report()
-    return Finished(reader.frames_decoded, (*reader.warnings, *limit.warnings))
+    return Finished(reader.frames_decoded, (*reader.warnings, *warnings))
 
 
-def _write_segments(
-    task: RunTask, found: Iterable[tuple[VideoSegment, list[FrameFaces]]], reader: FileSource
-) -> Finished:
-    """Write frames.partial.csv from the segments that workers analyse."""
-    done, limit = 0, FaceLimit(task.options)
-
-    def frames() -> Iterator[FrameFaces]:
-        nonlocal done
-        for segment, faces in found:
-            done += segment.pictures
-            yield from faces
-
+def _write_tracked(task: RunTask, parts: Iterable[list[FrameFaces]]) -> tuple[str, ...]:
+    """Write frames.partial.csv from the faces of a video's segments, in order; return warnings."""
+    limit = FaceLimit(task.options)
     with FramesWriter(task.folder.rows) as rows:
-        for result in assign_ids(frames(), FaceTracker(), limit):
+        for result in assign_ids(chain.from_iterable(parts), FaceTracker(), limit):
             rows.write(result)
-    return Finished(done, (*reader.warnings, *limit.warnings))
+    return limit.warnings

@@ -43,8 +43,8 @@ def in_segments(
     executor: Executor,
     done: PicturesDone,
     url: Url | None = None,
-) -> Generator[tuple[VideoSegment, list[FrameFaces]], None, None]:
-    """Yield each segment with its frames, in order, while workers analyse those that are not finished yet.
+) -> Generator[list[FrameFaces], None, None]:
+    """Yield the frames of each segment, in order, while workers analyse those that are not finished yet.
 
     At most SEGMENTS_AHEAD segments for each worker are at work or wait for their turn.
 
@@ -68,7 +68,7 @@ def in_segments(
             frames = None if segment.number in finished else next(results)
             if frames is not None and keeps_segments:
                 folder.save(segment.number, frames)
-            yield segment, folder.load(segment.number) if frames is None else frames
+            yield folder.load(segment.number) if frames is None else frames
 
 
 def in_one_pass(

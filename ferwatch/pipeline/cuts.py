@@ -14,6 +14,7 @@ from ferwatch.pipeline.reports import HasSegment, PicturesDone
 from ferwatch.video.container import VideoInfo
 from ferwatch.video.index import VideoSegment, plan_segments, read_index
 from ferwatch.video.sampling import Sampling
+from ferwatch.video.source import VideoRange
 
 MAX_WORKER_LOSSES = 3
 """Number of times that a segment is started again after its worker died."""
@@ -47,6 +48,13 @@ def cut(
         return []
     segments = plan_segments(index, sampling, start, end, FULL_SEARCH_SECONDS, at_keyframes=at_keyframes)
     return segments if len(segments) > 1 else []
+
+
+def cut_film(source: VideoRange, info: VideoInfo) -> list[VideoSegment]:
+    """Return the segments in which every frame of a range is drawn, none where it has to be drawn in one pass."""
+    if source.decoder != "ffmpeg":
+        return []
+    return cut(source.path, info, Sampling(), source.start, source.end, at_keyframes=True)
 
 
 def results_in_order(

@@ -8,7 +8,7 @@ from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
 
-from ferwatch.pipeline.cuts import cut, results_in_order
+from ferwatch.pipeline.cuts import cut_film, results_in_order
 from ferwatch.pipeline.executors import Executor
 from ferwatch.pipeline.reports import PicturesDone, report
 from ferwatch.render.annotated_video import FilmTask, annotate_segment, annotate_video
@@ -18,7 +18,6 @@ from ferwatch.utils.url import Url
 from ferwatch.video.container import VideoInfo
 from ferwatch.video.encoding import ENCODER, EncodedPicture, read_packets, write_packets
 from ferwatch.video.index import IndexMismatch, VideoSegment
-from ferwatch.video.sampling import Sampling
 from ferwatch.video.source import VideoRange
 from ferwatch.video.writer import annotated_video
 
@@ -51,9 +50,7 @@ def write_film(
     """
     with source.open() as reader:
         info = reader.info
-    segments = []
-    if source.decoder == "ffmpeg":
-        segments = cut(source.path, info, Sampling(), source.start, source.end, at_keyframes=True)
+    segments = cut_film(source, info)
     if segments:
         try:
             warnings = _in_segments(source, info, segments, overlay, out, executor, progress, url)

@@ -9,11 +9,10 @@ from heapq import heapreplace
 import av
 
 from ferwatch.errors import FerwatchError
-from ferwatch.pipeline.cuts import cut
+from ferwatch.pipeline.cuts import cut_film
 from ferwatch.render.annotated_video import drawing_seconds
 from ferwatch.video.container import VideoInfo
 from ferwatch.video.index import IndexMismatch, VideoSegment
-from ferwatch.video.sampling import Sampling
 from ferwatch.video.source import VideoRange
 
 Forecast = Callable[[float, float], None]
@@ -61,8 +60,7 @@ class RunForecast:
         forecast(TYPICAL_RATIO if annotate else 0.0, self._stretch)
         if not annotate:
             return
-        drawn = cut(source.path, info, Sampling(), source.start, source.end) if source.decoder == "ffmpeg" else []
-        if drawn:
+        if drawn := cut_film(source, info):
             try:
                 self._seconds = drawing_seconds(source.path, info, drawn[0])
             except (IndexMismatch, FerwatchError, av.FFmpegError):

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from conftest import FACE_MODEL, needs_weights
+from extending.test_network import FILE
 
 import ferwatch
 from ferwatch.cli.main import cli
@@ -36,19 +37,6 @@ pytestmark = needs_weights
 RATE = 25
 END = "0.5"
 WRITTEN = {*run_files(), "frames.csv", "run.json", "annotated.mp4"}
-NETWORK = """
-from torch import nn
-class Linear(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.heads = nn.ModuleDict({"crowd": nn.Linear(48 * 48, 7), "fer2013": nn.Linear(48 * 48, 7)})
-    def forward_features(self, x):
-        return x.flatten(1)
-    def forward_head(self, features):
-        return {name: head(features) for name, head in self.heads.items()}
-    def forward(self, x):
-        return self.forward_head(self.forward_features(x))
-"""
 
 
 @dataclass(frozen=True)
@@ -69,10 +57,10 @@ def original(
     folder.mkdir()
     video = folder / "session.mp4"
     video.write_bytes(clip_of_a_second)
-    (folder / "mine.py").write_text(NETWORK)
-    source, weights = f"{folder / 'mine.py'}:Linear", folder / "linear.safetensors"
+    (folder / "mine.py").write_text(FILE.replace("class Linear", "class OneLayer"))
+    source, weights = f"{folder / 'mine.py'}:OneLayer", folder / "linear.safetensors"
     model = get_model(register_network(source))
-    save_checkpoint(Checkpoint("Linear", model.build(), model.input, source=source), weights)
+    save_checkpoint(Checkpoint("OneLayer", model.build(), model.input, source=source), weights)
     faces = tuple(tuple(search_image(picture, detector)) for picture in pictures_of(video))
     assert all(faces[: RATE // 2]), "each picture shows a face"
     (first, *_), (second, *_) = faces[0], faces[5]
