@@ -13,7 +13,7 @@ import click
 
 from ferwatch.cli.options import Place, Time, analysis_options, check_engine, engine_options, options_from
 from ferwatch.utils.commands import command_line
-from ferwatch.utils.imports import uncollected
+from ferwatch.utils.imports import without_garbage_collection
 from ferwatch.utils.url import Url
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def run(
     elif engine == "local" and options.threads != 1 and declared_seconds(video) >= MIN_PARALLEL_SECONDS:
         start_server_early()  # its imports then run beside those that follow here
 
-    with uncollected():
+    with without_garbage_collection():
         from ferwatch.cli.progress import ProgressBars
         from ferwatch.pipeline.analyze import write_run
         from ferwatch.pipeline.ray_cluster import RayCluster

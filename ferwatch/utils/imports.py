@@ -8,10 +8,10 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def uncollected() -> Iterator[None]:
+def without_garbage_collection() -> Iterator[None]:
     """Stop the garbage collector within the context, and never look through what is made in it afterwards.
 
-    Importing torch and MediaPipe takes a fifth less time so. Only for ferwatch's own processes: the command line and
+    Importing torch and MediaPipe takes a fifth less time this way. Only for ferwatch's own processes: the command line and
     its workers.
     """
     gc.disable()
