@@ -11,8 +11,8 @@ from contextlib import contextmanager
 def without_garbage_collection() -> Iterator[None]:
     """Stop the garbage collector within the context, and never look through what is made in it afterwards.
 
-    Importing torch and MediaPipe takes a fifth less time this way. Only for ferwatch's own processes: the command line and
-    its workers.
+    Importing torch and MediaPipe takes a fifth less time this way. Only for ferwatch's own processes: the command line
+    and its workers.
     """
     gc.disable()
     try:
