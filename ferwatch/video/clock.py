@@ -64,8 +64,12 @@ class PacketClock:
     packets: int = 0
     """Packets seen so far."""
     _shift: Fraction = Fraction(0)
-    _latest: Fraction | None = None
-    _length: Fraction = Fraction(0)
+    """Seconds."""
+    # The rest in units of the stream's time base: an hour of video has a hundred thousand packets.
+    _time_base: Fraction | None = None
+    _shift_ticks: int = 0
+    _latest: int | None = None
+    _length: int = 0
 
     @classmethod
     def for_container(cls, container: InputContainer) -> PacketClock:
@@ -85,31 +89,32 @@ class PacketClock:
     def advance(self, packet: Packet) -> None:
         """Shift the packet's times to the continued clock, in place. Packets come in the order of the file."""
         self.packets += 1
-        if packet.dts is None or packet.time_base is None:
+        base = self._time_base = self._time_base or packet.time_base
+        if packet.dts is None or base is None:
             return
-        time = packet.dts * packet.time_base + self._shift
-        if self._latest is not None:
-            expected = self._latest + self._length
-            backward = time < self._latest - BACKWARD_JUMP_SECONDS
-            forward = self.may_jump_forward and time > expected + FORWARD_JUMP_SECONDS
-            if backward or forward:
-                self._shift = self._shift_after_jump(time - self._shift, expected)
-                time = packet.dts * packet.time_base + self._shift
-                shown = packet.dts if packet.pts is None else packet.pts
-                self.jumps.append(
-                    ClockJump(
-                        self.packets - 1,
-                        -1 if packet.pos is None else packet.pos,
-                        float(shown * packet.time_base + self._shift),
-                        self._shift,
-                    )
-                )
-        shift_packet(packet, self._shift)
+        own, shown = packet.dts, packet.dts if packet.pts is None else packet.pts
+        if self._latest is not None and self._restarts(own + self._shift_ticks):
+            self._shift = self._shift_after_jump(own * base, (self._latest + self._length) * base)
+            self._shift_ticks = round(self._shift / base)
+            position = -1 if packet.pos is None else packet.pos
+            self.jumps.append(ClockJump(self.packets - 1, position, float(shown * base + self._shift), self._shift))
+        _shift_packet(packet, self._shift_ticks)
+        time = own + self._shift_ticks
         if packet.duration:
-            self._length = packet.duration * packet.time_base
+            self._length = packet.duration
         elif self._latest is not None and time > self._latest:
             self._length = time - self._latest
         self._latest = time if self._latest is None else max(time, self._latest)
+
+    def _restarts(self, time: int) -> bool:
+        """Return whether a packet of this time, in ticks on the clock so far, is the first one of a new clock."""
+        assert self._latest is not None and self._time_base is not None
+        step = time - self._latest
+        if 0 <= step <= self._length:  # as nearly always
+            return False
+        backward = -step * self._time_base > BACKWARD_JUMP_SECONDS
+        forward = (step - self._length) * self._time_base > FORWARD_JUMP_SECONDS
+        return backward or (self.may_jump_forward and forward)
 
 
 @dataclass
@@ -124,10 +129,8 @@ class SoundClock(PacketClock):
         return nearest if abs(own + nearest - expected) < MAX_SKEW_SECONDS else expected - own
 
 
-def shift_packet(packet: Packet, seconds: Fraction) -> None:
-    """Add `seconds` to the times of a packet."""
-    if seconds and packet.time_base is not None:
-        ticks = round(seconds / packet.time_base)
+def _shift_packet(packet: Packet, ticks: int) -> None:
+    if ticks:
         packet.dts = None if packet.dts is None else packet.dts + ticks
         packet.pts = None if packet.pts is None else packet.pts + ticks
 
@@ -166,7 +169,7 @@ class PictureClock:
         if not self._timed:
             return index / self._rate
         if picture.pts is not None and picture.time_base is not None:
-            time = float(picture.pts * picture.time_base - self._start_time)
+            time = _seconds(picture.pts, picture.time_base, self._start_time)
             # Containers round their own start to microseconds, and Matroska all times to milliseconds.
             self.held += time < self._latest - ROUNDING
             if time > self._latest:
@@ -178,8 +181,14 @@ class PictureClock:
         """Return the seconds for which the container says that the picture is shown; else those from the picture before
         it to this one, which was given to `time` last."""
         if self._timed and picture.duration and picture.time_base is not None:
-            return float(picture.duration * picture.time_base)
+            return picture.duration * picture.time_base.numerator / picture.time_base.denominator
         return self._interval
+
+
+def _seconds(ticks: int, time_base: Fraction, start: Fraction) -> float:
+    """Return float(ticks * time_base - start), to the last bit, but in less time than fractions take."""
+    scale = time_base.denominator * start.denominator
+    return (ticks * time_base.numerator * start.denominator - start.numerator * time_base.denominator) / scale
 
 
 def has_times(container: InputContainer, first: VideoFrame) -> bool:

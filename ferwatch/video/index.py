@@ -86,6 +86,7 @@ def read_index(path: Path, info: VideoInfo) -> list[TimedPicture[IndexedPicture]
             return None
         # FFmpeg seeks MP4 and Matroska by the key frames that they list, other formats by decoding times.
         seeks_presentation_time = any(name in container.format.name for name in ("mp4", "matroska"))
+        time_base = stream.time_base
         packet_clock = PacketClock.for_container(container)
         pictures: list[IndexedPicture] = []
         packets = 0
@@ -95,14 +96,14 @@ def read_index(path: Path, info: VideoInfo) -> list[TimedPicture[IndexedPicture]
                     continue
                 packet_clock.advance(packet)
                 seek_time = packet.pts if seeks_presentation_time else packet.dts
-                if packet.pts is None or packet.time_base is None or seek_time is None or packet.is_corrupt:
+                if packet.pts is None or time_base is None or seek_time is None or packet.is_corrupt:
                     return None
                 if not packets and not packet.is_keyframe:
                     return None
                 packets += 1
                 if not packet.is_discard:
                     pictures.append(
-                        IndexedPicture(packet.pts, packet.duration, packet.time_base, seek_time, packet.is_keyframe)
+                        IndexedPicture(packet.pts, packet.duration, time_base, seek_time, packet.is_keyframe)
                     )
         except (av.FFmpegError, IndexError):
             return None
@@ -183,7 +184,8 @@ def plan_segments(
 def _choose_cuts(extra: Sequence[int], limit: float) -> set[int]:
     """Return the places to cut at, for which less than `limit` pictures in all are decoded twice.
 
-    First the cuts that make the longest segment as short as possible, then further ones, those that cost least first.
+    First the cuts that make the longest segment as short as possible, then all that cost nothing, then further ones from
+    the end of the video on, where short segments let all workers end at about the same time.
 
     Args:
         extra: pictures that are decoded twice for a cut at each place.
@@ -195,13 +197,12 @@ def _choose_cuts(extra: Sequence[int], limit: float) -> set[int]:
             longest = length
         else:
             shortest = length + 1
-    cuts = _cheapest_cuts(extra, shortest)
+    cuts = _cheapest_cuts(extra, shortest) | {place for place, cost in enumerate(extra) if not cost}
     spent = sum(extra[place] for place in cuts)
-    for place in sorted(set(range(len(extra))) - cuts, key=lambda place: (extra[place], place)):
-        spent += extra[place]
-        if extra[place] and spent >= limit:
-            break
-        cuts.add(place)
+    for place in sorted(set(range(len(extra))) - cuts, reverse=True):
+        if spent + extra[place] < limit:
+            spent += extra[place]
+            cuts.add(place)
     return cuts
 
 
