@@ -108,7 +108,8 @@ class PacketClock:
 
     def _restarts(self, time: int) -> bool:
         """Return whether a packet of this time, in ticks on the clock so far, is the first one of a new clock."""
-        assert self._latest is not None and self._time_base is not None
+        assert self._latest is not None
+        assert self._time_base is not None
         step = time - self._latest
         if 0 <= step <= self._length:  # as nearly always
             return False

@@ -14,7 +14,7 @@ from ferwatch.errors import VideoError
 from ferwatch.video import hdr
 from ferwatch.video.clock import container_start, has_times, rate_without_times
 from ferwatch.video.container import VideoInfo, open_container
-from ferwatch.video.picture import Orientation, PixelAspect, display_size, gray_bits, upright_size
+from ferwatch.video.picture import Geometry, PixelAspect, display_size, gray_bits
 from ferwatch.video.scan import CHANGING_FORMATS, Scan, scan_stream
 
 GRAY_PROBES = 8
@@ -50,13 +50,13 @@ def describe(
     bits = gray_bits([first, *_probe(path, stream.index)]) if gray_bits([first]) else None
     if bits is not None and bits < 16:
         warnings.append(f"its 16-bit gray values use {bits} bits; they were scaled to the full range")
-    orientation, shape = Orientation.of(first), aspect.current()
+    shape = aspect.current()
     if (declared := aspect.declared()) != shape:
         warnings.append(
             f"its pixels are said to be {declared.numerator}:{declared.denominator}, which is taken for an error; "
             "they were treated as square"
         )
-    width, height = upright_size(first, shape)
+    orientation, (width, height) = Geometry.of(first, shape)
     scan = scan_stream(path, stream.index) if container.format.name in CHANGING_FORMATS else Scan()
     for size in scan.sizes:
         other = display_size(*size, shape)

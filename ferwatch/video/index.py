@@ -24,10 +24,10 @@ from ferwatch.records import Frame
 from ferwatch.utils.url import Url
 from ferwatch.video.clock import PacketClock, PictureClock, container_start, shown_until
 from ferwatch.video.container import VideoInfo, choose_stream, open_container
-from ferwatch.video.picture import PictureConverter, PixelAspect, upright_size
+from ferwatch.video.picture import GeometryReader, PictureConverter
 from ferwatch.video.sampling import Sampler, Sampling, TimedPicture
 
-MAX_EXTRA_DECODING = 0.1
+MAX_EXTRA_DECODING = 0.15
 """Fraction of a video's pictures that are decoded twice stays below this. Such pictures lie between a key frame and the
 beginning of a segment. Decoding is a quarter of the work at 640x360, half of it in the largest pictures."""
 
@@ -184,8 +184,8 @@ def plan_segments(
 def _choose_cuts(extra: Sequence[int], limit: float) -> set[int]:
     """Return the places to cut at, for which less than `limit` pictures in all are decoded twice.
 
-    First the cuts that make the longest segment as short as possible, then all that cost nothing, then further ones from
-    the end of the video on, where short segments let all workers end at about the same time.
+    Up to half of the limit goes into making the longest segment as short as possible, the rest into further cuts from
+    the end of the video on: short segments there let all workers end at about the same time.
 
     Args:
         extra: pictures that are decoded twice for a cut at each place.
@@ -193,7 +193,7 @@ def _choose_cuts(extra: Sequence[int], limit: float) -> set[int]:
     shortest, longest = 1, len(extra) + 1
     while shortest < longest:
         length = (shortest + longest) // 2
-        if sum(extra[place] for place in _cheapest_cuts(extra, length)) < limit:
+        if sum(extra[place] for place in _cheapest_cuts(extra, length)) < limit / 2:
             longest = length
         else:
             shortest = length + 1
@@ -235,7 +235,7 @@ class SegmentReader:
         self._container = open_container(path)
         self._stream, _ = choose_stream(self._container, path, info.stream)
         self._stream.codec_context.thread_count = 1
-        self._aspect = PixelAspect(self._stream)
+        self._geometry = GeometryReader(self._stream)
 
     def close(self) -> None:
         """Close the file."""
@@ -253,11 +253,11 @@ class SegmentReader:
         for offset, picture in enumerate(self._promised(segment)):
             if converter is None:
                 converter = PictureConverter(self._stream.codec_context.field_order, self._info.gray_bits)
-            aspect = self._aspect.current()
-            if upright_size(picture, aspect) != (self._info.width, self._info.height):
+            geometry = self._geometry.read(picture)
+            if geometry.size != (self._info.width, self._info.height):
                 raise IndexMismatch("the size of the picture changes")
             if first + offset == sample.number:
-                yield Frame(sample.number, sample.timestamp, converter.image(picture, aspect), sample.length)
+                yield Frame(sample.number, sample.timestamp, converter.image(picture, geometry), sample.length)
                 sample = next(samples, sample)
 
     def _promised(self, segment: VideoSegment) -> Iterator[VideoFrame]:

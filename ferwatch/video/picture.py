@@ -101,10 +101,39 @@ def display_size(width: int, height: int, aspect: Fraction) -> tuple[int, int]:
     return width, round(height / aspect)
 
 
-def upright_size(picture: VideoFrame, aspect: Fraction) -> tuple[int, int]:
-    """Return width and height of a picture as it is displayed."""
-    width, height = display_size(picture.width, picture.height, aspect)
-    return (height, width) if Orientation.of(picture).transposed else (width, height)
+class Geometry(NamedTuple):
+    """How a stored picture becomes the one that a player shows."""
+
+    orientation: Orientation
+    size: tuple[int, int]
+    """Width and height of the picture as it is displayed, in pixels."""
+
+    @classmethod
+    def of(cls, picture: VideoFrame, aspect: Fraction) -> Geometry:
+        """Return the geometry of a picture whose pixels have this shape."""
+        orientation = Orientation.of(picture)
+        width, height = display_size(picture.width, picture.height, aspect)
+        return cls(orientation, (height, width) if orientation.transposed else (width, height))
+
+
+class GeometryReader:
+    """Tells the geometry of a stream's pictures as they are decoded, one after another.
+
+    Reading a display matrix takes a quarter of the time of decoding a small picture, so it is read at key frames and
+    where size, angle or the shape of the pixels change; in between, it is that of the picture before.
+    """
+
+    def __init__(self, stream: VideoStream) -> None:
+        self.aspect = PixelAspect(stream)
+        self._latest: Geometry | None = None
+        self._features: tuple[int, int, int, Fraction] | None = None
+
+    def read(self, picture: VideoFrame) -> Geometry:
+        """Return the geometry of the picture that was decoded last."""
+        features = picture.width, picture.height, picture.rotation, self.aspect.declared()
+        if self._latest is None or picture.key_frame or features != self._features:
+            self._latest, self._features = Geometry.of(picture, self.aspect.current()), features
+        return self._latest
 
 
 class PictureConverter:
@@ -119,15 +148,14 @@ class PictureConverter:
         self._first_line = 1 if field_order in BOTTOM_FIELD_FIRST else 0
         self._gray_bits = gray_bits
 
-    def image(self, picture: VideoFrame, aspect: Fraction) -> NDArray[np.uint8]:
+    def image(self, picture: VideoFrame, geometry: Geometry) -> NDArray[np.uint8]:
         """Return the picture as it is displayed, (H, W, 3) BGR; the array is the caller's own."""
         image = self._colours(picture)
         if picture.interlaced_frame:
             image = deinterlace(image, self._first_line)
-        image = Orientation.of(picture).apply(image)
-        size = upright_size(picture, aspect)
-        if image.shape[1::-1] != size:
-            image = cv2.resize(image, size, interpolation=cv2.INTER_CUBIC)  # type: ignore[assignment]
+        image = geometry.orientation.apply(image)
+        if image.shape[1::-1] != geometry.size:
+            image = cv2.resize(image, geometry.size, interpolation=cv2.INTER_CUBIC)  # type: ignore[assignment]
         return image
 
     def _colours(self, picture: VideoFrame) -> NDArray[np.uint8]:

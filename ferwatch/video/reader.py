@@ -19,7 +19,7 @@ from ferwatch.video.clock import PacketClock, PictureClock, container_start, sho
 from ferwatch.video.container import choose_stream, open_container, threads_for
 from ferwatch.video.describe import describe
 from ferwatch.video.file_source import FileSource
-from ferwatch.video.picture import PictureConverter, PixelAspect, placement, upright_size
+from ferwatch.video.picture import Geometry, GeometryReader, PictureConverter, placement
 from ferwatch.video.sampling import Sampling, TimedPicture
 
 FEW = 0.9
@@ -71,8 +71,9 @@ class VideoReader(FileSource):
             first = next(self._pictures, None)
             if first is None:
                 raise VideoError(f"{self.path} cannot be read: not one of its pictures decodes; it is damaged")
-            self._aspect = PixelAspect(self._stream)
-            self.info, warnings = describe(self._container, self._stream, first, self.path, self._aspect, fps)
+            self._geometry = GeometryReader(self._stream)
+            aspect = self._geometry.aspect
+            self.info, warnings = describe(self._container, self._stream, first, self.path, aspect, fps)
             self.warnings += warnings
         except BaseException:
             self.close()
@@ -94,7 +95,7 @@ class VideoReader(FileSource):
                 yield Frame(sample.number, sample.timestamp, image, sample.length, place)
         self._report_times()
 
-    def _timed_pictures(self) -> Iterator[TimedPicture[tuple[VideoFrame, Fraction]]]:
+    def _timed_pictures(self) -> Iterator[TimedPicture[tuple[VideoFrame, Geometry]]]:
         """Yield every picture with its time and its own length in seconds, in presentation order."""
         info, clock = self.info, self._clock
         last = None
@@ -102,10 +103,10 @@ class VideoReader(FileSource):
         for index, picture in enumerate(self._all_pictures()):
             if last is not None:
                 yield last
-            aspect = self._aspect.current()
-            last = TimedPicture(index, clock.time(index, picture), clock.length(picture), (picture, aspect))
+            geometry = self._geometry.read(picture)
+            last = TimedPicture(index, clock.time(index, picture), clock.length(picture), (picture, geometry))
             self._has_fields |= picture.interlaced_frame
-            size = upright_size(picture, aspect)
+            size = geometry.size
             is_first, is_new = not sizes, size not in sizes
             sizes.add(size)
             if is_new and not is_first:
