@@ -83,8 +83,8 @@ def find_faces(
         image: (H, W, 3) BGR.
         tiles: squares of the picture, in pixels, that are searched for small faces.
         whole: the detections in the whole picture where it has been searched already.
-        near: the detections in the previous frame of a video. If given, the thresholds for videos apply, which trade
-            accuracy for speed.
+        near: the detections in the previous frame of a video, perhaps none; the thresholds for videos then apply, which
+            trade accuracy for speed. None: a single picture.
     """
     limits = detector.thresholds
     in_video = near is not None

@@ -70,6 +70,7 @@ class FaceStream:
         period, shape = floor(frame.timestamp / FULL_SEARCH_SECONDS), frame.image.shape
         if begins := self._period != period or self._shape != shape:
             finished += self.flush()
+            # New MotionTiles report a new scene, so that this frame is searched everywhere.
             self._period, self._shape, self._motion, self._known = period, shape, MotionTiles(), []
         is_new_motion_period = self._motion_period != (at := floor(frame.timestamp / MOTION_SEARCH_SECONDS))
         self._motion_period = at

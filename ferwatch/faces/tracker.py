@@ -130,15 +130,15 @@ class FaceTracker:
 
     def _is_undecided(self, track: Track) -> bool:
         """Return whether later detections may still decide if a track is a face, or whose face it is."""
-        return track in self._tracks and (not track.confirmed or (track.face_id == 0 and bool(self._lost(track))))
+        return track in self._tracks and (not track.confirmed or (track.face_id == 0 and bool(self._earlier(track))))
 
-    def _lost(self, track: Track) -> list[Track]:
+    def _earlier(self, track: Track) -> list[Track]:
         """Return the tracks with an id whose last detection lies before a track's first one."""
         return [t for t in self._remembered + self._tracks if t.face_id and t.last_seen < track.first_seen]
 
     def _assign_id(self, track: Track) -> int:
-        """Return the id of the most similar lost track if it is similar enough, else a new id."""
-        known = max(self._lost(track), key=lambda t: t.similarity(*track.views), default=None)
+        """Return the id of the most similar earlier track if it is similar enough, else a new id."""
+        known = max(self._earlier(track), key=lambda t: t.similarity(*track.views), default=None)
         if known is None or known.similarity(*track.views) < RECOGNITION_SIMILARITY:
             self._next_id += 1
             return self._next_id - 1

@@ -15,10 +15,10 @@ from ferwatch.errors import OutputError, VideoError
 from ferwatch.export.registry import write_timeline
 from ferwatch.faces.tracker import FaceTracker
 from ferwatch.models.classifier import Classifier, labels_notice
-from ferwatch.pipeline.candidates import in_one_pass, in_segments, plan
 from ferwatch.pipeline.executors import Executor, local_executor
 from ferwatch.pipeline.film import write_film
 from ferwatch.pipeline.forecast import Forecast, RunForecast
+from ferwatch.pipeline.found_faces import faces_by_workers, faces_in_one_pass, plan
 from ferwatch.pipeline.lock import FolderLock
 from ferwatch.pipeline.options import AnalysisOptions
 from ferwatch.pipeline.progress import Progress, no_progress
@@ -255,7 +255,7 @@ def _write_rows(task: RunTask, executor: Executor, reader: FileSource, state: Re
                 forecast.update(done.seconds_a_picture)
 
             done = PicturesDone(report_sum)
-            parts = in_segments(video, reader.info, segments, folder.segments, options, executor, done, task.url)
+            parts = faces_by_workers(video, reader.info, segments, folder.segments, options, executor, done, task.url)
             with closing(parts) as found:
                 warnings = _write_tracked(task, found)
             return Finished(total, (*reader.warnings, *warnings))
@@ -268,7 +268,7 @@ def _write_rows(task: RunTask, executor: Executor, reader: FileSource, state: Re
         task.progress("analysing", reader.frames_decoded, reader.frames_expected)
         forecast.update_in_one_pass(reader.frames_decoded, seconds, processor)
 
-    warnings = _write_tracked(task, in_one_pass(reader, folder.segments, options, task.classifier, report))
+    warnings = _write_tracked(task, faces_in_one_pass(reader, folder.segments, options, task.classifier, report))
     report()
     return Finished(reader.frames_decoded, (*reader.warnings, *warnings))
 
@@ -276,7 +276,7 @@ def _write_rows(task: RunTask, executor: Executor, reader: FileSource, state: Re
 def _write_tracked(task: RunTask, parts: Iterable[list[FrameFaces]]) -> tuple[str, ...]:
     """Write frames.partial.csv from the faces of a video's segments, in order; return warnings."""
     limit = FaceLimit(task.options)
-    with FramesWriter(task.folder.rows) as rows:
+    with FramesWriter(task.folder.rows) as rows:  # to frames.partial.csv, which is renamed when the run is complete
         for result in assign_ids(chain.from_iterable(parts), FaceTracker(), limit):
             rows.write(result)
     return limit.warnings

@@ -14,8 +14,8 @@ from ferwatch.export.combined import write_all_frames
 from ferwatch.models.checkpoint import Checkpoint
 from ferwatch.models.classifier import Classifier
 from ferwatch.pipeline.analyze import open_reader, write_run
-from ferwatch.pipeline.candidates import plan
 from ferwatch.pipeline.executors import Executor, WorkerLost
+from ferwatch.pipeline.found_faces import plan
 from ferwatch.pipeline.lock import FolderLock
 from ferwatch.pipeline.manifest import ManifestEntry, match_entries, read_manifest, save_manifest
 from ferwatch.pipeline.options import AnalysisOptions, with_absolute_paths

@@ -67,17 +67,17 @@ def results_in_order(
     Raises FerwatchError, which names the video, where workers die again and again.
     """
     ended: dict[int, R] = {}
-    place = 0
+    yielded = 0
 
     def bounded() -> Iterator[T | None]:
         for number, task in enumerate(tasks):
             # The number of workers is asked for each time: a cluster's autoscaler adds nodes while segments wait.
-            while number >= place + SEGMENTS_AHEAD * executor.workers:
+            while number >= yielded + SEGMENTS_AHEAD * executor.workers:
                 yield None
             yield task
 
     with closing(executor.run(work, bounded(), retries=MAX_WORKER_LOSSES, on_report=done.update)) as results:
-        for place, task in enumerate(tasks):  # noqa: B007  (bounded() reads it)
+        for task in tasks:
             while id(task) not in ended:
                 other, result = next(results)
                 if isinstance(result, WorkerLost):
@@ -85,3 +85,4 @@ def results_in_order(
                 done.finish(other)
                 ended[id(other)] = result
             yield ended.pop(id(task))
+            yielded += 1

@@ -64,8 +64,8 @@ class Executor(Protocol):
 
         Args:
             work: a function that can be pickled, and takes one task.
-            tasks: values that can be pickled; taken one by one as workers become free. None: no task for now; the next
-                one is asked for when a further result has been taken.
+            tasks: values that can be pickled; taken one by one as workers become free. None: no
+                task for now, while another is at work; the next one is asked for when a further result has been taken.
             retries: how often a task is started again whose worker died, before WorkerLost is its result.
             on_report: called with a task that is at work and its report; see ferwatch.pipeline.reports. An executor
                 need not pass reports on.

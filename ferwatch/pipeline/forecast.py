@@ -16,14 +16,15 @@ from ferwatch.video.index import IndexMismatch, VideoSegment
 from ferwatch.video.source import VideoRange
 
 Forecast = Callable[[float, float], None]
-"""Function that is called with two multiples: the time of annotated.mp4 as one of that of the analysis, 0 where there
-is no such film; and the time of either stage as one of what it would be if all workers were at work to its end."""
+"""Function that is called with two ratios: the time of annotated.mp4 divided by that of the analysis, 0 where there is
+no such film; and the imbalance of the workers."""
 TYPICAL_RATIO = 0.7
-"""Multiple that is told where nothing was measured: of one face and ten samples a second."""
+"""Time of the film divided by that of the analysis, told where nothing was measured: with one face and ten samples a
+second."""
 
 
-def stretch(segments: Sequence[VideoSegment], workers: int) -> float:
-    """Return the time that workers take for segments, as a multiple of that of segments of any size."""
+def imbalance(segments: Sequence[VideoSegment], workers: int) -> float:
+    """Return the time until the last worker ends, divided by the mean time of the workers; 1: all end together."""
     ends = [0] * workers
     for segment in segments:
         heapreplace(ends, ends[0] + segment.pictures)
@@ -51,13 +52,13 @@ class RunForecast:
         forecast: Forecast | None,
     ) -> None:
         self._forecast = forecast
-        self._stretch = stretch(segments, workers)
+        self._imbalance = imbalance(segments, workers)
         self._seconds = 0.0
         self._first = 0
         self._began = self._searched = self._searched_processor = 0.0
         if forecast is None:
             return
-        forecast(TYPICAL_RATIO if annotate else 0.0, self._stretch)
+        forecast(TYPICAL_RATIO if annotate else 0.0, self._imbalance)
         if not annotate:
             return
         if drawn := cut_film(source, info):
@@ -90,4 +91,4 @@ class RunForecast:
             analysis_seconds: processor time of the analysis for a picture, so far; 0: unknown.
         """
         if self._forecast is not None and self._seconds and analysis_seconds:
-            self._forecast(self._seconds / analysis_seconds, self._stretch)
+            self._forecast(self._seconds / analysis_seconds, self._imbalance)

@@ -32,7 +32,7 @@ RUN_FILES = (
     *("annotated.mp4", "annotated.outdated.mp4"),
     *run_files(),
 )
-"""Every file that a run may leave; nothing else in the folder is ever touched."""
+"""Every file that a run may leave. Beside these, a run touches only its partial folders and its lock."""
 
 
 class RunFolder:

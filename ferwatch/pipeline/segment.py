@@ -1,7 +1,7 @@
 """analyze_segment: detects, aligns and classifies the faces of a segment of a video in one thread.
 
-A segment is a stretch between multiples of four seconds. FaceStream depends on nothing that came before such a
-multiple, so segments can be analysed in any order, in any process, and a video's faces are those of its segments, in
+A segment is one or more whole periods of four seconds. FaceStream depends on nothing that came before a period, so
+segments can be analysed in any order, in any process, and a video's faces are those of its segments, in
 order. Only the tracker sees them all.
 """
 

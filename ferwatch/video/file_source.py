@@ -29,8 +29,8 @@ class FileSource(ABC):
         self.sampling = sampling or Sampling()
         self.start = start
         self.end = end
-        self.skip_before = 0
-        """Frames before this index are decoded and counted, and kept back."""
+        self.first_yielded = 0
+        """Index of the first frame that is yielded; those before it are decoded and counted only."""
         self.warnings: list[str] = []
         self.sampler = Sampler(self.sampling, start, end)
 

@@ -138,8 +138,8 @@ def plan_segments(
         pictures: from read_index.
         start, end: seconds; None: to the end.
         period: seconds.
-        at_keyframes: cut at the first key frame after each multiple instead, if there is one before the next multiple:
-            nothing is decoded twice then.
+        at_keyframes: cut at the first key frame after each multiple instead, where there is one before the next
+            multiple, so that nothing is decoded twice. The sampling has to be that of every frame.
     """
     sampler = Sampler(sampling, start, end)
     samples = [Sample(s.number, s.timestamp, s.length) for s in sampler.select(pictures)]
@@ -148,7 +148,7 @@ def plan_segments(
     keyframes = [0] * len(pictures)
     for number, picture in enumerate(pictures):
         keyframes[number] = number if picture.picture.is_keyframe or not number else keyframes[number - 1]
-    begins = {floor(samples[0].timestamp / period): 0}
+    begins = {floor(samples[0].timestamp / period): 0}  # 0: the first segment begins with the first sample
     """Period -> number of its first key frame; samples before that belong to the period before."""
     if at_keyframes:
         for sample in samples:
@@ -190,14 +190,14 @@ def _choose_cuts(extra: Sequence[int], limit: float) -> set[int]:
     Args:
         extra: pictures that are decoded twice for a cut at each place.
     """
-    shortest, longest = 1, len(extra) + 1
-    while shortest < longest:
-        length = (shortest + longest) // 2
+    low, high = 1, len(extra) + 1  # periods in the longest segment
+    while low < high:
+        length = (low + high) // 2
         if sum(extra[place] for place in _cheapest_cuts(extra, length)) < limit / 2:
-            longest = length
+            high = length
         else:
-            shortest = length + 1
-    cuts = _cheapest_cuts(extra, shortest) | {place for place, cost in enumerate(extra) if not cost}
+            low = length + 1
+    cuts = _cheapest_cuts(extra, low) | {place for place, cost in enumerate(extra) if not cost}
     spent = sum(extra[place] for place in cuts)
     for place in sorted(set(range(len(extra))) - cuts, reverse=True):
         if spent + extra[place] < limit:
@@ -208,7 +208,8 @@ def _choose_cuts(extra: Sequence[int], limit: float) -> set[int]:
 
 def _cheapest_cuts(extra: Sequence[int], length: int) -> set[int]:
     """Return the cuts for which fewest pictures are decoded twice, with at most `length` periods in a segment."""
-    # A cut at place p lies before period p + 1. The heap holds (cost of the cheapest cuts up to a period, that period).
+    # Dynamic programming: previous[p] is the period before which the last cut lies if there are p periods. A cut at
+    # place p lies before period p + 1. The heap holds (cost of the cheapest cuts up to a period, that period).
     heap = [(0, 0)]
     previous = [0]
     for period, cost in enumerate([*extra, 0], start=1):

@@ -76,7 +76,7 @@ class OpenCVReader(FileSource):
 
     def __iter__(self) -> Iterator[Frame]:
         for sample in self.sampler.select(self._timed_pictures()):
-            if sample.number >= self.skip_before:
+            if sample.number >= self.first_yielded:
                 image = self._orientation.apply(sample.picture)
                 size = (self.info.width, self.info.height)
                 if image.shape[1::-1] != size:

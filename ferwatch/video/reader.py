@@ -89,7 +89,7 @@ class VideoReader(FileSource):
         converter = PictureConverter(self._stream.codec_context.field_order, self.info.gray_bits)
         canvas = (self.info.width, self.info.height)
         for sample in self.sampler.select(self._timed_pictures()):
-            if sample.number >= self.skip_before:
+            if sample.number >= self.first_yielded:
                 image = converter.image(*sample.picture)
                 place = placement((image.shape[1], image.shape[0]), canvas)
                 yield Frame(sample.number, sample.timestamp, image, sample.length, place)

@@ -70,8 +70,10 @@ def test_next_and_previous_of_an_emotion(show: Open, run: Path) -> None:
 
 
 def reload_until_notes_are(tab: sync_api.Page, expected: list[str]) -> None:
-    """Check that a page which is loaded anew shows these notes. On a busy machine, Chromium may hand what was stored just
-    before to the new page's process too late for the first time."""
+    """Check that the page shows these notes when it is loaded anew.
+
+    On a busy machine, Chromium may hand what was stored just before to the new page's process too late the first time.
+    """
     notes = tab.locator("#note-list bdi")
     assert notes.all_inner_texts() == expected
     for _ in range(20):

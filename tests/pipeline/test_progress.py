@@ -14,8 +14,8 @@ from segment_clips import clip_of, demo_pictures
 
 import ferwatch
 from ferwatch.pipeline.analyze import write_run
-from ferwatch.pipeline.candidates import plan
 from ferwatch.pipeline.executors import InProcess, LocalProcesses
+from ferwatch.pipeline.found_faces import plan
 from ferwatch.pipeline.options import AnalysisOptions
 from ferwatch.pipeline.reports import Report, report
 from ferwatch.pipeline.segment import load_classifier

@@ -16,7 +16,7 @@ from dying_workers import starts, starts_with_one_death
 from ferwatch.errors import VideoError
 from ferwatch.models.classifier import Classifier
 from ferwatch.pipeline.analyze import Run, write_run
-from ferwatch.pipeline.candidates import plan
+from ferwatch.pipeline.found_faces import plan
 from ferwatch.pipeline.options import AnalysisOptions
 from ferwatch.pipeline.ray_cluster import RayCluster
 from ferwatch.pipeline.segment import SegmentTask, run_segment

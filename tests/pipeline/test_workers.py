@@ -19,7 +19,7 @@ from conftest import ROOT
 from segment_clips import CLIPS, clip_of, demo_pictures
 
 from ferwatch.models.classifier import Classifier
-from ferwatch.pipeline import candidates, cuts
+from ferwatch.pipeline import cuts, found_faces
 from ferwatch.pipeline.analyze import write_run
 from ferwatch.pipeline.executors import InProcess, LocalProcesses
 from ferwatch.pipeline.options import AnalysisOptions
@@ -54,7 +54,7 @@ def test_the_bytes_are_the_same_for_any_number_of_workers(
     monkeypatch.setattr(cuts, "MIN_PARALLEL_SECONDS", 0.0)
     path = clip_of(tmp_path / name, pictures)
     with VideoReader(path) as reader:
-        segments = candidates.plan(path, reader.info, OPTIONS)
+        segments = found_faces.plan(path, reader.info, OPTIONS)
     if path.stem not in ("damaged", "few-key-frames"):
         assert len(segments) >= 3, "it is not analysed in segments"
     one = write_run(path, tmp_path / "one", OPTIONS, classifier, executor=InProcess())

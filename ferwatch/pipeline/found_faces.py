@@ -34,7 +34,7 @@ def plan(video: Path, info: VideoInfo, options: AnalysisOptions) -> list[VideoSe
     return cut(video, info, options.sampling, options.start, options.end)
 
 
-def in_segments(
+def faces_by_workers(
     video: Path,
     info: VideoInfo,
     segments: list[VideoSegment],
@@ -71,7 +71,7 @@ def in_segments(
             yield folder.load(segment.number) if frames is None else frames
 
 
-def in_one_pass(
+def faces_in_one_pass(
     reader: FileSource,
     folder: SegmentFolder,
     options: AnalysisOptions,
@@ -91,7 +91,7 @@ def in_one_pass(
         segment = folder.load(number)
         latest = segment[-1].index
         yield segment
-    reader.skip_before = latest + 1
+    reader.first_yielded = latest + 1
     with MediaPipeDetector(options.face_model) as detector:
         for number, group in groupby(_reported(reader, progress), _period):
             segment = analyze_segment(group, detector, classify, options.max_faces, options.region)
