@@ -1,21 +1,14 @@
-"""Computes metrics of a classifier's answers, and the temperature that calibrates its probabilities.
-
-The metrics are accuracy, macro-F1, calibration error, and agreement with people.
-"""
+"""Computes metrics of a classifier's answers: accuracy, macro-F1, calibration error, and agreement with people."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
 from scipy.spatial.distance import jensenshannon
-from scipy.special import log_softmax
 
 from ferwatch.evaluation.fer2013 import VOTE_OF_EMOTION, crowd_majority
-from ferwatch.models.calibration import Calibration
 from ferwatch.records import EMOTIONS
 
 
@@ -129,35 +122,3 @@ def jensen_shannon(p: NDArray[np.float64], q: NDArray[np.float64]) -> NDArray[np
     Lin 1991, https://doi.org/10.1109/18.61115.
     """
     return np.asarray(jensenshannon(p, q, base=2, axis=-1) ** 2)
-
-
-def fit_temperature(logits: NDArray[np.float64], labels: NDArray[np.int64], offsets: Sequence[float] = ()) -> float:
-    """Return the T for which softmax((logits + offsets) / T) has the least cross-entropy (Guo et al. 2017)."""
-    shifted = logits + np.array(offsets) if len(offsets) else logits
-
-    def loss(log_t: float) -> float:
-        return float(-log_softmax(shifted / np.exp(log_t), axis=1)[np.arange(len(labels)), labels].mean())
-
-    return float(np.exp(minimize_scalar(loss, bounds=(-2, 2), method="bounded").x))
-
-
-def cross_fit_probabilities(
-    logits: NDArray[np.float64],
-    labels: NDArray[np.int64],
-    offsets: Sequence[float] = (),
-    labelled: NDArray[np.bool_] | None = None,
-) -> NDArray[np.float64]:
-    """Return probabilities (N, 7) of which each half is calibrated by a temperature fitted on the other half.
-
-    Args:
-        offsets: added to the logits before the temperature divides them; see Calibration.
-        labelled: (N,) the rows whose label may be used in fitting; None: all.
-    """
-    even = np.arange(len(labels)) % 2 == 0
-    usable = np.ones(len(labels), bool) if labelled is None else labelled
-    probabilities = np.empty_like(logits)
-    for half in (even, ~even):
-        other = ~half & usable
-        calibration = Calibration(fit_temperature(logits[other], labels[other], offsets), tuple(offsets))
-        probabilities[half] = calibration.probabilities(logits[half])
-    return probabilities

@@ -10,17 +10,23 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Calibration:
-    """Turns the logits of one head into probabilities."""
+    """Turns the logits of one head into probabilities: softmax((logits * scales + offsets) / temperature).
+
+    A temperature alone and, with a scale and an offset for each emotion, vector scaling are both from Guo et al. 2017,
+    https://arxiv.org/abs/1706.04599.
+    """
 
     temperature: float = 1.0
-    """Divisor of the logits before the softmax (Guo et al. 2017, https://arxiv.org/abs/1706.04599)."""
     offsets: tuple[float, ...] = ()
-    """Added to the logits first, one for each emotion: a part of the logarithm of how rare it was in training, so that
-    rare emotions are predicted more often (Menon et al. 2021, https://arxiv.org/abs/2007.07314). Empty: none."""
+    """One for each emotion; empty: none. Without scales, a part of the logarithm of how rare the emotion was in
+    training, so that rare emotions are predicted more often (Menon et al. 2021, https://arxiv.org/abs/2007.07314)."""
+    scales: tuple[float, ...] = ()
+    """One for each emotion, of which the geometric mean is 1; empty: none."""
 
     def probabilities(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
         """(N, 7) logits -> (N, 7) probabilities; each row sums to 1."""
-        shifted = logits + np.array(self.offsets) if self.offsets else logits
+        scaled = logits * np.array(self.scales) if self.scales else logits
+        shifted = scaled + np.array(self.offsets) if self.offsets else scaled
         return softmax(shifted / self.temperature)
 
 

@@ -140,7 +140,7 @@ def _load_own(path: Path, model: str) -> Checkpoint:
         _network(model, metadata["config"], _expand(tensors), path),
         InputSpec(**metadata["input"]),
         calibrations={
-            name: Calibration(values["temperature"], tuple(values.get("offsets", ())))
+            name: Calibration(values["temperature"], tuple(values.get("offsets", ())), tuple(values.get("scales", ())))
             for name, values in metadata["heads"].items()
         },
         blend=Blend(**metadata.get("blend", {})),

@@ -103,6 +103,11 @@ class Recipe:
     prior_correction: dict[str, Any] = field(default_factory=dict)
     """head: the part of the logarithm of each emotion's share in training that is taken off the head's logits once it
     is trained, so that rare emotions are answered more often; below 0: less often. It changes nothing in training."""
+    vector_scaling: dict[str, Any] = field(default_factory=dict)
+    """head: calibrate it by a scale and an offset for each emotion (Guo et al. 2017,
+    https://arxiv.org/abs/1706.04599), fitted on PublicTest; the number is the power to which an emotion weighs more the
+    rarer it is. A head that is not named gets its prior correction and one temperature. It changes nothing in
+    training."""
     crowd_weight: float = 1.0
     """Share of the crowd head's probabilities in what a video uses, the rest being the fer2013 head's; 0 to 1."""
     compile: bool = False
@@ -120,8 +125,8 @@ class Recipe:
 
     def trains_like(self, other: Recipe) -> bool:
         """Whether both give the same network: they may differ in what is done with it once it is trained."""
-        mine = replace(self, prior_correction={}, crowd_weight=1.0)
-        return mine == replace(other, prior_correction={}, crowd_weight=1.0)
+        mine = replace(self, prior_correction={}, vector_scaling={}, crowd_weight=1.0)
+        return mine == replace(other, prior_correction={}, vector_scaling={}, crowd_weight=1.0)
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.special import softmax
 
-from ferwatch.evaluation.metrics import calibration_error, cross_fit_probabilities, fit_temperature, reliability, score
+from ferwatch.evaluation.metrics import calibration_error, reliability, score
 
 
 def sure_of(answers: list[int], confidence: float = 0.7) -> np.ndarray:
@@ -41,28 +40,3 @@ def test_every_confidence_falls_into_one_of_fifteen_bins() -> None:
     )
     assert counts.sum() == 3
     assert counts[14] == 1
-
-
-def test_the_temperature_undoes_an_overconfidence_that_is_known() -> None:
-    rng = np.random.default_rng(0)
-    logits = rng.normal(0, 1.5, (20_000, 7))
-    chances = softmax(logits, axis=1)
-    labels = (chances.cumsum(axis=1) < rng.random((len(logits), 1))).sum(axis=1).clip(max=6)
-    assert fit_temperature(logits * 2.5, labels) == pytest.approx(2.5, rel=0.05)
-    probabilities = cross_fit_probabilities(logits * 2.5, labels)
-    assert (
-        calibration_error(probabilities, labels)
-        < 0.015
-        < 0.1
-        < calibration_error(softmax(logits * 2.5, axis=1), labels)
-    )
-
-
-def test_a_half_is_not_calibrated_by_its_own_labels() -> None:
-    rng = np.random.default_rng(0)
-    logits, labels = rng.normal(0, 3, (200, 7)), rng.integers(0, 7, 200)
-    changed = labels.copy()
-    changed[::2] = logits[::2].argmax(axis=1)  # the even half's labels now please the network
-    before, after = cross_fit_probabilities(logits, labels), cross_fit_probabilities(logits, changed)
-    assert np.allclose(before[::2], after[::2])
-    assert not np.allclose(before[1::2], after[1::2])
