@@ -69,14 +69,19 @@ def input_picture(
         f"From the frame to the answer of {model}",
         "MediaPipe finds the face and six of its points. A similarity transform (shift, rotation, scale) moves the "
         "eyes and the mouth to their average positions in FER2013, so that faces look as they did in training. The "
-        "answer is the softmax of the network's seven outputs, each divided by the calibration temperature.",
+        "answer is the softmax of the network's seven outputs (logits), after calibration.",
         render(figure),
     )
 
 
 def answer_picture(trace: Trace, features: Array, checkpoint: Checkpoint, probabilities: Array) -> Picture:
     """Return a slide with the last feature vector, the seven logits of the head in use and the seven probabilities."""
-    temperature = checkpoint.calibration(trace.head).temperature
+    calibration = checkpoint.calibration(trace.head)
+    if calibration.scales:
+        how = "multiplied by a constant of its emotion, and another constant is added"
+    else:
+        how = f"divided by the temperature {calibration.temperature:.3g}"
+        how = f"shifted by a constant of its emotion and {how}" if calibration.offsets else how
     blended = trace.head == "crowd" and checkpoint.blend.crowd_weight < 1
     both_heads = (
         f" The answer comes from two heads: {checkpoint.blend.crowd_weight:.0%} from the crowd head, shown here, and "
@@ -85,8 +90,8 @@ def answer_picture(trace: Trace, features: Array, checkpoint: Checkpoint, probab
     figure = slide(
         "The last step: from a vector to seven probabilities",
         f"The face is now {len(features)} numbers. One matrix turns them into seven outputs (logits). The "
-        f"{'head' if blended else 'network'}'s answer is the softmax of the logits divided by the temperature "
-        f"{temperature:.3g}; only differences between logits matter.",
+        f"{'head' if blended else 'network'}'s answer is their softmax after calibration: each logit is {how}. Only "
+        "differences between logits matter.",
     )
     high = limit(features)
     cmap, low = (SIGNED_COLORMAP, -high) if features.min() < 0 else (VALUE_COLORMAP, 0.0)
@@ -97,7 +102,7 @@ def answer_picture(trace: Trace, features: Array, checkpoint: Checkpoint, probab
     shown = show(axes, padded.reshape(-1, width), cmap, low, high)
     label(axes, f"the features: {len(features)} numbers")
     colour_bar(figure, shown, "value", (0.275, 0.2, 0.01, 0.5))
-    logits = trace.logits[0].double().numpy()
+    logits = calibration.calibrated(trace.logits[:1].double().numpy())[0]
     axes = place(figure, 0.44, 0.08, 0.2, 0.8)
     axes.set_axis_on()
     axes.barh(EMOTIONS, logits - logits.mean(), color=FAINT_INK, height=0.72)
@@ -106,14 +111,14 @@ def answer_picture(trace: Trace, features: Array, checkpoint: Checkpoint, probab
     axes.tick_params(axis="y", length=0, labelsize=12.5)
     axes.tick_params(axis="x", labelsize=11)
     axes.spines[["top", "right", "left"]].set_visible(False)
-    label(axes, "logits minus their mean")
+    label(axes, "calibrated logits minus their mean")
     probability_bars(place(figure, 0.76, 0.08, 0.24, 0.8), probabilities, "probabilities")
     return Picture(
         "answer",
         "The last step: from a vector to seven probabilities",
         "The backbone ends in a vector of features; the head is one matrix (and a bias, in most of the networks). The "
-        "softmax makes the outputs positive and lets them sum to 1. The temperature, fitted on PublicTest, calibrates "
-        "them: of the answers given with 70%, about 70% are right." + (both_heads if blended else ""),
+        "softmax makes the outputs positive and lets them sum to 1. The calibration is fitted on PublicTest: of the "
+        "answers given with 70%, about 70% are right." + (both_heads if blended else ""),
         render(figure),
     )
 

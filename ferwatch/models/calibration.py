@@ -23,11 +23,15 @@ class Calibration:
     scales: tuple[float, ...] = ()
     """One for each emotion, of which the geometric mean is 1; empty: none."""
 
-    def probabilities(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(N, 7) logits -> (N, 7) probabilities; each row sums to 1."""
+    def calibrated(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(N, 7) logits -> (N, 7) logits of which the softmax is calibrated."""
         scaled = logits * np.array(self.scales) if self.scales else logits
         shifted = scaled + np.array(self.offsets) if self.offsets else scaled
-        return softmax(shifted / self.temperature)
+        return shifted / self.temperature
+
+    def probabilities(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(N, 7) logits -> (N, 7) probabilities; each row sums to 1."""
+        return softmax(self.calibrated(logits))
 
 
 def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
