@@ -149,8 +149,8 @@ class Batches:
                 return {key: tensor.to(self.device) for key, tensor in kept["tensors"].items()}
         tensors = compute()
         path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_write(path) as beside:
-            torch.save({"checksum": checksum.hexdigest(), "tensors": tensors}, beside)
+        with atomic_write(path) as temp_path:
+            torch.save({"checksum": checksum.hexdigest(), "tensors": tensors}, temp_path)
         return tensors
 
     def order(self, seed: int) -> Tensor:
