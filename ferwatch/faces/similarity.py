@@ -80,8 +80,8 @@ def _histograms(crop: NDArray[np.uint8]) -> NDArray[np.float32]:
     strength, direction = cv2.cartToPolar(across, down)
     strength = strength / (GRADIENT_SOFTNESS + strength)
     # Each gradient is shared between the two nearest directions, in proportion to its distance from them.
-    turns = (direction * (ORIENTATIONS / (2 * np.pi)) - _ORIENTATION_NUMBERS) % ORIENTATIONS
-    weights = np.maximum(1 - np.minimum(turns, ORIENTATIONS - turns), 0)
+    distance = np.abs(direction * (ORIENTATIONS / (2 * np.pi)) - _ORIENTATION_NUMBERS)
+    weights = np.maximum(1 - np.minimum(distance, ORIENTATIONS - distance), 0)
     averaging = _cell_averages()
     cells: NDArray[Any] = averaging @ (weights * strength) @ averaging.T
     return _unit(np.sqrt(cells.ravel()).astype(np.float32))
