@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import csv
 import re
 import runpy
 from pathlib import Path
 
 import click
 import pytest
-from conftest import ROOT
+from conftest import DEMO, ROOT, needs_weights
+
+import ferwatch
 
 COMMANDS: dict[str, click.Command] = runpy.run_path(str(ROOT / "docs" / "command_line.py"))["commands"]()
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("samples/*.md")])
@@ -69,3 +72,22 @@ def test_the_files_of_this_project_that_a_page_names_exist(page: Path) -> None:
     named = set(re.findall(rf"(?<![\w/.-])(?:{folders})/[\w./-]*\w\.(?:py|md|toml|json|mp4|csv)\b", text))
     missing = sorted(name for name in named if not (ROOT / name).exists())
     assert not missing
+
+
+@needs_weights
+def test_the_rows_in_the_readme_are_those_of_the_demo(tmp_path: Path) -> None:
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    header = next(line for line in lines if line.startswith("frame,timestamp,"))
+    shown = list(csv.DictReader([header, *(line for line in lines if re.match(r"\d+,\d+\.\d+,\d+,1,", line))]))
+    assert len(shown) == 3
+    run = ferwatch.analyze(DEMO, out=tmp_path / "run", annotate=False)
+    with open(run.folder / "frames.csv", encoding="utf-8", newline="") as file:
+        rows = {(row["frame"], row["face_id"]): row for row in csv.DictReader(file)}
+    for row in shown:
+        found = rows[row["frame"], row["face_id"]]
+        assert found.keys() == row.keys()
+        for name, text in row.items():
+            if name in ("timestamp", "emotion", "duration"):
+                assert found[name] == text
+            else:
+                assert float(found[name]) == pytest.approx(float(text), abs=1 if name.startswith("box") else 0.02)

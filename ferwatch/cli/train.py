@@ -18,7 +18,7 @@ FILE = click.Path(path_type=Path)
 @click.option("--out", type=FILE, help="Where all goes; a training it holds goes on.  [default: MODEL-training]")
 @click.option("--pretrained", metavar="imagenet|FILE", help="Start vit-b-16 from ImageNet, or from such a state dict.")
 @click.option("--unfreeze", type=click.Choice(["head", "last", "all"]), help="With --pretrained.  [default: last]")
-@click.option("--start-from", type=FILE, help="Weights that an earlier stage of the recipe gave, to go on from.")
+@click.option("--start-from", type=FILE, help="Weights that the recipe or an earlier stage of it gave, to go on from.")
 @click.option("--teacher", "--distill", "teachers", multiple=True, type=FILE, help="Weights to learn from; repeatable.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 def train(
@@ -56,7 +56,7 @@ def train(
     from ferwatch.models.checkpoint import load_checkpoint
     from ferwatch.models.registry import get_model, register_network
     from ferwatch.training import distributed as processes
-    from ferwatch.training.curves import Epoch
+    from ferwatch.training.curves import Epoch, read_curve
     from ferwatch.training.finalize import finalize
     from ferwatch.training.recipe import read_recipe, shipped_recipe
     from ferwatch.training.stages import train_stages
@@ -125,11 +125,14 @@ def train(
         )
         if processes.rank() > 0:
             return
+    curve = trained.curve
+    if start_from is not None and not curve:
+        curve = read_curve(start_from.with_name(f"{recipe.model}-curve.csv"))
     click.echo("measuring what was trained")
     written = finalize(
         trained.network,
         recipe,
-        trained.curve,
+        curve,
         train_faces,
         public_test,
         without_copies_mask(public_test, train_faces),

@@ -37,6 +37,16 @@ def write_curve(path: Path, curve: list[Epoch]) -> None:
         lines.writerows([[_cell(value) for value in astuple(epoch)] for epoch in curve])
 
 
+def read_curve(path: Path) -> list[Epoch]:
+    """The curve in a file that `write_curve` wrote; empty where there is none."""
+    if not path.is_file():
+        return []
+    with open(path, encoding="utf-8", newline="") as f:
+        lines = csv.reader(f)
+        next(lines, None)  # the names of the columns
+        return [Epoch(int(epoch), *(float(value or "nan") for value in values)) for epoch, *values in lines]
+
+
 def _cell(value: float) -> int | float | str:
     if isinstance(value, int):
         return value

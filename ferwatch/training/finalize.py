@@ -27,7 +27,7 @@ from ferwatch.models.registry import InputSpec, get_model
 from ferwatch.training.curves import Epoch, draw_curves, write_curve
 from ferwatch.training.model_card import ModelCard, write_model_card
 from ferwatch.training.recipe import Recipe
-from ferwatch.utils.files import atomic_write
+from ferwatch.utils.files import atomic_write, make_folder
 
 
 def finalize(
@@ -56,6 +56,7 @@ def finalize(
         stages: the recipes of earlier stages, where the network came from another recipe.
         source: file.py:Class of a network of the user's.
     """
+    make_folder(out)
     model = get_model(recipe.model)
     checkpoint = Checkpoint(
         recipe.model,

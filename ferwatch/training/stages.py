@@ -52,11 +52,14 @@ def train_stages(
     """Trains a recipe and, in out/NAME before it, the recipe NAME from the folder `recipes` that it starts from.
 
     Args:
-        start: what came of one of those earlier recipes, so that neither it nor those before it need be trained.
+        start: what came of one of those earlier recipes, so that neither it nor those before it need be trained; if it
+            came of this recipe itself, nothing is trained.
         teachers: weights to learn from; without them what came of the earlier stages that the recipe names, or the
             shipped ones of the models that it names.
         network, options: passed on to `trainer.train`.
     """
+    if start is not None and network is None and (finished := _finished(start, recipe)) is not None:
+        return finished
     before: Trained | None = None
     earlier: dict[str, Teacher] = {}
     if recipe.reframed > 0 and not (out / "reframed.pt").is_file():

@@ -94,6 +94,17 @@ def test_a_training_goes_on_from_the_weights_of_an_earlier_stage(tmp_path: Path)
         train_stages(last, tmp_path, faces, faces, tmp_path / "other", start=other)
 
 
+def test_what_the_recipe_itself_gave_is_not_trained_again(tmp_path: Path) -> None:
+    recipe = Recipe("report-cnn", epochs=1, batch_size=28, erase=0)
+    network, about = get_model("report-cnn").build(), {"recipe": recipe.as_dict(), "stages": []}
+    start = Checkpoint("report-cnn", network, get_model("report-cnn").input, about=about)
+    faces = some_faces(28)
+    calibrated = replace(recipe, vector_scaling={"fer2013": 0.1})
+    trained = train_stages(calibrated, tmp_path, faces, faces, tmp_path / "out", start=start)
+    assert trained.network is network
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_checkpoint_teaches_whatever_model_it_is_of(tmp_path: Path) -> None:
     from ferwatch.training.stages import load_teachers
 
