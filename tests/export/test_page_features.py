@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from page_tools import Open, shown_time, wait_until, write_run
+from page_tools import Open, RangeHandler, shown_time, wait_until, write_run
 
 sync_api = pytest.importorskip("playwright.sync_api")
 
@@ -126,6 +129,29 @@ def pages(gray_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     found = {name: write_run(folder / name, gray_clip if name != "without" else None) for name in PAGES}
     found["missing"].with_name("annotated.mp4").unlink()
     return found
+
+
+def test_a_video_that_is_missing_is_noticed_before_the_script_runs(show: Open, pages: dict[str, Path]) -> None:
+    content = pages["missing"].read_bytes()
+    script = content.rindex(b"<script>")
+
+    class Slow(RangeHandler):
+        def do_GET(self) -> None:
+            if not self.path.endswith(".html"):
+                return self.send_error(404)
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(content[:script])
+            self.wfile.flush()
+            time.sleep(1)
+            self.wfile.write(content[script:])
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Slow) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        tab = show(f"http://127.0.0.1:{server.server_port}/timeline.html", complaints=True)
+        tab.get_by_text("has to lie beside this page").wait_for()
+        server.shutdown()
 
 
 PAGES = ("with", "without", "missing")

@@ -114,10 +114,12 @@ if (video) {
     if (now > 0) seekTo = now;
     showPicture();
   });
-  video.addEventListener("error", () => {
+  const showMissing = () => {
     find("#no-video").hidden = false;
     document.body.classList.add("video-missing");
-  });
+  };
+  video.addEventListener("error", showMissing);
+  if (video.error) showMissing(); // it failed before this script ran
   onClick("#mute", () => {
     video.muted = !video.muted;
     find("#mute").setAttribute("aria-pressed", video.muted);
