@@ -102,14 +102,7 @@ def main() -> None:
             flush=True,
         )
     if args.json:
-        facts = {
-            "model": args.model,
-            "labels": labels,
-            "size": args.size,
-            "crf": args.crf,
-            "tta": args.tta,
-            "reframed": reframed,
-        }
+        facts = {"model": args.model, "labels": labels, "size": args.size, "crf": args.crf, "tta": args.tta}
         args.json.write_text(json.dumps(facts | {"reframed": reframed, "sides": table}, indent=1) + "\n")
 
 

@@ -7,14 +7,15 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize, minimize_scalar
-from scipy.special import log_softmax, softmax
+from scipy.special import log_softmax
 
 from ferwatch.models.calibration import Calibration
 
 SCALE_PENALTY, OFFSET_PENALTY = 3e-3, 3e-4
-"""Weights of the squared logarithms of the scales and of the squared offsets, beside the mean cross-entropy."""
+"""Weights, beside the mean cross-entropy, of the squared distances of the logarithms of the scales from their mean, and
+of the squared offsets."""
 FOLDS = 5
-"""Number of parts of which each is calibrated by the others."""
+"""Number of folds in cross-fitting."""
 
 Fit = Callable[[NDArray[np.float64], NDArray[np.int64]], Calibration]
 """Function that fits a calibration to logits (N, 7) and labels (N,)."""
@@ -24,7 +25,7 @@ def fit_temperature(
     logits: NDArray[np.float64], labels: NDArray[np.int64], offsets: Sequence[float] = ()
 ) -> Calibration:
     """Return the calibration with these offsets whose temperature gives the least cross-entropy."""
-    shifted = logits + np.array(offsets) if len(offsets) else logits
+    shifted = Calibration(offsets=tuple(offsets)).calibrated_logits(logits)
 
     def loss(log_t: float) -> float:
         return float(-log_softmax(shifted / np.exp(log_t), axis=1)[np.arange(len(labels)), labels].mean())
@@ -46,24 +47,19 @@ def fit_vector_scaling(logits: NDArray[np.float64], labels: NDArray[np.int64], r
     rows = np.arange(n)
 
     def loss(values: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        log_scales, offsets, log_common = values[:classes], values[classes:-1], values[-1]
-        scales = np.exp(log_scales + log_common)
+        log_scales, offsets = np.split(values, 2)
+        scales, uneven = np.exp(log_scales), log_scales - log_scales.mean()
         logarithms = log_softmax(logits * scales + offsets, axis=1)
-        penalty = SCALE_PENALTY * np.square(log_scales).sum() + OFFSET_PENALTY * np.square(offsets).sum()
-        slopes = weights[:, None] * softmax(logits * scales + offsets, axis=1)
+        penalty = SCALE_PENALTY * np.square(uneven).sum() + OFFSET_PENALTY * np.square(offsets).sum()
+        slopes = weights[:, None] * np.exp(logarithms)
         slopes[rows, labels] -= weights
-        by_scale = (slopes * logits).sum(axis=0) * scales
-        gradient = [
-            by_scale + 2 * SCALE_PENALTY * log_scales,
-            slopes.sum(axis=0) + 2 * OFFSET_PENALTY * offsets,
-            [by_scale.sum()],
-        ]
-        return float(-weights @ logarithms[rows, labels] + penalty), np.concatenate(gradient)
+        by_scale = (slopes * logits).sum(axis=0) * scales + 2 * SCALE_PENALTY * uneven
+        by_offset = slopes.sum(axis=0) + 2 * OFFSET_PENALTY * offsets
+        return float(-weights @ logarithms[rows, labels] + penalty), np.concatenate([by_scale, by_offset])
 
-    values = minimize(loss, np.zeros(2 * classes + 1), jac=True, method="L-BFGS-B").x
-    log_scales, offsets, log_common = values[:classes], values[classes:-1], values[-1]
+    log_scales, offsets = np.split(minimize(loss, np.zeros(2 * classes), jac=True, method="L-BFGS-B").x, 2)
     mean = log_scales.mean()
-    temperature = float(np.exp(-log_common - mean))
+    temperature = float(np.exp(-mean))
     return Calibration(
         temperature,
         tuple((temperature * offsets).tolist()),
@@ -80,7 +76,8 @@ def cross_fit_probabilities(
     """Return probabilities (N, 7) of which each fifth is calibrated by what was fitted on the other four.
 
     Args:
-        labelled: (N,) the rows whose label may be used in fitting; None: all.
+        labelled: (N,) marks the rows whose label is valid, such as images with a majority; nothing is fitted on the
+            others, which still get probabilities. None: all are.
     """
     fold = np.arange(len(labels)) % FOLDS
     usable = np.ones(len(labels), bool) if labelled is None else labelled

@@ -102,7 +102,7 @@ def answer_picture(trace: Trace, features: Array, checkpoint: Checkpoint, probab
     shown = show(axes, padded.reshape(-1, width), cmap, low, high)
     label(axes, f"the features: {len(features)} numbers")
     colour_bar(figure, shown, "value", (0.275, 0.2, 0.01, 0.5))
-    logits = calibration.calibrated(trace.logits[:1].double().numpy())[0]
+    logits = calibration.calibrated_logits(trace.logits[:1].double().numpy())[0]
     axes = place(figure, 0.44, 0.08, 0.2, 0.8)
     axes.set_axis_on()
     axes.barh(EMOTIONS, logits - logits.mean(), color=FAINT_INK, height=0.72)

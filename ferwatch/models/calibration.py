@@ -23,7 +23,7 @@ class Calibration:
     scales: tuple[float, ...] = ()
     """One for each emotion, of which the geometric mean is 1; empty: none."""
 
-    def calibrated(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    def calibrated_logits(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
         """(N, 7) logits -> (N, 7) logits of which the softmax is calibrated."""
         scaled = logits * np.array(self.scales) if self.scales else logits
         shifted = scaled + np.array(self.offsets) if self.offsets else scaled
@@ -31,7 +31,7 @@ class Calibration:
 
     def probabilities(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
         """(N, 7) logits -> (N, 7) probabilities; each row sums to 1."""
-        return softmax(self.calibrated(logits))
+        return softmax(self.calibrated_logits(logits))
 
 
 def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -27,7 +27,7 @@ from ferwatch.video.index import VideoSegment
 def plan(video: Path, info: VideoInfo, options: AnalysisOptions) -> list[VideoSegment]:
     """Return the segments in which workers can analyse a video, none where it has to be decoded in one pass.
 
-    Short videos, networks on a GPU and OpenCV's decoder work in one pass too.
+    There are none either for short videos, for networks on a GPU and for OpenCV's decoder.
     """
     if options.decoder != "ffmpeg" or choose_device(options.device) != "cpu":
         return []
@@ -81,8 +81,8 @@ def faces_in_one_pass(
     """Yield the frames of each segment, in order, analysed in this thread; those that are finished are only loaded.
 
     Args:
-        progress: called after each frame with the seconds for which faces were looked for in it, and the processor
-            time of that.
+        progress: called when the frame after each one is asked for, with the seconds since the one was yielded and the
+            processor time of that: of detection, and at times of classification and saving.
     """
     from ferwatch.faces.mediapipe import MediaPipeDetector  # here: a run whose workers detect does without it
 

@@ -63,8 +63,6 @@ class PacketClock:
     jumps: list[ClockJump] = field(default_factory=list)
     packets: int = 0
     """Packets seen so far."""
-    _shift: Fraction = Fraction(0)
-    """Seconds."""
     # The rest in units of the stream's time base: an hour of video has a hundred thousand packets.
     _time_base: Fraction | None = None
     _shift_ticks: int = 0
@@ -93,12 +91,14 @@ class PacketClock:
         if packet.dts is None or base is None:
             return
         own, shown = packet.dts, packet.dts if packet.pts is None else packet.pts
-        if self._latest is not None and self._restarts(own + self._shift_ticks):
-            self._shift = self._shift_after_jump(own * base, (self._latest + self._length) * base)
-            self._shift_ticks = round(self._shift / base)
+        if self._latest is not None and self._restarts(own + self._shift_ticks - self._latest, base):
+            shift = self._shift_after_jump(own * base, (self._latest + self._length) * base)
+            self._shift_ticks = round(shift / base)
             position = -1 if packet.pos is None else packet.pos
-            self.jumps.append(ClockJump(self.packets - 1, position, float(shown * base + self._shift), self._shift))
-        _shift_packet(packet, self._shift_ticks)
+            self.jumps.append(ClockJump(self.packets - 1, position, float(shown * base + shift), shift))
+        if self._shift_ticks:
+            packet.dts = own + self._shift_ticks
+            packet.pts = None if packet.pts is None else packet.pts + self._shift_ticks
         time = own + self._shift_ticks
         if packet.duration:
             self._length = packet.duration
@@ -106,15 +106,12 @@ class PacketClock:
             self._length = time - self._latest
         self._latest = time if self._latest is None else max(time, self._latest)
 
-    def _restarts(self, time: int) -> bool:
-        """Return whether a packet of this time, in ticks on the clock so far, is the first one of a new clock."""
-        assert self._latest is not None
-        assert self._time_base is not None
-        step = time - self._latest
+    def _restarts(self, step: int, base: Fraction) -> bool:
+        """Return whether a packet is the first one of a new clock that comes so many ticks after the one before it."""
         if 0 <= step <= self._length:  # as nearly always
             return False
-        backward = -step * self._time_base > BACKWARD_JUMP_SECONDS
-        forward = (step - self._length) * self._time_base > FORWARD_JUMP_SECONDS
+        backward = -step * base > BACKWARD_JUMP_SECONDS
+        forward = (step - self._length) * base > FORWARD_JUMP_SECONDS
         return backward or (self.may_jump_forward and forward)
 
 
@@ -128,12 +125,6 @@ class SoundClock(PacketClock):
         shifts = [jump.shift for jump in self.picture_jumps] or [expected - own]
         nearest = min(shifts, key=lambda shift: abs(own + shift - expected))
         return nearest if abs(own + nearest - expected) < MAX_SKEW_SECONDS else expected - own
-
-
-def _shift_packet(packet: Packet, ticks: int) -> None:
-    if ticks:
-        packet.dts = None if packet.dts is None else packet.dts + ticks
-        packet.pts = None if packet.pts is None else packet.pts + ticks
 
 
 class _Timed(Protocol):

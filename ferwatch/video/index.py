@@ -197,7 +197,7 @@ def _choose_cuts(extra: Sequence[int], limit: float) -> set[int]:
             high = length
         else:
             low = length + 1
-    cuts = _cheapest_cuts(extra, low) | {place for place, cost in enumerate(extra) if not cost}
+    cuts = _cheapest_cuts(extra, low)
     spent = sum(extra[place] for place in cuts)
     for place in sorted(set(range(len(extra))) - cuts, reverse=True):
         if spent + extra[place] < limit:

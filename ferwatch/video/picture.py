@@ -129,7 +129,10 @@ class GeometryReader:
         self._features: tuple[int, int, int, Fraction] | None = None
 
     def read(self, picture: VideoFrame) -> Geometry:
-        """Return the geometry of the picture that was decoded last."""
+        """Return the geometry of a picture, which has to be the one that the stream decoded last.
+
+        The shape of its pixels is read from the decoder.
+        """
         features = picture.width, picture.height, picture.rotation, self.aspect.declared()
         if self._latest is None or picture.key_frame or features != self._features:
             self._latest, self._features = Geometry.of(picture, self.aspect.current()), features
