@@ -20,7 +20,10 @@ from ferwatch.models.registry import InputSpec, register_network
 from ferwatch.records import EMOTIONS
 
 BATCH = 16
-"""Every forward pass has this many faces, the last one padded: a face's numbers never depend on its neighbours."""
+"""Largest number of faces in a forward pass."""
+BATCH_STEP = 4
+"""Smaller passes are padded to a multiple of this. In a pass of one face, sums are added up in another order: its
+numbers would depend on whether it has neighbours."""
 
 
 class Classifier:
@@ -69,7 +72,7 @@ class Classifier:
 
     @torch.inference_mode()
     def _pass(self, crops: NDArray[np.uint8]) -> dict[str, NDArray[np.float64]]:
-        faces = torch.zeros(BATCH, *crops.shape[1:], dtype=torch.uint8)
+        faces = torch.zeros(len(crops) + -len(crops) % BATCH_STEP, *crops.shape[1:], dtype=torch.uint8)
         faces[: len(crops)] = torch.from_numpy(crops)
         logits = infer(self.network, faces, self.checkpoint.input, self.device, self.dtype)
         return {name: values[: len(crops)].double().cpu().numpy() for name, values in logits.items()}

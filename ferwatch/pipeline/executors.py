@@ -143,8 +143,10 @@ class LocalProcesses:
         left = iter(tasks)
         again: deque[tuple[T, int]] = deque()
         running: dict[Connection, tuple[_Worker, T, int]] = {}
+        ended: deque[tuple[T, R | WorkerLost]] = deque()
         try:
             while True:
+                # Before a result is yielded: while the caller works on it, no worker waits for its next task.
                 while len(running) < self.workers:
                     task, losses = again.popleft() if again else (next(left, None), 0)
                     if task is None:
@@ -153,6 +155,9 @@ class LocalProcesses:
                     running[worker.connection] = worker, task, losses
                     with suppress(OSError):  # it died while it was idle, which is noticed below
                         worker.connection.send((work, task))
+                if ended:
+                    yield ended.popleft()
+                    continue
                 if not running:
                     return
                 for connection in wait_for(list(running)):
@@ -164,10 +169,8 @@ class LocalProcesses:
                         if losses < retries:
                             again.append((task, losses + 1))
                             continue
-                        yield (
-                            task,
-                            WorkerLost("the process died: it ran out of memory, was killed, or a decoder crashed"),
-                        )
+                        reason = "the process died: it ran out of memory, was killed, or a decoder crashed"
+                        ended.append((task, WorkerLost(reason)))
                         continue
                     if message.startswith(REPORT):
                         running[worker.connection] = worker, task, losses
@@ -178,7 +181,7 @@ class LocalProcesses:
                     error, result = _unpickled(message)
                     if error is not None:
                         raise error
-                    yield task, result
+                    ended.append((task, result))
         finally:
             for worker, _, _ in running.values():  # an interrupt or an error came first
                 worker.process.terminate()

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import groupby
+from math import floor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +21,7 @@ from numpy.typing import NDArray
 from ferwatch.errors import OptionError
 from ferwatch.faces.detection import FaceDetector
 from ferwatch.faces.search import MAX_FACES
-from ferwatch.faces.stream import FaceStream
+from ferwatch.faces.stream import FULL_SEARCH_SECONDS, FaceStream
 from ferwatch.models import classifier
 from ferwatch.models.classifier import Classifier
 from ferwatch.pipeline.options import AnalysisOptions, loading_options
@@ -186,17 +188,21 @@ def load_classifier(options: AnalysisOptions) -> Classifier:
 
 
 def _grouped(frames: Iterable[FrameFaces]) -> Iterator[list[FrameFaces]]:
-    """Yield frames in groups that hold about as many faces as one pass of the classifier takes."""
-    group: list[FrameFaces] = []
-    faces = 0
-    for frame in frames:
-        group.append(frame)
-        faces += len(frame.faces)
-        if faces >= FACES_PER_PASS or len(group) >= MAX_FRAMES_PER_PASS:
+    """Yield frames in groups that hold about as many faces as one pass of the classifier takes.
+
+    A group ends with its period of four seconds, so that groups do not depend on where a video is cut into segments.
+    """
+    for _, period in groupby(frames, lambda frame: floor(frame.timestamp / FULL_SEARCH_SECONDS)):
+        group: list[FrameFaces] = []
+        faces = 0
+        for frame in period:
+            group.append(frame)
+            faces += len(frame.faces)
+            if faces >= FACES_PER_PASS or len(group) >= MAX_FRAMES_PER_PASS:
+                yield group
+                group, faces = [], 0
+        if group:
             yield group
-            group, faces = [], 0
-    if group:
-        yield group
 
 
 @lru_cache(maxsize=1)

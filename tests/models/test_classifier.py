@@ -72,11 +72,12 @@ def test_the_fast_form_hardly_changes_an_answer(public_test: tuple[NDArray[np.ui
 
 @pytest.mark.parametrize("model", ["cnn", "small-vit"])
 def test_numbers_depend_on_the_face_alone(model: str) -> None:
-    checkpoint = trained(model)
-    together = Classifier(checkpoint).logits(CROPS)["fer2013"]
-    classifier = Classifier(checkpoint)
-    assert (classifier.logits(CROPS)["fer2013"] == together).all()
-    assert (classifier.logits(CROPS[BATCH:])["fer2013"] == together[BATCH:]).all()
+    classifier = Classifier(trained(model))
+    together = classifier.logits(CROPS)["fer2013"]
+    rounding = 0.0 if classifier.dtype == torch.float32 else 0.02  # logits in bfloat16 have two to three digits
+    for first, last in ((0, len(CROPS)), (BATCH, len(CROPS)), (0, 1), (3, 10)):
+        alone = classifier.logits(CROPS[first:last])["fer2013"]
+        assert np.abs(alone - together[first:last]).max() <= rounding
 
 
 def test_the_checkpoint_keeps_its_network() -> None:

@@ -64,6 +64,21 @@ def test_a_task_that_kills_its_workers_ends() -> None:
     assert isinstance(result, WorkerLost)
 
 
+def touch(marker: Path) -> None:
+    marker.touch()
+
+
+def test_workers_go_on_while_the_caller_works_on_a_result(tmp_path: Path) -> None:
+    with LocalProcesses(1) as executor:
+        results = executor.run(touch, [tmp_path / "first", tmp_path / "second"])
+        next(results)
+        deadline = time.monotonic() + 10  # the second result has not been asked for
+        while not (tmp_path / "second").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        results.close()
+
+
 def sleep_long(marker: Path) -> None:
     marker.write_text(str(os.getpid()))
     time.sleep(60)
