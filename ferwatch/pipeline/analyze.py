@@ -197,7 +197,7 @@ def _write_outputs(
         frames = state.finished.frames_decoded
         overlay = overlay_of(timeline, measured, options)
         with watch.time("annotation"), task.workers() as executor:
-            warnings += write_film(
+            about_film = write_film(
                 video_range(task.video, options),
                 overlay,
                 folder.film,
@@ -205,6 +205,7 @@ def _write_outputs(
                 lambda done: task.progress("annotating", done, frames),
                 task.url,
             )
+        warnings += [warning for warning in about_film if warning not in warnings]
         files.append(folder.film)
         film_checksum = overlay.digest
     facts = run_facts(
@@ -238,8 +239,7 @@ def _duration(info: VideoInfo, table: FrameTable) -> float:
 def _write_rows(task: RunTask, executor: Executor, reader: FileSource, state: ResumeState) -> Finished:
     """Write frames.partial.csv; segments that an interrupted run has finished are not analysed again."""
     video, folder, options = task.video, task.folder, task.options
-    in_parts = not state.in_one_pass and (executor.workers > 1 or bool(folder.segments.numbers()))
-    segments = plan(video, reader.info, options) if in_parts else []
+    segments = [] if state.in_one_pass else plan(video, reader.info, options)
     if not segments and not state.in_one_pass:
         folder.segments.clear()  # workers finish segments in any order: one pass cannot go on after the last one
     replace(state, in_one_pass=not segments).save(folder.resume)
@@ -255,7 +255,9 @@ def _write_rows(task: RunTask, executor: Executor, reader: FileSource, state: Re
                 forecast.update(done.seconds_a_picture)
 
             done = PicturesDone(report_sum)
-            parts = faces_by_workers(video, reader.info, segments, folder.segments, options, executor, done, task.url)
+            parts = faces_by_workers(
+                video, reader.info, segments, folder.segments, options, executor, task.classifier, done, task.url
+            )
             with closing(parts) as found:
                 warnings = _write_tracked(task, found)
             return Finished(total, (*reader.warnings, *warnings))

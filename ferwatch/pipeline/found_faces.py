@@ -1,10 +1,11 @@
-"""Yields the faces of a video segment by segment, found in this thread or by workers."""
+"""Yields the faces of a video segment by segment, found by an executor or in one pass over the file."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
+from functools import partial
 from itertools import groupby
 from math import floor
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 from ferwatch.faces.stream import FULL_SEARCH_SECONDS
 from ferwatch.models.classifier import choose_device
 from ferwatch.pipeline.cuts import cut, results_in_order
-from ferwatch.pipeline.executors import Executor
+from ferwatch.pipeline.executors import Executor, InProcess
 from ferwatch.pipeline.options import AnalysisOptions, with_absolute_paths
 from ferwatch.pipeline.reports import PicturesDone
 from ferwatch.pipeline.resume import SegmentFolder
@@ -41,6 +42,7 @@ def faces_by_workers(
     folder: SegmentFolder,
     options: AnalysisOptions,
     executor: Executor,
+    classify: Classify,
     done: PicturesDone,
     url: Url | None = None,
 ) -> Generator[list[FrameFaces], None, None]:
@@ -49,6 +51,7 @@ def faces_by_workers(
     At most SEGMENTS_AHEAD segments for each worker are at work or wait for their turn.
 
     Args:
+        classify: the classifier of this process, for an executor that works in it; workers load their own.
         done: takes note of the pictures that are done.
         url: where workers on other machines read the video; None: at the path that it has here.
     Raises IndexMismatch where the video has to be decoded in one pass, and FerwatchError where workers die again and
@@ -63,7 +66,13 @@ def faces_by_workers(
     workers_save = folder.path if keeps_segments and not executor.is_remote else None
     tasks = [SegmentTask(source, info, s, workers_save, options) for s in segments if s.number not in finished]
     done.start(sum(segment.pictures for segment in segments if segment.number in finished))
-    with closing(results_in_order(executor, run_segment, tasks, video, done)) as results:
+    with ExitStack() as stack:
+        work = run_segment
+        if isinstance(executor, InProcess):
+            from ferwatch.faces.mediapipe import MediaPipeDetector  # here: a run whose workers detect does without it
+
+            work = partial(run_segment, tools=(stack.enter_context(MediaPipeDetector(options.face_model)), classify))
+        results = stack.enter_context(closing(results_in_order(executor, work, tasks, video, done)))
         for segment in segments:
             frames = None if segment.number in finished else next(results)
             if frames is not None and keeps_segments:
@@ -84,7 +93,7 @@ def faces_in_one_pass(
         progress: called when the frame after each one is asked for, with the seconds since the one was yielded and the
             processor time of that: of detection, and at times of classification and saving.
     """
-    from ferwatch.faces.mediapipe import MediaPipeDetector  # here: a run whose workers detect does without it
+    from ferwatch.faces.mediapipe import MediaPipeDetector
 
     latest = -1
     for number in folder.numbers():

@@ -34,7 +34,7 @@ class ResumeState:
     """Settings that the rows depend on: the video, the model, the sampling and others."""
     in_one_pass: bool = False
     """True if the run was begun in one pass, and so has to go on in one: its segments on disk are single periods. A run
-    is, with one worker, a GPU or a short video, and where the index does not promise the right frames."""
+    is, with a GPU or a short video, and where the index does not promise the right frames."""
     finished: Finished | None = None
     """Set once the last row is written."""
 

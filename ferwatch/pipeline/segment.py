@@ -57,12 +57,15 @@ class SegmentTask:
     options: AnalysisOptions
 
 
-def run_segment(task: SegmentTask) -> list[FrameFaces] | None:
+def run_segment(task: SegmentTask, tools: tuple[FaceDetector, Classify] | None = None) -> list[FrameFaces] | None:
     """Analyse a segment and save it to its folder, or return its frames; workers run this.
 
     Raises IndexMismatch where the segment does not hold the frames that the index promises.
+
+    Args:
+        tools: None: those that the options name, loaded once in each process.
     """
-    detector, classify = _load_tools(loading_options(task.options))
+    detector, classify = tools or _load_tools(loading_options(task.options))
     frames = _reported(open_segments(task.video, task.info).read(task.segment), task.segment)
     segment = analyze_segment(frames, detector, classify, task.options.max_faces, task.options.region)
     if task.folder is None:

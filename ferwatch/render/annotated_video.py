@@ -39,8 +39,8 @@ def annotate_video(
 ) -> list[str]:
     """Write every frame of a range of a video with the overlay, and the sound of that range, in one pass.
 
-    Time 0 of the new file is the start of the range. Returns warnings about what could not be kept of the source, one
-    line each. Raises VideoError and OutputError.
+    Time 0 of the new file is the start of the range. Returns warnings about damage of the source and about what could not
+    be kept of it, one line each. Raises VideoError and OutputError.
 
     Args:
         out: the file to write.
@@ -52,7 +52,7 @@ def annotate_video(
             writer.write(picture, frame.timestamp, frame.duration)
             if progress is not None:
                 progress(done)
-        return writer.warnings
+        return [*reader.warnings, *writer.warnings]
 
 
 def drawing_seconds(video: Path, info: VideoInfo, segment: VideoSegment) -> float:

@@ -32,6 +32,12 @@ MAX_EXTRA_DECODING = 0.15
 beginning of a segment. Decoding is a quarter of the work at 640x360, half of it in the largest pictures."""
 
 
+SKIPPING_CODECS = ("h264", "hevc")
+"""Codecs of which pictures that no other picture needs can be left undecoded."""
+UNKNOWN_ORDER, PROGRESSIVE = 0, 1
+"""FFmpeg's numbers of field orders in which each picture is a frame."""
+
+
 class IndexMismatch(Exception):
     """A segment does not hold the pictures that the index promises."""
 
@@ -66,6 +72,8 @@ class VideoSegment:
     """Position of the segment in time, in units of the period between possible cuts."""
     seek_time: int
     """Time to seek to so that decoding begins with the key frame before the segment, in the stream's time base."""
+    keyframe: int
+    """Presentation time of that key frame, in the same unit."""
     pts: tuple[int, ...]
     """Presentation times of all pictures from the first sample to the last, in units of the stream's time base."""
     samples: tuple[Sample, ...]
@@ -173,6 +181,7 @@ def plan_segments(
         VideoSegment(
             number=floor(group[0].timestamp / period),
             seek_time=pictures[keyframes[group[0].number]].picture.seek_time,
+            keyframe=pictures[keyframes[group[0].number]].picture.pts,
             pts=tuple(p.picture.pts for p in pictures[group[0].number : group[-1].number + 1]),
             samples=tuple(group),
             pictures=end_number - group[0].number,
@@ -228,6 +237,8 @@ def _cheapest_cuts(extra: Sequence[int], length: int) -> set[int]:
 class SegmentReader:
     """Decodes segments of a video, one at a time, in one thread.
 
+    A segment that follows the one before is decoded from where that one ended; others from the key frame before them.
+
     Raises VideoError where the file cannot be opened.
     """
 
@@ -237,6 +248,12 @@ class SegmentReader:
         self._stream, _ = choose_stream(self._container, path, info.stream)
         self._stream.codec_context.thread_count = 1
         self._geometry = GeometryReader(self._stream)
+        self._decoder: Iterator[VideoFrame] | None = None
+        """Decodes on where the segment before ended; None: a key frame is looked for first."""
+        self._end = -1
+        """Time of the last picture of the segment before."""
+        self._needed: frozenset[int] = frozenset()
+        """Times of the samples of the segment that is read."""
 
     def close(self) -> None:
         """Close the file."""
@@ -247,44 +264,61 @@ class SegmentReader:
 
         Raises IndexMismatch as soon as a picture is not the one that the index promises.
         """
-        samples = iter(segment.samples)
-        sample = next(samples)
-        first = sample.number
+        samples = {segment.pts[sample.number - segment.samples[0].number]: sample for sample in segment.samples}
+        decoder, self._decoder = self._decoder, None  # None until this segment has been read to its end
+        if decoder is None or not segment.keyframe <= self._end < segment.pts[0]:
+            decoder = self._decode_from(segment.seek_time)
+        self._end, self._needed = segment.pts[-1], frozenset(samples)
         converter: PictureConverter | None = None
-        for offset, picture in enumerate(self._promised(segment)):
+        for picture in self._promised(segment, decoder):
             if converter is None:
                 converter = PictureConverter(self._stream.codec_context.field_order, self._info.gray_bits)
             geometry = self._geometry.read(picture)
             if geometry.size != (self._info.width, self._info.height):
                 raise IndexMismatch("the size of the picture changes")
-            if first + offset == sample.number:
+            assert picture.pts is not None
+            if sample := samples.get(picture.pts):
                 yield Frame(sample.number, sample.timestamp, converter.image(picture, geometry), sample.length)
-                sample = next(samples, sample)
+        self._decoder = decoder
 
-    def _promised(self, segment: VideoSegment) -> Iterator[VideoFrame]:
+    def _promised(self, segment: VideoSegment, decoder: Iterator[VideoFrame]) -> Iterator[VideoFrame]:
         """Yield the pictures of a segment; raises IndexMismatch where they are not those of the index."""
         promised = iter(segment.pts)
         expected = next(promised)
         try:
-            for picture in self._pictures(segment.seek_time):
-                if picture.pts is None or picture.is_corrupt or picture.pts > expected:
-                    raise IndexMismatch(f"the picture at {picture.pts} is not the one at {expected}")
-                if picture.pts < expected:
-                    if expected != segment.pts[0]:
-                        raise IndexMismatch(f"the picture at {picture.pts} comes after one of a later time")
+            for picture in decoder:
+                if picture.pts is None or picture.is_corrupt:
+                    raise IndexMismatch(f"the picture at {picture.pts} is damaged")
+                if picture.pts < segment.pts[0]:
                     continue
+                while expected < picture.pts and self._may_skip(expected):
+                    expected = next(promised)
+                if picture.pts != expected:
+                    raise IndexMismatch(f"the picture at {picture.pts} is not the one at {expected}")
                 yield picture
-                if (following := next(promised, None)) is None:
+                if picture.pts == segment.pts[-1]:
                     return
-                expected = following
+                expected = next(promised)
         except (av.FFmpegError, IndexError) as error:
             raise IndexMismatch(f"damage: {error}") from error
         raise IndexMismatch(f"the picture at {expected} is missing")
 
-    def _pictures(self, seek_time: int) -> Iterator[VideoFrame]:
+    def _decode_from(self, seek_time: int) -> Iterator[VideoFrame]:
+        """Yield the pictures from a key frame on, without those that may be skipped if no other picture needs them."""
+        context = self._stream.codec_context
         self._container.seek(seek_time, stream=self._stream)
         for packet in self._container.demux(self._stream):
+            context.skip_frame = "NONREF" if packet.pts is not None and self._may_skip(packet.pts) else "DEFAULT"
             yield from self._stream.decode(packet)
+
+    def _may_skip(self, pts: int) -> bool:
+        """Return whether the picture at a time need not be decoded: it is not sampled.
+
+        Pictures after the segment may be samples of the next one.
+        """
+        context = self._stream.codec_context
+        can_skip = context.name in SKIPPING_CODECS and context.field_order in (UNKNOWN_ORDER, PROGRESSIVE)
+        return can_skip and pts < self._end and pts not in self._needed
 
 
 @lru_cache(maxsize=1)

@@ -13,6 +13,7 @@ from clips import make_clip
 
 from ferwatch.records import Frame
 from ferwatch.video.index import IndexedPicture, IndexMismatch, SegmentReader, VideoSegment, plan_segments, read_index
+from ferwatch.video.picture import Geometry, GeometryReader
 from ferwatch.video.reader import VideoReader
 from ferwatch.video.sampling import Sampling, TimedPicture
 
@@ -52,14 +53,14 @@ def segments_of(
     return [] if index is None else plan_segments(index, sampling, start, end, PERIOD, at_keyframes=at_keyframes)
 
 
-def read_in_segments(path: Path, segments: list[VideoSegment]) -> list[Frame]:
-    """The frames of all segments; those are decoded in the opposite order, as no segment may need the one before."""
+def read_in_segments(path: Path, segments: list[VideoSegment], *, backwards: bool = True) -> list[Frame]:
+    """The frames of all segments; those may be decoded in the opposite order, as none may need the one before."""
     with VideoReader(path) as reader:
         info = reader.info
     segment_reader = SegmentReader(path, info)
-    frames = [frame for segment in reversed(segments) for frame in list(segment_reader.read(segment))[::-1]]
+    parts = {s.number: list(segment_reader.read(s)) for s in (segments[::-1] if backwards else segments)}
     segment_reader.close()
-    return frames[::-1]
+    return [frame for segment in segments for frame in parts[segment.number]]
 
 
 def assert_same(
@@ -71,10 +72,13 @@ def assert_same(
         whole = list(reader)
         assert sum(segment.pictures for segment in segments) == reader.frames_decoded
         assert reader.warnings == []
-    parts = read_in_segments(path, segments)
-    assert [(f.index, f.timestamp, f.duration) for f in parts] == [(f.index, f.timestamp, f.duration) for f in whole]
-    for part, frame in zip(parts, whole, strict=True):
-        np.testing.assert_array_equal(part.image, frame.image)
+    for backwards in (True, False):
+        parts = read_in_segments(path, segments, backwards=backwards)
+        assert [(f.index, f.timestamp, f.duration) for f in parts] == [
+            (f.index, f.timestamp, f.duration) for f in whole
+        ]
+        for part, frame in zip(parts, whole, strict=True):
+            np.testing.assert_array_equal(part.image, frame.image)
     return len(segments)
 
 
@@ -137,6 +141,25 @@ def test_an_edit_list_and_sound_that_begins_at_another_time(tmp_path: Path, name
     assert assert_same(path, Sampling(fps=10)) >= 2
 
 
+@pytest.mark.parametrize("name", ["b-frames.mp4", "hevc-open-gop.mp4"])
+def test_pictures_that_nothing_needs_are_not_decoded(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = encoded(tmp_path / name, *CLIPS[name])
+    decoded: list[int] = []
+    read = GeometryReader.read
+
+    def counting(reader: GeometryReader, picture: av.VideoFrame) -> Geometry:
+        decoded.append(picture.pts)
+        return read(reader, picture)
+
+    monkeypatch.setattr(GeometryReader, "read", counting)
+    segments = segments_of(path, Sampling(fps=5))
+    decoded.clear()
+    assert len(read_in_segments(path, segments)) == 30
+    assert len(decoded) < 0.8 * 150
+
+
 def test_key_frames_far_apart_make_longer_segments(tmp_path: Path) -> None:
     path = encoded(tmp_path / "far.mp4", "libx264", {"g": "1000", "bf": "0", "sc_threshold": "0"})
     assert assert_same(path, Sampling(fps=10)) == 1
@@ -177,18 +200,19 @@ def damaged(path: Path, at: float) -> Path:
     return path
 
 
+@pytest.mark.parametrize("sampling", [Sampling(), Sampling(fps=10), Sampling(fps=3)])
 @pytest.mark.parametrize("at", [0.3, 0.5, 0.8])
-@pytest.mark.parametrize("name", ["closed.mp4", "b-frames.mp4", "open-gop.ts", "mpeg4.mkv"])
-def test_damage_is_noticed_or_does_not_matter(tmp_path: Path, name: str, at: float) -> None:
+@pytest.mark.parametrize("name", ["closed.mp4", "b-frames.mp4", "open-gop.ts", "mpeg4.mkv", "hevc-open-gop.mp4"])
+def test_damage_is_noticed_or_does_not_matter(tmp_path: Path, name: str, at: float, sampling: Sampling) -> None:
     path = damaged(encoded(tmp_path / name, *CLIPS[name]), at)
-    segments = segments_of(path, Sampling())
+    segments = segments_of(path, sampling)
     if not segments:
         return
     try:
         parts = read_in_segments(path, segments)
     except IndexMismatch:
         return
-    with VideoReader(path, Sampling()) as reader:
+    with VideoReader(path, sampling) as reader:
         whole = list(reader)
     assert [(f.index, f.timestamp) for f in parts] == [(f.index, f.timestamp) for f in whole]
     for part, frame in zip(parts, whole, strict=True):
