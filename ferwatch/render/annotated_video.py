@@ -39,8 +39,8 @@ def annotate_video(
 ) -> list[str]:
     """Write every frame of a range of a video with the overlay, and the sound of that range, in one pass.
 
-    Time 0 of the new file is the start of the range. Returns warnings about damage of the source and about what could not
-    be kept of it, one line each. Raises VideoError and OutputError.
+    Time 0 of the new file is the start of the range. Returns warnings about damage of the source, and about what could
+    not be kept of it, one line each. Raises VideoError and OutputError.
 
     Args:
         out: the file to write.
