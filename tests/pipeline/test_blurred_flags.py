@@ -49,7 +49,7 @@ class Original:
     """Arguments for a network of one's own."""
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")  # once in a process: the network's name can be given once
 def original(
     tmp_path_factory: pytest.TempPathFactory, clip_of_a_second: bytes, detector: MediaPipeDetector
 ) -> Original:
