@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any
 
 import cv2
 import numpy as np
@@ -26,7 +25,6 @@ COMPONENTS = 128
 WHITENING_FLOOR = 0.1
 """Added to the standard deviation of each component, in units of the largest, before it is scaled to 1: small
 components are mostly noise."""
-_ORIENTATION_NUMBERS = np.arange(ORIENTATIONS, dtype=np.float32)[:, None, None]
 PROJECTION_FILE = "face-descriptor.npz"
 """File in this package that holds the result of `fit_projection`."""
 
@@ -35,11 +33,17 @@ Descriptor = NDArray[np.float32]
 """(128,) float32, of length 1."""
 
 
-def gradient_descriptor(crop: NDArray[np.uint8]) -> Descriptor:
-    """Return the descriptor of an aligned (48, 48) uint8 gray crop."""
+def gradient_descriptors(crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return the descriptors (N, 128) of aligned crops (N, 48, 48) uint8 gray."""
     mean, projection = _projection()
     # Not @: BLAS would share so small a product between threads, which then wait for the next one with busy loops.
-    return _unit(np.einsum("ij,j->i", projection, _histograms(crop) - mean))
+    return _unit(np.einsum("ij,nj->ni", projection, _histograms(crops) - mean))
+
+
+def gradient_descriptor(crop: NDArray[np.uint8]) -> Descriptor:
+    """Return the descriptor of an aligned (48, 48) uint8 gray crop."""
+    descriptor: Descriptor = gradient_descriptors(crop[np.newaxis])[0]
+    return descriptor
 
 
 def similarity(a: Iterable[Descriptor], b: Iterable[Descriptor]) -> float:
@@ -56,7 +60,7 @@ def fit_projection(crops: NDArray[np.uint8]) -> dict[str, NDArray[np.float16]]:
 
     The crops should show many people. `benchmarks/identity.py` writes the result to PROJECTION_FILE.
     """
-    histograms = np.stack([_histograms(crop) for crop in crops])
+    histograms = _histograms(crops)
     mean = histograms.mean(axis=0)
     variances, directions = np.linalg.eigh(np.cov((histograms - mean).T))
     deviations = np.sqrt(variances[::-1][:COMPONENTS])
@@ -70,21 +74,29 @@ def _projection() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         return arrays["mean"].astype(np.float32), arrays["projection"].astype(np.float32)
 
 
-def _histograms(crop: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return a unit vector (512,): square roots of the histograms of oriented gradients in 8x8 cells.
+def _histograms(crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return unit vectors (N, 512): square roots of the histograms of oriented gradients in 8x8 cells.
 
     The histograms are those of Dalal and Triggs (2005).
     """
-    smooth = cv2.GaussianBlur(crop.astype(np.float32), (0, 0), SMOOTHING_SIGMA)
-    across, down = (cv2.Sobel(smooth, cv2.CV_32F, *order) for order in ((1, 0), (0, 1)))
-    strength, direction = cv2.cartToPolar(across, down)
-    strength = strength / (GRADIENT_SOFTNESS + strength)
-    # Each gradient is shared between the two nearest directions, in proportion to its distance from them.
-    distance = np.abs(direction * (ORIENTATIONS / (2 * np.pi)) - _ORIENTATION_NUMBERS)
-    weights = np.maximum(1 - np.minimum(distance, ORIENTATIONS - distance), 0)
+    across, down = np.empty((2, *crops.shape), np.float32)
+    for number, crop in enumerate(crops):
+        smooth = cv2.GaussianBlur(crop.astype(np.float32), (0, 0), SMOOTHING_SIGMA)
+        across[number], down[number] = (cv2.Sobel(smooth, cv2.CV_32F, *order) for order in ((1, 0), (0, 1)))
+    flat = (-1, FACE_SIZE)
+    strength, direction = (
+        values.reshape(crops.shape) for values in cv2.cartToPolar(across.reshape(flat), down.reshape(flat))
+    )
+    strength /= GRADIENT_SOFTNESS + strength
+    direction *= ORIENTATIONS / (2 * np.pi)
     averaging = _cell_averages()
-    cells: NDArray[Any] = averaging @ (weights * strength) @ averaging.T
-    return _unit(np.sqrt(cells.ravel()).astype(np.float32))
+    cells = np.empty((len(crops), ORIENTATIONS, *2 * averaging.shape[:1]), np.float32)
+    for orientation in range(ORIENTATIONS):
+        # Each gradient is shared between the two nearest directions, in proportion to its distance from them.
+        distance = np.abs(direction - orientation)
+        weights = np.maximum(1 - np.minimum(distance, ORIENTATIONS - distance), 0)
+        cells[:, orientation] = averaging @ (weights * strength) @ averaging.T
+    return _unit(np.sqrt(cells.reshape(len(crops), -1)))
 
 
 @lru_cache(maxsize=1)
@@ -98,5 +110,7 @@ def _cell_averages() -> NDArray[np.float32]:
     return np.stack(rows)
 
 
-def _unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:
-    return vector / max(float(np.linalg.norm(vector)), 1e-6)
+def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return vectors (N, D) divided by their lengths."""
+    unit: NDArray[np.float32] = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
+    return unit

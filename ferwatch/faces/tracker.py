@@ -81,7 +81,7 @@ class FaceTracker:
         if time - self._time <= MAX_CUT_SECONDS and is_cut(self._brightness, frame.brightness):
             self._cut = time
 
-        descriptors = [gradient_descriptor(face.crop) for face in faces]
+        descriptors = [gradient_descriptor(f.crop) if f.descriptor is None else f.descriptor for f in faces]
         continued = self._associate(faces, descriptors, time)
         tracks = []
         for number, (face, descriptor) in enumerate(zip(faces, descriptors, strict=True)):

@@ -97,6 +97,7 @@ class SegmentFolder:
             score=np.array([face.score for face in faces], np.float64),
             crop=np.array([face.crop for face in faces], np.uint8).reshape(-1, FACE_SIZE, FACE_SIZE),
             probabilities=np.array([face.probabilities for face in faces], np.float64),
+            descriptor=np.array([face.descriptor for face in faces], np.float32),
         )
         with atomic_write(self._file(number)) as temp_path:
             temp_path.write_bytes(data.getvalue())
@@ -109,13 +110,14 @@ class SegmentFolder:
                 columns = {name: file[name] for name in file.files}
             faces = iter(
                 [
-                    Face(BoundingBox(*bbox), landmarks, score, crop, probabilities=tuple(probabilities))
-                    for bbox, landmarks, score, crop, probabilities in zip(
+                    Face(BoundingBox(*box), points, score, crop, probabilities=tuple(shares), descriptor=descriptor)
+                    for box, points, score, crop, shares, descriptor in zip(
                         columns["bbox"].tolist(),
                         columns["landmarks"],
                         columns["score"].tolist(),
                         columns["crop"],
                         columns["probabilities"].tolist(),
+                        columns["descriptor"],
                         strict=True,
                     )
                 ]

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from ferwatch.errors import OptionError
 from ferwatch.faces.detection import FaceDetector
 from ferwatch.faces.search import MAX_FACES
+from ferwatch.faces.similarity import gradient_descriptors
 from ferwatch.faces.stream import FULL_SEARCH_SECONDS, FaceStream
 from ferwatch.models import classifier
 from ferwatch.models.classifier import Classifier
@@ -89,7 +90,7 @@ def analyze_segment(
     max_faces: int = MAX_FACES,
     region: Region | None = None,
 ) -> list[FrameFaces]:
-    """Return the faces of each frame of a segment, and detections that may be faces, with their probabilities."""
+    """Return the faces of each frame of a segment, and detections that may be faces, classified and described."""
     return list(analyze_frames(frames, detector, classify, max_faces, region))
 
 
@@ -100,9 +101,9 @@ def analyze_frames(
     max_faces: int = MAX_FACES,
     region: Region | None = None,
 ) -> Iterator[FrameFaces]:
-    """Yield the faces of each frame, and detections that may be faces, with probabilities, a few frames late."""
+    """Yield the faces of each frame, and detections that may be faces, classified and described, a few frames late."""
     for group in _grouped(FaceStream(detector, max_faces, region).follow(frames)):
-        yield from classify_faces(group, classify)
+        yield from describe_faces(classify_faces(group, classify))
 
 
 def classify_faces(frames: Sequence[FrameFaces], classify: Classify) -> list[FrameFaces]:
@@ -115,6 +116,15 @@ def classify_faces(frames: Sequence[FrameFaces], classify: Classify) -> list[Fra
         replace(frame, faces=tuple(replace(face, probabilities=tuple(next(rows))) for face in frame.faces))
         for frame in frames
     ]
+
+
+def describe_faces(frames: Sequence[FrameFaces]) -> list[FrameFaces]:
+    """Return the frames with the descriptors of all their faces."""
+    crops = [face.crop for frame in frames for face in frame.faces]
+    if not crops:
+        return list(frames)
+    rows = iter(gradient_descriptors(np.stack(crops)))
+    return [replace(f, faces=tuple(replace(face, descriptor=next(rows)) for face in f.faces)) for f in frames]
 
 
 class FaceLimit:
