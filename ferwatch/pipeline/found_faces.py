@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from functools import partial
-from itertools import groupby
+from itertools import chain, groupby, islice
 from math import floor
 from pathlib import Path
 
+from ferwatch.errors import FerwatchError
 from ferwatch.faces.stream import FULL_SEARCH_SECONDS
 from ferwatch.models.classifier import choose_device
-from ferwatch.pipeline.cuts import cut, results_in_order
-from ferwatch.pipeline.executors import Executor, InProcess
+from ferwatch.pipeline.cuts import MAX_WORKER_LOSSES, cut, results_in_order
+from ferwatch.pipeline.executors import Executor, InProcess, WorkerLost
 from ferwatch.pipeline.options import AnalysisOptions, with_absolute_paths
 from ferwatch.pipeline.reports import PicturesDone
 from ferwatch.pipeline.resume import SegmentFolder
-from ferwatch.pipeline.segment import Classify, SegmentTask, analyze_segment, run_segment
+from ferwatch.pipeline.segment import (
+    Classify,
+    ClassifyTask,
+    SegmentTask,
+    analyze_segment,
+    grouped,
+    run_classification,
+    run_segment,
+)
 from ferwatch.records import Frame, FrameFaces
 from ferwatch.utils.url import Url
 from ferwatch.video.container import VideoInfo
@@ -48,7 +57,8 @@ def faces_by_workers(
 ) -> Generator[list[FrameFaces], None, None]:
     """Yield the frames of each segment, in order, while workers analyse those that are not finished yet.
 
-    At most SEGMENTS_AHEAD segments for each worker are at work or wait for their turn.
+    At most SEGMENTS_AHEAD segments for each worker are at work or wait for their turn. The faces of the last segments,
+    one for each local worker, are classified by all workers together, so that they end at about the same time.
 
     Args:
         classify: the classifier of this process, for an executor that works in it; workers load their own.
@@ -64,7 +74,13 @@ def faces_by_workers(
     if executor.is_remote:
         source, options = url or video.absolute(), with_absolute_paths(options)
     workers_save = folder.path if keeps_segments and not executor.is_remote else None
-    tasks = [SegmentTask(source, info, s, workers_save, options) for s in segments if s.number not in finished]
+    is_local_pool = executor.workers > 1 and not executor.is_remote
+    first = max(0, len(segments) - executor.workers) if is_local_pool else len(segments)
+    tasks = [
+        SegmentTask(source, info, segment, workers_save, options, classify=place < first)
+        for place, segment in enumerate(segments)
+        if segment.number not in finished
+    ]
     done.start(sum(segment.pictures for segment in segments if segment.number in finished))
     with ExitStack() as stack:
         work = run_segment
@@ -73,11 +89,37 @@ def faces_by_workers(
 
             work = partial(run_segment, tools=(stack.enter_context(MediaPipeDetector(options.face_model)), classify))
         results = stack.enter_context(closing(results_in_order(executor, work, tasks, video, done)))
-        for segment in segments:
+        for segment in segments[:first]:
             frames = None if segment.number in finished else next(results)
             if frames is not None and keeps_segments:
                 folder.save(segment.number, frames)
             yield folder.load(segment.number) if frames is None else frames
+        detected: dict[int, list[FrameFaces]] = {}
+        for segment in segments[first:]:
+            if segment.number not in finished:
+                frames = next(results)
+                assert frames is not None, "a segment that is not classified is not saved"
+                detected[segment.number] = frames
+        classified = dict(zip(detected, _classify(detected.values(), options, executor, video), strict=True))
+        for segment in segments[first:]:
+            if segment.number in classified and keeps_segments:
+                folder.save(segment.number, classified[segment.number])
+            yield classified.get(segment.number) or folder.load(segment.number)
+
+
+def _classify(
+    segments: Iterable[Sequence[FrameFaces]], options: AnalysisOptions, executor: Executor, video: Path
+) -> list[list[FrameFaces]]:
+    """Return segments whose faces are classified and described by all workers together."""
+    groups = [list(grouped(frames)) for frames in segments]
+    tasks = [ClassifyTask(number, tuple(group), options) for number, group in enumerate(chain.from_iterable(groups))]
+    results: dict[int, list[FrameFaces]] = {}
+    for task, result in executor.run(run_classification, tasks, retries=MAX_WORKER_LOSSES):
+        if isinstance(result, WorkerLost):
+            raise FerwatchError(f"{video}: {result.reason}, {1 + MAX_WORKER_LOSSES} times at the same place")
+        results[task.number] = result
+    parts = iter([results[task.number] for task in tasks])
+    return [[frame for part in islice(parts, len(of_segment)) for frame in part] for of_segment in groups]
 
 
 def faces_in_one_pass(

@@ -56,6 +56,17 @@ class SegmentTask:
     folder: Path | None
     """Folder in which the finished segment is saved; None: nothing is saved, and the frames are returned."""
     options: AnalysisOptions
+    classify: bool = True
+    """False: its faces are only detected and aligned, and the frames are returned."""
+
+
+@dataclass(frozen=True)
+class ClassifyTask:
+    """Faces of a few frames, for a worker to classify."""
+
+    number: int
+    frames: tuple[FrameFaces, ...]
+    options: AnalysisOptions
 
 
 def run_segment(task: SegmentTask, tools: tuple[FaceDetector, Classify] | None = None) -> list[FrameFaces] | None:
@@ -68,11 +79,19 @@ def run_segment(task: SegmentTask, tools: tuple[FaceDetector, Classify] | None =
     """
     detector, classify = tools or _load_tools(loading_options(task.options))
     frames = _reported(open_segments(task.video, task.info).read(task.segment), task.segment)
+    if not task.classify:
+        return list(FaceStream(detector, task.options.max_faces, task.options.region).follow(frames))
     segment = analyze_segment(frames, detector, classify, task.options.max_faces, task.options.region)
     if task.folder is None:
         return segment
     SegmentFolder(task.folder).save(task.segment.number, segment)
     return None
+
+
+def run_classification(task: ClassifyTask) -> list[FrameFaces]:
+    """Classify and describe the faces of a few frames; workers run this."""
+    _, classify = _load_tools(loading_options(task.options))
+    return describe_faces(classify_faces(task.frames, classify))
 
 
 def _reported(frames: Iterable[Frame], segment: VideoSegment) -> Iterator[Frame]:
@@ -102,7 +121,7 @@ def analyze_frames(
     region: Region | None = None,
 ) -> Iterator[FrameFaces]:
     """Yield the faces of each frame, and detections that may be faces, classified and described, a few frames late."""
-    for group in _grouped(FaceStream(detector, max_faces, region).follow(frames)):
+    for group in grouped(FaceStream(detector, max_faces, region).follow(frames)):
         yield from describe_faces(classify_faces(group, classify))
 
 
@@ -200,8 +219,8 @@ def load_classifier(options: AnalysisOptions) -> Classifier:
     )
 
 
-def _grouped(frames: Iterable[FrameFaces]) -> Iterator[list[FrameFaces]]:
-    """Yield frames in groups that hold about as many faces as one pass of the classifier takes.
+def grouped(frames: Iterable[FrameFaces]) -> Iterator[list[FrameFaces]]:
+    """Yield frames in groups that hold about as many faces as one pass of the classifier takes, for classify_faces.
 
     A group ends with its period of four seconds, so that groups do not depend on where a video is cut into segments.
     """

@@ -23,6 +23,8 @@ from ferwatch.pipeline import cuts, found_faces
 from ferwatch.pipeline.analyze import write_run
 from ferwatch.pipeline.executors import InProcess, LocalProcesses
 from ferwatch.pipeline.options import AnalysisOptions
+from ferwatch.pipeline.reports import PicturesDone
+from ferwatch.pipeline.resume import SegmentFolder
 from ferwatch.pipeline.run_folder import RunFolder
 from ferwatch.video.reader import VideoReader
 from ferwatch.video.sampling import Sampling
@@ -95,6 +97,35 @@ def test_a_run_that_was_interrupted_goes_on_with_another_number_of_workers(
         for file in COMPARED:
             assert (out / file).read_bytes() == (whole.folder / file).read_bytes(), (first, second, file)
         assert {f.name for f in out.iterdir()} == {f.name for f in whole.folder.iterdir()}
+
+
+@pytest.mark.parametrize("lost", [-1, -2, -3])
+def test_the_faces_of_a_segment_do_not_depend_on_which_others_are_finished(
+    lost: int,
+    tmp_path: Path,
+    pictures: list[np.ndarray],
+    classifier: Classifier,
+    executors: list[LocalProcesses],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Workers share the classification of the last ones."""
+    monkeypatch.setattr(cuts, "MIN_PARALLEL_SECONDS", 0.0)
+    path = clip_of(tmp_path / "plain.mp4", pictures)
+    with VideoReader(path) as reader:
+        info = reader.info
+    segments = found_faces.plan(path, info, OPTIONS)
+    folder = SegmentFolder(tmp_path / "segments")
+
+    def rows() -> list[tuple[float, list[tuple[float, ...]]]]:
+        done = PicturesDone(lambda pictures: None)
+        parts = found_faces.faces_by_workers(path, info, segments, folder, OPTIONS, executors[0], classifier, done)
+        return [(f.timestamp, [face.probabilities for face in f.faces]) for part in parts for f in part]
+
+    whole = rows()
+    assert folder.numbers() == [segment.number for segment in segments]
+    (folder.path / f"{segments[lost].number:06d}.npz").unlink()
+    assert rows() == whole
+    assert folder.numbers() == [segment.number for segment in segments]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
