@@ -31,7 +31,8 @@ from ferwatch.pipeline.resume import SegmentFolder
 from ferwatch.records import FaceResult, Frame, FrameFaces, FrameResult, Region
 from ferwatch.utils.url import Url
 from ferwatch.video.container import VideoInfo
-from ferwatch.video.index import VideoSegment, open_segments
+from ferwatch.video.index import VideoSegment
+from ferwatch.video.segment_reader import open_segments
 
 if TYPE_CHECKING:
     from ferwatch.faces.mediapipe import MediaPipeDetector

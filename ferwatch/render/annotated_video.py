@@ -26,7 +26,8 @@ from ferwatch.video.encoding import (
     to_picture,
     write_packets,
 )
-from ferwatch.video.index import SegmentReader, VideoSegment, open_segments
+from ferwatch.video.index import VideoSegment
+from ferwatch.video.segment_reader import SegmentReader, open_segments
 from ferwatch.video.source import VideoRange
 from ferwatch.video.writer import annotated_video
 

@@ -12,10 +12,11 @@ import pytest
 from clips import make_clip
 
 from ferwatch.records import Frame
-from ferwatch.video.index import IndexedPicture, IndexMismatch, SegmentReader, VideoSegment, plan_segments, read_index
+from ferwatch.video.index import IndexedPicture, IndexMismatch, VideoSegment, plan_segments, read_index
 from ferwatch.video.picture import Geometry, GeometryReader
 from ferwatch.video.reader import VideoReader
 from ferwatch.video.sampling import Sampling, TimedPicture
+from ferwatch.video.segment_reader import SegmentReader
 
 PERIOD = 1.0
 """Seconds between two cuts."""
