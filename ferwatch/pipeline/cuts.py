@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
@@ -10,7 +10,7 @@ from typing import TypeVar
 from ferwatch.errors import FerwatchError
 from ferwatch.faces.stream import FULL_SEARCH_SECONDS
 from ferwatch.pipeline.executors import MIN_PARALLEL_SECONDS, Executor, WorkerLost
-from ferwatch.pipeline.reports import HasSegment, PicturesDone
+from ferwatch.pipeline.reports import HasSegment, PicturesDone, Report
 from ferwatch.video.container import VideoInfo
 from ferwatch.video.index import VideoSegment, plan_segments, read_index
 from ferwatch.video.sampling import Sampling
@@ -21,7 +21,8 @@ MAX_WORKER_LOSSES = 3
 SEGMENTS_AHEAD = 8
 """Largest number of segments for each worker that are at work, or wait for an earlier one to be finished."""
 
-T = TypeVar("T", bound=HasSegment)
+S = TypeVar("S", bound=HasSegment)
+T = TypeVar("T")
 R = TypeVar("R")
 
 
@@ -57,8 +58,26 @@ def cut_film(source: VideoRange, info: VideoInfo) -> list[VideoSegment]:
     return cut(source.path, info, Sampling(), source.start, source.end, at_keyframes=True)
 
 
+def results_of(
+    executor: Executor,
+    work: Callable[[T], R],
+    tasks: Iterable[T | None],
+    video: Path,
+    on_report: Callable[[T, Report], None] | None = None,
+) -> Generator[tuple[T, R], None, None]:
+    """Yield each task of a video with its result as it ends; a task whose worker died is started again.
+
+    Raises FerwatchError, which names the video, where that happens again and again.
+    """
+    with closing(executor.run(work, tasks, retries=MAX_WORKER_LOSSES, on_report=on_report)) as results:
+        for task, result in results:
+            if isinstance(result, WorkerLost):
+                raise FerwatchError(f"{video}: {result.reason}, {1 + MAX_WORKER_LOSSES} times at the same place")
+            yield task, result
+
+
 def results_in_order(
-    executor: Executor, work: Callable[[T], R], tasks: Sequence[T], video: Path, done: PicturesDone
+    executor: Executor, work: Callable[[S], R], tasks: Sequence[S], video: Path, done: PicturesDone
 ) -> Generator[R, None, None]:
     """Yield the results of segments in the order of their tasks; those that end early wait.
 
@@ -69,19 +88,17 @@ def results_in_order(
     ended: dict[int, R] = {}
     yielded = 0
 
-    def bounded() -> Iterator[T | None]:
+    def bounded() -> Iterator[S | None]:
         for number, task in enumerate(tasks):
             # The number of workers is asked for each time: a cluster's autoscaler adds nodes while segments wait.
             while number >= yielded + SEGMENTS_AHEAD * executor.workers:
                 yield None
             yield task
 
-    with closing(executor.run(work, bounded(), retries=MAX_WORKER_LOSSES, on_report=done.update)) as results:
+    with closing(results_of(executor, work, bounded(), video, done.update)) as results:
         for task in tasks:
             while id(task) not in ended:
                 other, result = next(results)
-                if isinstance(result, WorkerLost):
-                    raise FerwatchError(f"{video}: {result.reason}, {1 + MAX_WORKER_LOSSES} times at the same place")
                 done.finish(other)
                 ended[id(other)] = result
             yield ended.pop(id(task))

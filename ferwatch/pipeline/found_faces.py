@@ -10,11 +10,10 @@ from itertools import chain, groupby, islice
 from math import floor
 from pathlib import Path
 
-from ferwatch.errors import FerwatchError
 from ferwatch.faces.stream import FULL_SEARCH_SECONDS
 from ferwatch.models.classifier import choose_device
-from ferwatch.pipeline.cuts import MAX_WORKER_LOSSES, cut, results_in_order
-from ferwatch.pipeline.executors import Executor, InProcess, WorkerLost
+from ferwatch.pipeline.cuts import cut, results_in_order, results_of
+from ferwatch.pipeline.executors import Executor, InProcess
 from ferwatch.pipeline.options import AnalysisOptions, with_absolute_paths
 from ferwatch.pipeline.reports import PicturesDone
 from ferwatch.pipeline.resume import SegmentFolder
@@ -75,9 +74,9 @@ def faces_by_workers(
         source, options = url or video.absolute(), with_absolute_paths(options)
     workers_save = folder.path if keeps_segments and not executor.is_remote else None
     is_local_pool = executor.workers > 1 and not executor.is_remote
-    first = max(0, len(segments) - executor.workers) if is_local_pool else len(segments)
+    first_shared = max(0, len(segments) - executor.workers) if is_local_pool else len(segments)
     tasks = [
-        SegmentTask(source, info, segment, workers_save, options, classify=place < first)
+        SegmentTask(source, info, segment, workers_save, options, classify=place < first_shared)
         for place, segment in enumerate(segments)
         if segment.number not in finished
     ]
@@ -89,35 +88,31 @@ def faces_by_workers(
 
             work = partial(run_segment, tools=(stack.enter_context(MediaPipeDetector(options.face_model)), classify))
         results = stack.enter_context(closing(results_in_order(executor, work, tasks, video, done)))
-        for segment in segments[:first]:
+        for segment in segments[:first_shared]:
             frames = None if segment.number in finished else next(results)
             if frames is not None and keeps_segments:
                 folder.save(segment.number, frames)
             yield folder.load(segment.number) if frames is None else frames
         detected: dict[int, list[FrameFaces]] = {}
-        for segment in segments[first:]:
+        for segment in segments[first_shared:]:
             if segment.number not in finished:
                 frames = next(results)
                 assert frames is not None, "a segment that is not classified is not saved"
                 detected[segment.number] = frames
-        classified = dict(zip(detected, _classify(detected.values(), options, executor, video), strict=True))
-        for segment in segments[first:]:
+        classified = dict(zip(detected, _classify_together(detected.values(), options, executor, video), strict=True))
+        for segment in segments[first_shared:]:
             if segment.number in classified and keeps_segments:
                 folder.save(segment.number, classified[segment.number])
-            yield classified.get(segment.number) or folder.load(segment.number)
+            yield classified[segment.number] if segment.number in classified else folder.load(segment.number)
 
 
-def _classify(
+def _classify_together(
     segments: Iterable[Sequence[FrameFaces]], options: AnalysisOptions, executor: Executor, video: Path
 ) -> list[list[FrameFaces]]:
     """Return segments whose faces are classified and described by all workers together."""
     groups = [list(grouped(frames)) for frames in segments]
     tasks = [ClassifyTask(number, tuple(group), options) for number, group in enumerate(chain.from_iterable(groups))]
-    results: dict[int, list[FrameFaces]] = {}
-    for task, result in executor.run(run_classification, tasks, retries=MAX_WORKER_LOSSES):
-        if isinstance(result, WorkerLost):
-            raise FerwatchError(f"{video}: {result.reason}, {1 + MAX_WORKER_LOSSES} times at the same place")
-        results[task.number] = result
+    results = {task.number: frames for task, frames in results_of(executor, run_classification, tasks, video)}
     parts = iter([results[task.number] for task in tasks])
     return [[frame for part in islice(parts, len(of_segment)) for frame in part] for of_segment in groups]
 

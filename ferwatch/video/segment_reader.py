@@ -38,7 +38,7 @@ class SegmentReader:
         self._decoder: Iterator[VideoFrame] | None = None
         """Decodes on where the segment before ended; None: a key frame is looked for first."""
         self._end = -1
-        """Time of the last picture of the segment before."""
+        """Time of the last picture of the segment that is read, or was read last."""
         self._needed: frozenset[int] = frozenset()
         """Times of the samples of the segment that is read."""
 
@@ -78,7 +78,7 @@ class SegmentReader:
                     raise IndexMismatch(f"the picture at {picture.pts} is damaged")
                 if picture.pts < segment.pts[0]:
                     continue
-                while expected < picture.pts and self._may_skip(expected):
+                while expected < picture.pts and self._is_optional(expected):
                     expected = next(promised)
                 if picture.pts != expected:
                     raise IndexMismatch(f"the picture at {picture.pts} is not the one at {expected}")
@@ -91,17 +91,17 @@ class SegmentReader:
         raise IndexMismatch(f"the picture at {expected} is missing")
 
     def _decode_from(self, seek_time: int) -> Iterator[VideoFrame]:
-        """Yield the pictures from a key frame on, without those that may be skipped if no other picture needs them."""
+        """Yield the pictures from a key frame on, without those that are optional and needed by no other picture."""
         context = self._stream.codec_context
         self._container.seek(seek_time, stream=self._stream)
         for packet in self._container.demux(self._stream):
-            context.skip_frame = "NONREF" if packet.pts is not None and self._may_skip(packet.pts) else "DEFAULT"
+            context.skip_frame = "NONREF" if packet.pts is not None and self._is_optional(packet.pts) else "DEFAULT"
             yield from self._stream.decode(packet)
 
-    def _may_skip(self, pts: int) -> bool:
-        """Return whether the picture at a time need not be decoded: it is not sampled.
+    def _is_optional(self, pts: int) -> bool:
+        """Return whether the picture at a time may be missing: it is not sampled, and the codec allows to leave it out.
 
-        Pictures after the segment may be samples of the next one.
+        Pictures after the segment are not: they may be samples of the next one.
         """
         context = self._stream.codec_context
         can_skip = context.name in SKIPPING_CODECS and context.field_order in (UNKNOWN_ORDER, PROGRESSIVE)

@@ -44,6 +44,11 @@ def executors() -> Iterator[list[LocalProcesses]]:
         yield [two, three]
 
 
+@pytest.fixture(autouse=True)
+def short_videos_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cuts, "MIN_PARALLEL_SECONDS", 0.0)
+
+
 @pytest.mark.parametrize("name", CLIPS)
 def test_the_bytes_are_the_same_for_any_number_of_workers(
     name: str,
@@ -51,9 +56,7 @@ def test_the_bytes_are_the_same_for_any_number_of_workers(
     pictures: list[np.ndarray],
     classifier: Classifier,
     executors: list[LocalProcesses],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(cuts, "MIN_PARALLEL_SECONDS", 0.0)
     path = clip_of(tmp_path / name, pictures)
     with VideoReader(path) as reader:
         segments = found_faces.plan(path, reader.info, OPTIONS)
@@ -76,9 +79,7 @@ def test_a_run_that_was_interrupted_goes_on_with_another_number_of_workers(
     pictures: list[np.ndarray],
     classifier: Classifier,
     executors: list[LocalProcesses],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(cuts, "MIN_PARALLEL_SECONDS", 0.0)
     path = clip_of(tmp_path / "plain.mp4", pictures)
     whole = write_run(path, tmp_path / "whole", OPTIONS, classifier, executor=executors[0])
 
@@ -106,10 +107,8 @@ def test_the_faces_of_a_segment_do_not_depend_on_which_others_are_finished(
     pictures: list[np.ndarray],
     classifier: Classifier,
     executors: list[LocalProcesses],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Workers share the classification of the last ones."""
-    monkeypatch.setattr(cuts, "MIN_PARALLEL_SECONDS", 0.0)
     path = clip_of(tmp_path / "plain.mp4", pictures)
     with VideoReader(path) as reader:
         info = reader.info
@@ -135,10 +134,8 @@ def test_an_interrupted_run_with_blurred_faces_leaves_none_on_the_disk(
     pictures: list[np.ndarray],
     classifier: Classifier,
     executors: list[LocalProcesses],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Nor does a run that was interrupted before blurring was asked for."""
-    monkeypatch.setattr(cuts, "MIN_PARALLEL_SECONDS", 0.0)
     path = clip_of(tmp_path / "plain.mp4", pictures)
     executor = {1: InProcess(), 2: executors[0]}[workers]
     blurred = replace(OPTIONS, blur_faces=True)
@@ -185,7 +182,6 @@ def test_few_segments_wait_for_their_turn(
     classifier: Classifier,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(cuts, "MIN_PARALLEL_SECONDS", 0.0)
     monkeypatch.setattr(cuts, "SEGMENTS_AHEAD", 1)
     options = replace(OPTIONS, blur_faces=blur)
     path = clip_of(tmp_path / "plain.mp4", pictures)
