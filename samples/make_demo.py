@@ -38,8 +38,8 @@ def astronaut() -> tuple[Portrait, dict[str, Expression]]:
     neutral = Face(portrait).mouth(0.76, 0.20, 0.03, lips=(0.11, 0.15), gape=(-0.02, -0.02)).move(CHEEKS, 0, 0.05)
     surprise = Face(portrait).mouth(0.63, 0.30, 0.03, lips=(0.10, 0.13), gape=(0.16, 0.20)).jaw(0.23)
     surprise.move(CHEEKS, 0, 0.05).brows(inner=(0, -0.14), outer=(0, -0.14)).lids(-0.055, 0.025)
-    sad = Face(portrait).mouth(0.74, 0.17, 0.11, lips=(0.09, 0.16), gape=(-0.02, -0.02)).move(CHEEKS, 0, 0.03)
-    sad.brows(inner=(0.04, -0.13), outer=(0, 0.05)).lids(0.05, 0)
+    sad = Face(portrait).mouth(0.74, 0.17, 0.15, lips=(0.09, 0.16), gape=(-0.02, -0.02)).move(CHEEKS, 0, 0.03)
+    sad.brows(inner=(0.06, -0.18), outer=(0, 0.07)).lids(0.05, 0)
     return portrait, {
         "happy": Face(portrait).with_folds(1),
         "neutral": neutral.with_folds(0),
@@ -54,7 +54,7 @@ def admiral() -> tuple[Portrait, dict[str, Expression]]:
     portrait = Portrait(cv2.resize(photograph, None, fx=0.7, fy=0.7, interpolation=cv2.INTER_AREA))
     places = portrait.place(portrait.points[LIPS])[:, 0]
     across = places / places.max()
-    smile = Face(portrait).move(LIPS, 0.09 * across, 0.03 - 0.12 * across**2).move(CHEEKS, 0, -0.06).lids(0, -0.02)
+    smile = Face(portrait).move(LIPS, 0.09 * across, 0.03 - 0.17 * across**2).move(CHEEKS, 0, -0.06).lids(0, -0.02)
     return portrait, {"neutral": Face(portrait).with_folds(1), "happy": smile.with_folds(1)}
 
 

@@ -44,7 +44,7 @@ def evaluate(
 ) -> None:
     """Measures models on one split of FER2013: accuracy, macro-F1, loss, calibration, each class, each confusion; for
     the whole split, and without the images of which the training set holds an exact copy. With --ferplus also how far
-    each head, and both together as in a video, agree with what people see.
+    each head, and what a video uses, agree with what people see.
 
     \b
     ferwatch evaluate --model cnn --data fer2013.csv

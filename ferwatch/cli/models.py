@@ -16,20 +16,21 @@ def models() -> None:
     \b
     ferwatch models
     """
-    row = "{:<11} {:>11} {:>9} {:>9} {:>12}  {:<8} {}"
-    click.echo(row.format("", "parameters", "accuracy", "macro-F1", "calibration", "input", ""))
+    row = "{:<11} {:>11} {:>7} {:>9} {:>9} {:>12}  {:<8} {}"
+    click.echo(row.format("", "parameters", "people", "accuracy", "macro-F1", "calibration", "input", ""))
     for name, model in MODELS.items():
         side = f"{model.input.size}x{model.input.size}"
         try:
             about = read_metadata(shipped_weights(name))["about"]
         except WeightsError:
-            click.echo(row.format(name, "", "", "", "", side, f"no weights yet: 'ferwatch train --model {name}'"))
+            click.echo(row.format(name, "", "", "", "", "", side, f"no weights yet: 'ferwatch train --model {name}'"))
             continue
-        figures = about["public_test"]
+        figures, video = about["public_test"], about["heads"].get("video", {})
         click.echo(
             row.format(
                 name,
                 f"{about['parameters']:,}",
+                f"{video['crowd_agreement']:.1%}" if "crowd_agreement" in video else "",
                 f"{figures['accuracy']:.2%}",
                 f"{figures['macro_f1']:.3f}",
                 f"{figures['ece']:.3f}",
@@ -37,4 +38,8 @@ def models() -> None:
                 model.about,
             )
         )
-    click.echo("\nOn FER2013's PublicTest, one view of each face. Calibration: expected calibration error (15 bins).")
+    click.echo(
+        "\nOn FER2013's PublicTest, one view of each face. People: how often the answer in a video is the most frequent of\n"
+        "ten people's votes. The rest is of the fer2013 head, against FER2013's labels; calibration: expected calibration\n"
+        "error (15 bins)."
+    )

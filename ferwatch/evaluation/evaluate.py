@@ -17,13 +17,13 @@ from ferwatch.records import EMOTIONS
 FACES_PER_STEP = 256
 """Number of faces that are classified between two reports of progress."""
 
-HEAD_TITLES = {"fer2013": "fer2013 head", "crowd": "crowd head", "video": "both, as in a video"}
+HEAD_TITLES = {"fer2013": "fer2013 head", "crowd": "crowd head", "video": "as in a video"}
 """Key of Evaluation.heads -> title in the table of `side_by_side`."""
 
 
 @dataclass(frozen=True)
 class Answers:
-    """The probabilities of one head, or of both together, on one split, and their scores."""
+    """The probabilities of one head, or those of a video, on one split, and their scores."""
 
     probabilities: NDArray[np.float64]
     """(N, 7) calibrated probabilities in the order of EMOTIONS."""
@@ -58,7 +58,7 @@ class Evaluation:
     deduplicated: Scores | None
     """Scores without the images of which the training set holds an exact copy; None where they were not computed."""
     heads: dict[str, Answers]
-    """Name of a head -> its answers; "video" -> those that a video gets with the crowd labels, a blend of both."""
+    """Name of a head -> its answers; "video" -> those that a video gets with the crowd labels."""
 
     @property
     def probabilities(self) -> NDArray[np.float64]:

@@ -76,15 +76,19 @@ def input_picture(
 
 def answer_picture(trace: Trace, features: Array, checkpoint: Checkpoint, probabilities: Array) -> Picture:
     """Return a slide with the last feature vector, the seven logits of the head in use and the seven probabilities."""
-    calibration = checkpoint.calibration(trace.head)
+    calibration, blend = checkpoint.calibration(trace.head), checkpoint.blend
+    logits = calibration.calibrated_logits(trace.logits[:1].double().numpy())[0]
+    shifted = bool(calibration.offsets)
+    if trace.head == "crowd" and blend.offsets:
+        logits, shifted = logits + np.array(blend.offsets), True
     if calibration.scales:
         how = "multiplied by a constant of its emotion, and another constant is added"
     else:
         how = f"divided by the temperature {calibration.temperature:.3g}"
-        how = f"shifted by a constant of its emotion and {how}" if calibration.offsets else how
-    blended = trace.head == "crowd" and checkpoint.blend.crowd_weight < 1
+        how = f"shifted by a constant of its emotion and {how}" if shifted else how
+    blended = trace.head == "crowd" and blend.crowd_weight < 1
     both_heads = (
-        f" The answer comes from two heads: {checkpoint.blend.crowd_weight:.0%} from the crowd head, shown here, and "
+        f" The answer comes from two heads: {blend.crowd_weight:.0%} from the crowd head, shown here, and "
         "the rest from the fer2013 head, which reads the same features."
     )
     figure = slide(
@@ -102,7 +106,6 @@ def answer_picture(trace: Trace, features: Array, checkpoint: Checkpoint, probab
     shown = show(axes, padded.reshape(-1, width), cmap, low, high)
     label(axes, f"the features: {len(features)} numbers")
     colour_bar(figure, shown, "value", (0.275, 0.2, 0.01, 0.5))
-    logits = calibration.calibrated_logits(trace.logits[:1].double().numpy())[0]
     axes = place(figure, 0.44, 0.08, 0.2, 0.8)
     axes.set_axis_on()
     axes.barh(EMOTIONS, logits - logits.mean(), color=FAINT_INK, height=0.72)

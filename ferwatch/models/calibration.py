@@ -43,21 +43,25 @@ def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class Blend:
-    """Parameters with which a video's probabilities are blended from those of both heads."""
+    """Makes a video's probabilities from those of both heads.
+
+    They are softmax((log(weighted mean of both heads) + offsets) / temperature).
+    """
 
     crowd_weight: float = 1.0
     """Share of the crowd head's probabilities, 0 to 1; the rest is the fer2013 head's."""
     temperature: float = 1.0
-    """Divisor of the logarithms of the mean before the softmax. A mean of two is less sure of itself than it is
-    right, so that this is below 1."""
+    """Below 1 where both heads are used: a mean of two is less sure of itself than it is right."""
+    offsets: tuple[float, ...] = ()
+    """One for each emotion; empty: none. Below 0 for an emotion that is answered too often in videos."""
 
     def probabilities(self, fer2013: NDArray[np.float64], crowd: NDArray[np.float64]) -> NDArray[np.float64]:
         """(N, 7) probabilities of both heads -> (N, 7) probabilities; each row sums to 1."""
-        if self.crowd_weight == 1:
+        if self.crowd_weight == 1 and not self.offsets:
             return crowd
-        return softmax(self.logits(fer2013, crowd) / self.temperature)
+        return Calibration(self.temperature, self.offsets).probabilities(self.log_mean(fer2013, crowd))
 
-    def logits(self, fer2013: NDArray[np.float64], crowd: NDArray[np.float64]) -> NDArray[np.float64]:
+    def log_mean(self, fer2013: NDArray[np.float64], crowd: NDArray[np.float64]) -> NDArray[np.float64]:
         """(N, 7) probabilities of both heads -> (N, 7) logarithms of their weighted mean."""
         mean = self.crowd_weight * crowd + (1 - self.crowd_weight) * fer2013
         logarithms: NDArray[np.float64] = np.log(np.maximum(mean, 1e-12))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ class Checkpoint:
     calibrations: dict[str, Calibration] = field(default_factory=dict)
     """Calibration of each head; a head that is not named here has the plain softmax."""
     blend: Blend = field(default_factory=Blend)
-    """Parameters with which a video's probabilities are blended from those of both heads."""
+    """What a video's probabilities are made of."""
     config: dict[str, Any] = field(default_factory=dict)
     """Keyword arguments with which the network was built."""
     about: dict[str, Any] = field(default_factory=dict)
@@ -143,12 +143,17 @@ def _load_own(path: Path, model: str) -> Checkpoint:
             name: Calibration(values["temperature"], tuple(values.get("offsets", ())), tuple(values.get("scales", ())))
             for name, values in metadata["heads"].items()
         },
-        blend=Blend(**metadata.get("blend", {})),
+        blend=_blend(**metadata.get("blend", {})),
         config=metadata["config"],
         about=metadata["about"],
         checksum=checksum.hexdigest(),
         source=metadata.get("network", ""),
     )
+
+
+def _blend(crowd_weight: float = 1.0, temperature: float = 1.0, offsets: Sequence[float] = ()) -> Blend:
+    """Return the blend that the metadata describe; older files have no offsets, or no blend at all."""
+    return Blend(crowd_weight, temperature, tuple(offsets))
 
 
 def _checked_bytes(file: Path) -> bytes:

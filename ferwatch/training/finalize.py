@@ -24,6 +24,7 @@ from ferwatch.models.calibration import Blend, Calibration
 from ferwatch.models.checkpoint import PART_BYTES, Checkpoint, load_checkpoint, save_checkpoint
 from ferwatch.models.classifier import BATCH, Classifier
 from ferwatch.models.registry import InputSpec, get_model
+from ferwatch.records import EMOTIONS
 from ferwatch.training.curves import Epoch, draw_curves, write_curve
 from ferwatch.training.model_card import ModelCard, write_model_card
 from ferwatch.training.recipe import Recipe
@@ -75,7 +76,9 @@ def finalize(
     classifier = Classifier(stored)
     logits = classifier.logits(public_test.images)
     fits = {head: _fit(recipe, head, train_faces) for head in logits}
-    heads = _measure(logits, fits, public_test, recipe.crowd_weight)
+    offsets = tuple(float(recipe.video_offsets.get(emotion, 0)) for emotion in EMOTIONS)
+    blend = Blend(recipe.crowd_weight, offsets=offsets if any(offsets) else ())
+    heads = _measure(logits, fits, public_test, blend)
     deduplicated = score(heads["fer2013"].probabilities[unseen], public_test.labels[unseen])
 
     about: dict[str, Any] = {
@@ -91,7 +94,6 @@ def finalize(
     for head, values in logits.items():
         targets, labelled = _targets(head, public_test)
         calibrations[head] = fits[head](values[labelled], targets[labelled])
-    blend = Blend(recipe.crowd_weight)
     if "crowd" in logits:
         blend = _fit_blend(blend, logits, calibrations, public_test)
     checkpoint = replace(checkpoint, calibrations=calibrations, blend=blend, about=about)
@@ -136,19 +138,24 @@ def _measure(
     logits: dict[str, NDArray[np.float64]],
     fits: dict[str, Fit],
     faces: FerSplit,
-    crowd_weight: float,
+    blend: Blend,
 ) -> dict[str, Answers]:
-    """Return the figures of each head, and of "video", the blend of both; each fifth is calibrated on the others."""
+    """Return the figures of each head, and of "video", what a video uses; each fifth is calibrated on the others.
+
+    Args:
+        blend: what a video uses; its temperature is fitted here.
+    """
     probabilities = {}
     for head, values in logits.items():
         targets, labelled = _targets(head, faces)
         probabilities[head] = cross_fit_probabilities(values, targets, fits[head], labelled)
     if "crowd" in probabilities:
-        mixed = Blend(crowd_weight)
-        majority, labelled = _targets("crowd", faces)
-        values = mixed.logits(probabilities["fer2013"], probabilities["crowd"])
-        fitted = cross_fit_probabilities(values, majority, labelled=labelled)
-        probabilities["video"] = probabilities["crowd"] if crowd_weight == 1 else fitted
+        fer2013, crowd = probabilities["fer2013"], probabilities["crowd"]
+        probabilities["video"] = blend.probabilities(fer2013, crowd)
+        if blend.crowd_weight < 1:
+            majority, labelled = _targets("crowd", faces)
+            fit = partial(fit_temperature, offsets=blend.offsets)
+            probabilities["video"] = cross_fit_probabilities(blend.log_mean(fer2013, crowd), majority, fit, labelled)
     return {
         name: Answers(
             values,
@@ -167,8 +174,8 @@ def _fit_blend(
         return blend
     heads = {name: calibrations[name].probabilities(values) for name, values in logits.items()}
     majority, labelled = _targets("crowd", faces)
-    values = blend.logits(heads["fer2013"], heads["crowd"])
-    return replace(blend, temperature=fit_temperature(values[labelled], majority[labelled]).temperature)
+    values = blend.log_mean(heads["fer2013"], heads["crowd"])[labelled]
+    return replace(blend, temperature=fit_temperature(values, majority[labelled], blend.offsets).temperature)
 
 
 def _draw(heads: dict[str, Answers], faces: FerSplit, curve: Sequence[Epoch], model: str, out: Path) -> list[Path]:

@@ -31,7 +31,7 @@ class ModelCard:
     curve: Sequence[Epoch]
     seconds_per_face: float
     heads: dict[str, Answers]
-    """Figures by head, and "video" for the blend of both."""
+    """Figures by head, and "video" for what a video uses."""
     deduplicated: Scores
     """The fer2013 head without the images of which the training set holds an exact copy."""
     accuracy_before_8_bits: float | None
@@ -73,8 +73,9 @@ def _crowd_figures(card: ModelCard) -> str:
     assert crowd.crowd is not None
     assert video.crowd is not None
     names = [("crowd head", crowd.crowd)]
-    if card.checkpoint.blend.crowd_weight < 1:
-        names.append(("both heads, as in a video", video.crowd))
+    blend = card.checkpoint.blend
+    if blend.crowd_weight < 1 or blend.offsets:
+        names.append(("as in a video", video.crowd))
     lines = [
         f"Ten people voted on each image (FER+). On {crowd.crowd.n} images of PublicTest one of the seven emotions has "
         "more votes than any other choice; agreement counts those. Macro recall gives each emotion the same weight.",
@@ -95,12 +96,16 @@ def _crowd_figures(card: ModelCard) -> str:
 def _blend(card: ModelCard) -> str:
     blend = card.checkpoint.blend
     if blend.crowd_weight == 1:
-        return " A video uses this head alone."
-    return (
-        f" A video uses {blend.crowd_weight:.0%} of this head's probabilities and {1 - blend.crowd_weight:.0%} of the "
-        f"fer2013 head's, which finds more of the rare emotions; a temperature of {blend.temperature:.3f} calibrates "
-        "their mean."
-    )
+        text = " A video uses this head alone."
+    else:
+        text = (
+            f" A video uses {blend.crowd_weight:.0%} of this head's probabilities and {1 - blend.crowd_weight:.0%} of "
+            f"the fer2013 head's; a temperature of {blend.temperature:.3f} calibrates their mean."
+        )
+    if blend.offsets:
+        changes = ", ".join(f"{e} {o:+g}" for e, o in zip(EMOTIONS, blend.offsets, strict=True) if o)
+        text += f" In a video the logarithms of the probabilities are changed ({changes})."
+    return text
 
 
 def _label_figures(card: ModelCard) -> str:

@@ -56,11 +56,12 @@ def test_both_heads_and_how_they_are_used_come_back(tmp_path: Path) -> None:
     config = {"widths": [8, 16, 32], "blocks": 1, "head_names": ["fer2013", "crowd"]}
     calibrations = {"fer2013": Calibration(0.9), "crowd": Calibration(1.5, (0.5, 0, 0, 0, 0, 0, -0.5))}
     network = get_model("cnn").build(**config).eval()
-    made = Checkpoint("cnn", network, InputSpec(48), calibrations, Blend(0.6, 0.9), config=config)
+    blend = Blend(0.6, 0.9, (0, -1.25, 0, 0, 0, 0, 0))
+    made = Checkpoint("cnn", network, InputSpec(48), calibrations, blend, config=config)
     back = load_checkpoint(save_checkpoint(made, tmp_path / "cnn.safetensors")[0], "cnn")
     assert back.head_names == ["fer2013", "crowd"]
     assert back.calibrations == calibrations
-    assert back.blend == Blend(0.6, 0.9)
+    assert back.blend == blend
     x = torch.rand(2, 1, 48, 48)
     for head, logits in back.network(x).items():
         assert torch.equal(logits, network(x)[head])

@@ -128,6 +128,16 @@ def test_what_a_video_uses_is_the_blend_of_both_calibrated_heads() -> None:
         assert labels_notice(classifier, labels) is None
 
 
+def test_a_videos_offsets_change_what_a_video_uses_and_no_head() -> None:
+    """By hand: a crowd head that says neutral with logit 2, of which a video takes off 2 again."""
+    blend = Blend(offsets=(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -2.0))
+    classifier = Classifier(Checkpoint("cnn", TwoHeads(), get_model("cnn").input, blend=blend))
+    by_head = classifier.by_head(CROPS)
+    np.testing.assert_allclose(by_head["crowd"][0], np.array([1, 1, 1, 1, 1, 1, np.e**2]) / (6 + np.e**2), rtol=1e-6)
+    np.testing.assert_allclose(by_head["video"][0], np.full(7, 1 / 7), rtol=1e-6)
+    np.testing.assert_array_equal(classifier(CROPS), by_head["video"])
+
+
 def test_a_checkpoint_without_a_crowd_head_says_so() -> None:
     checkpoint = trained("report-cnn")
     classifier = Classifier(checkpoint)

@@ -24,19 +24,22 @@ def test_the_prior_correction_and_the_blend_are_written_into_the_checkpoint(tmp_
     faces.labels[:7] = 0  # angry is a little more frequent, and what follows it, by the votes, is not
     config = {"widths": [8, 8, 8], "blocks": 1}
     recipe = Recipe(
-        "cnn", config=config, votes=1.0, prior_correction={"crowd": 0.5, "fer2013": -0.25}, crowd_weight=0.6
+        "cnn", config=config, votes=1.0, prior_correction={"crowd": 0.5, "fer2013": -0.25}, crowd_weight=0.6,
+        video_offsets={"disgust": -1.25},
     )
     network = get_model("cnn").build(**recipe.network_config).eval()
     everything = np.ones(len(faces), bool)
     files = finalize(network, recipe, [], faces, faces, everything, tmp_path, command="ferwatch train --model cnn")
     made = load_checkpoint(files[0], "cnn")
     assert made.blend.crowd_weight == 0.6
+    assert made.blend.offsets == (0, -1.25, 0, 0, 0, 0, 0)
     shares = np.bincount(faces.labels, minlength=7) / 70
     np.testing.assert_allclose(made.calibration("fer2013").offsets, 0.25 * np.log(shares))
     np.testing.assert_allclose(made.calibration("crowd").offsets, -0.5 * np.log(np.full(7, 1 / 7)))
     card = (tmp_path / "cnn.md").read_text()
     assert "What people see: the crowd head" in card
     assert "A video uses 60% of this head's probabilities" in card
+    assert "(disgust -1.25)" in card
     assert {"cnn-confusion.png", "cnn-crowd-confusion.png"} <= {file.name for file in files}
-    assert recipe.trains_like(replace(recipe, prior_correction={}, crowd_weight=1.0))
+    assert recipe.trains_like(replace(recipe, prior_correction={}, crowd_weight=1.0, video_offsets={}))
     assert not recipe.trains_like(replace(recipe, seed=1))
