@@ -30,6 +30,8 @@ class ModelCard:
     """Stages in the order in which they were trained."""
     curve: Sequence[Epoch]
     seconds_per_face: float
+    number_format: str
+    """Type of the numbers that `seconds_per_face` was measured with, "float32" or "bfloat16"."""
     heads: dict[str, Answers]
     """Figures by head, and "video" for what a video uses."""
     deduplicated: Scores
@@ -61,7 +63,7 @@ def _network(card: ModelCard) -> str:
     lines = [
         f"- Input: {input_spec.size}x{input_spec.size} pixels, {gray}, aligned as FER2013's faces are",
         f"- {about['parameters']:,} parameters, {about['multiply_adds'] / 1e6:,.1f} million multiply-adds a face",
-        f"- {1000 * card.seconds_per_face:.2f} ms a face, in batches of 16 and one thread",
+        f"- {1000 * card.seconds_per_face:.2f} ms a face in {card.number_format}, in batches of 16 and one thread",
         f"- Heads: {' and '.join(card.checkpoint.head_names)}",
         f"- Classes, in this order: {', '.join(EMOTIONS)}",
     ]
