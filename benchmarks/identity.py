@@ -199,7 +199,7 @@ def measure(films: Sequence[Film], min_similarity: float) -> str:
     """Return a table row of how the tracker does on films with a threshold; IDF1 comes first."""
     scores, totals = [], np.zeros(2)
     mixed = further = 0
-    with patch.multiple(tracker, CUT_SIMILARITY=min_similarity, RECOGNITION_SIMILARITY=min_similarity):
+    with patch.multiple(tracker, NEW_SCENE_SIMILARITY=min_similarity, RECOGNITION_SIMILARITY=min_similarity):
         for film in films:
             matches, appearances, detections = count_matches(film, tracker.FaceTracker().track(film.frames))
             scores.append(idf1(matches, appearances, detections))

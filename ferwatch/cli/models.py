@@ -39,7 +39,7 @@ def models() -> None:
             )
         )
     click.echo(
-        "\nOn FER2013's PublicTest, one view of each face. People: how often the answer in a video is the most frequent of\n"
-        "ten people's votes. The rest is of the fer2013 head, against FER2013's labels; calibration: expected calibration\n"
-        "error (15 bins)."
+        "\nOn FER2013's PublicTest, one view of each face. People: how often the answer in a video is the most\n"
+        "frequent of ten people's votes. The rest is of the fer2013 head, against FER2013's labels; calibration:\n"
+        "expected calibration error (15 bins)."
     )

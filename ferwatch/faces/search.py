@@ -134,10 +134,11 @@ def _verify(
     for size in limits.verification_sizes:
         part = square_around(box, max(box[2:]) / size)
         found = [d for d in detect_in_part(image, part, detector) if is_same_face(d.bbox, box)]
-        if not found or found[0].score < limits.rejection_score:
+        best = max(found, key=lambda d: d.score, default=None)
+        if best is None or best.score < limits.rejection_score:
             return None
-        passes.append(found[0])
-        if accept_at_once and found[0].score >= limits.accept_score:
+        passes.append(best)
+        if accept_at_once and best.score >= limits.accept_score:
             break
     face = mean_detection(passes)
     return face if face.score >= limits.verified_score else None

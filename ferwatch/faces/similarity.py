@@ -26,7 +26,7 @@ WHITENING_FLOOR = 0.1
 """Added to the standard deviation of each component, in units of the largest, before it is scaled to 1: small
 components are mostly noise."""
 PROJECTION_FILE = "face-descriptor.npz"
-"""File in this package that holds the result of `fit_projection`."""
+"""File in the folder of the weights that holds the result of `fit_projection`."""
 
 
 Descriptor = NDArray[np.float32]

@@ -58,7 +58,7 @@ class MotionTiles:
         """Take the next picture, (H, W, 3); return whether a new scene begins with it."""
         height, width = image.shape[:2]
         before, self._brightness = self._brightness, cell_brightness(image).astype(np.int16)
-        is_new_scene = (width, height) != self._size or is_cut(before, self._brightness)
+        is_new_scene = (width, height) != self._size or is_scene_change(before, self._brightness)
         if (width, height) != self._size:
             self._size, self._levels = (width, height), tile_levels(width, height)
         if is_new_scene:
@@ -108,10 +108,10 @@ class MotionTiles:
         return rows, slice(max(0, floor(x / width * GRID_COLUMNS)), max(0, ceil((x + w) / width * GRID_COLUMNS)))
 
 
-def is_cut(before: NDArray[np.integer] | None, after: NDArray[np.integer] | None) -> bool:
+def is_scene_change(before: NDArray[np.integer] | None, after: NDArray[np.integer] | None) -> bool:
     """Return whether most cells change between two frames, given as (9, 16) cell brightness; False if one is None.
 
-    A fast pan counts as a cut too.
+    A fast pan counts as one too.
     """
     if before is None or after is None:
         return False

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from ferwatch.faces.similarity import Descriptor, gradient_descriptor
-from ferwatch.faces.tiles import is_cut
+from ferwatch.faces.tiles import is_scene_change
 from ferwatch.faces.track import MAX_VIEWS, Track
 from ferwatch.records import Face, FrameFaces
 
@@ -24,13 +24,14 @@ LOST_INTERVALS = 2.1
 """Sample intervals without a detection before a track may be lost: a face has to be missed twice."""
 CONTINUED_SIMILARITY = 0.35
 """Smallest similarity that continues a track right after its last detection."""
-CUT_SIMILARITY = 0.74
-"""Smallest similarity that continues a track after a cut or FORGOTTEN_SECONDS, when position says nothing about
-identity."""
+NEW_SCENE_SIMILARITY = 0.74
+"""Smallest similarity that continues a track into a new scene or after FORGOTTEN_SECONDS, when position says nothing
+about identity."""
 FORGOTTEN_SECONDS = 3.0
-"""Seconds of absence over which the required similarity rises from CONTINUED_SIMILARITY to CUT_SIMILARITY."""
-MAX_CUT_SECONDS = 0.5
-"""Longest time between two samples at which a changed picture means a cut; over a longer one pictures change anyway."""
+"""Seconds of absence over which the required similarity rises from CONTINUED_SIMILARITY to NEW_SCENE_SIMILARITY."""
+MAX_SCENE_CHANGE_SECONDS = 0.5
+"""Longest time between two samples at which a changed picture means a new scene; over a longer one pictures change
+anyway."""
 RECOGNITION_SIMILARITY = 0.74
 """Smallest similarity at which a new track gets the id of a lost one. Lower values down to 0.5 join more tracks of one
 person in `benchmarks/identity.py`, but two people of its clips reach 0.73: an uncertain face starts a new id."""
@@ -56,7 +57,7 @@ class FaceTracker:
         self._next_id = 1
         self._index, self._time = -1, 0.0  # index and seconds of the latest frame
         self._brightness: NDArray[np.uint8] | None = None  # of the latest frame
-        self._cut = 0.0  # seconds: the first frame after the latest cut
+        self._scene_start = 0.0  # seconds: the first frame of the latest scene
 
     def track(self, frames: Iterable[FrameFaces]) -> Iterator[FrameFaces]:
         """Yield the same frames in order, with confirmed faces only, each with its face_id, sorted by it.
@@ -78,8 +79,8 @@ class FaceTracker:
         lost = [track for track in self._tracks if time - track.last_seen > lost_after]
         self._remembered = (self._remembered + [track for track in lost if track.confirmed])[-MAX_REMEMBERED:]
         self._tracks = [track for track in self._tracks if track not in lost]
-        if time - self._time <= MAX_CUT_SECONDS and is_cut(self._brightness, frame.brightness):
-            self._cut = time
+        if time - self._time <= MAX_SCENE_CHANGE_SECONDS and is_scene_change(self._brightness, frame.brightness):
+            self._scene_start = time
 
         descriptors = [gradient_descriptor(f.crop) if f.descriptor is None else f.descriptor for f in faces]
         continued = self._associate(faces, descriptors, time)
@@ -108,11 +109,11 @@ class FaceTracker:
 
     def _min_similarity(self, track: Track) -> float:
         """Return the smallest similarity that continues a track with a face of the next frame."""
-        if track.last_seen < self._cut:
-            return CUT_SIMILARITY
+        if track.last_seen < self._scene_start:
+            return NEW_SCENE_SIMILARITY
         # The absence counts up to the previous sample: where samples lie far apart, the time since then says nothing.
         forgotten = min((self._time - track.last_seen) / FORGOTTEN_SECONDS, 1.0)
-        return CONTINUED_SIMILARITY + forgotten * (CUT_SIMILARITY - CONTINUED_SIMILARITY)
+        return CONTINUED_SIMILARITY + forgotten * (NEW_SCENE_SIMILARITY - CONTINUED_SIMILARITY)
 
     def _release(self, until: float) -> Iterator[FrameFaces]:
         """Yield held frames whose tracks are all decided, and every frame up to `until` (seconds)."""

@@ -54,7 +54,7 @@ class Classifier:
         return self.by_head(crops)["video" if self.labels == "crowd" else "fer2013"]
 
     def by_head(self, crops: NDArray[np.uint8]) -> dict[str, NDArray[np.float64]]:
-        """(N, 48, 48) gray -> head: (N, 7) probabilities; also "video", what a video uses, where there are both heads."""
+        """(N, 48, 48) gray -> head: (N, 7) probabilities; with both heads also "video", what a video uses."""
         heads = {
             name: self.checkpoint.calibration(name).probabilities(logits) for name, logits in self.logits(crops).items()
         }

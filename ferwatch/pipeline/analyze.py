@@ -64,7 +64,7 @@ class RunTask:
     forecast: Forecast | None
 
     def workers(self) -> AbstractContextManager[Executor]:
-        """Yield the executor, or local processes for one stage: those that draw then hold no models in memory."""
+        """Return the executor, or local processes for one stage: those that draw then hold no models in memory."""
         return nullcontext(self.executor) if self.executor is not None else local_executor(self.options.threads or 1)
 
 
@@ -139,10 +139,9 @@ def write_run(
         warnings = [notice] if (notice := labels_notice(classifier, options.labels)) is not None else []
         if resume:
             state = replace(read_resume_state(folder.resume, settings), settings=settings)
+            folder.remove_outputs()  # those of other options
         else:
-            state = ResumeState(settings)
-            if replaced := folder.prepare(path, overwrite=overwrite):
-                warnings.append(f"{folder.path.name} held a run of another video, {replaced}, which was replaced")
+            state = ResumeState(settings, warnings=folder.prepare(path, overwrite=overwrite))
         if options.blur_faces:
             folder.clear_segments()  # an interrupted run without blurring left faces in them
         if state.finished is None:
@@ -156,7 +155,8 @@ def write_run(
         assert state.finished is not None
         folder.complete_rows()
         folder.segments.clear()
-        return _write_outputs(task, reader.info, state, watch, [*warnings, *state.finished.warnings], command)
+        warnings += [*state.warnings, *state.finished.warnings]
+        return _write_outputs(task, reader.info, state, watch, warnings, command)
 
 
 def _write_outputs(

@@ -47,7 +47,8 @@ class Analyzer:
     or torch, no environment variable. close() it, use it in a `with` statement, or leave that to Python.
 
     Args:
-        detector: a face detector of your own for `image` and `track`, used by one thread at a time; None: MediaPipe's.
+        detector: a face detector of your own for `image` and `track`; None: MediaPipe's. Where several threads use the
+            Analyzer at a time, it has to allow that.
         options: the fields of AnalysisOptions by name.
     Raises OptionError where an option is unknown or cannot be, WeightsError where a model or its weights are missing or
     damaged, FerwatchError where the device is not there.
@@ -117,7 +118,8 @@ class Analyzer:
             progress: called in the calling thread with "analysing", the frames decoded and about how many there are;
                 0: unknown. An exception that it raises ends the analysis and reaches the caller.
             changes: options that differ from the Analyzer's for this video.
-        Raises OptionError at once; VideoError and DataError when the first result is asked for, or later.
+        Raises OptionError where an option cannot be; VideoError, DataError, and OptionError for an option that is for
+        files alone, when the first result is asked for, or later.
         """
         results = self._track(video, progress, self._options_with(changes))
         _OPEN.add(results)

@@ -6,28 +6,26 @@ import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 
-from ferwatch.errors import FerwatchError, OutputError
+from ferwatch.errors import DataError, FerwatchError, OutputError
 from ferwatch.export.combined import write_all_frames
 from ferwatch.models.checkpoint import Checkpoint
-from ferwatch.models.classifier import Classifier
 from ferwatch.pipeline.analyze import open_reader, write_run
 from ferwatch.pipeline.executors import Executor, WorkerLost
 from ferwatch.pipeline.found_faces import plan
 from ferwatch.pipeline.lock import FolderLock
 from ferwatch.pipeline.manifest import ManifestEntry, match_entries, read_manifest, save_manifest
-from ferwatch.pipeline.options import AnalysisOptions, with_absolute_paths
+from ferwatch.pipeline.options import AnalysisOptions, loading_options, with_absolute_paths
 from ferwatch.pipeline.rebuild import rebuild
 from ferwatch.pipeline.remote import run_folder_at
 from ferwatch.pipeline.resume import ResumeState, read_resume_state
 from ferwatch.pipeline.run_folder import RunFolder
-from ferwatch.pipeline.segment import SegmentTask, load_classifier, run_segment
+from ferwatch.pipeline.segment import SegmentTask, kept_classifier, load_classifier, run_segment
 from ferwatch.pipeline.settings import find_difference, settings_of_outputs, settings_of_rows
 from ferwatch.pipeline.video_files import FoundVideos
 from ferwatch.utils.files import make_folder
-from ferwatch.utils.threads import use_single_threaded_libraries
 from ferwatch.utils.url import Url
 
 SECONDS_BETWEEN_SAVES = 2.0
@@ -199,11 +197,10 @@ def _split(job: Job, options: AnalysisOptions, checkpoint: Checkpoint) -> list[S
         settings = settings_of_rows(job.video, checkpoint, options)
         if not _interrupted(job.folder, settings):
             with FolderLock(job.folder, job.video.name):
-                folder.prepare(job.video, overwrite=True)
-                ResumeState(settings).save(folder.resume)
+                ResumeState(settings, warnings=folder.prepare(job.video, overwrite=True)).save(folder.resume)
         elif read_resume_state(folder.resume, settings).in_one_pass:
             return []
-        finished = set(folder.segments.numbers())
+        finished = set(folder.segments.finished())
         return [
             SegmentTask(job.video, info, segment, folder.segments.path, options)
             for segment in segments
@@ -229,26 +226,19 @@ def _run_job(job: Job, options: AnalysisOptions) -> tuple[str, ...]:
     if job.missing_exports:
         with run_folder_at(job.folder, overwrite=True, fetch=True) as path:
             assert path is not None
-            rebuild(path, exports=job.missing_exports)
+            rebuild(path, exports=job.missing_exports, threads=1)  # a worker has no workers of its own
             folder = RunFolder(path)
             facts = folder.read_facts()
             facts["settings"]["exports"] = sorted({*facts["settings"]["exports"], *job.missing_exports})
             folder.write_facts(facts)
             return tuple(facts["warnings"])
-    classifier = _classifier(replace(options, exports=()))
+    classifier = kept_classifier(loading_options(options))
     resume = (
         isinstance(job.folder, Path)
         and job.video.exists()
         and _interrupted(job.folder, settings_of_rows(job.video, classifier.checkpoint, options))
     )
     return write_run(job.video, job.folder, options, classifier, resume=resume, overwrite=not resume).warnings
-
-
-@lru_cache(maxsize=1)
-def _classifier(options: AnalysisOptions) -> Classifier:
-    """Return the classifier, loaded once in each worker."""
-    use_single_threaded_libraries()
-    return load_classifier(options)
 
 
 def _interrupted(folder: Path, settings: dict[str, object]) -> bool:
@@ -266,15 +256,21 @@ def _state(
     """Return the state of a run folder, and the exports that it lacks if they are all that is missing.
 
     The states are "done"; "lacks exports"; "missing", also for an interrupted run that can be continued; and
-    "different", for a run with other settings, which is replaced only with `overwrite`.
+    "different", for a run with other settings or a damaged run.json, which is replaced only with `overwrite`.
     """
     folder = RunFolder(path)
     if not video.exists() or not (folder.facts.exists() or folder.resume.exists()):
         return "missing", ()
-    rows = settings_of_rows(video, checkpoint, options)
+    try:
+        rows = settings_of_rows(video, checkpoint, options)
+    except OSError:  # the job itself reports it
+        return "missing", ()
     if not folder.facts.exists():
         return ("missing" if _interrupted(path, rows) else "different"), ()
-    before = folder.read_facts().get("settings", {})
+    try:
+        before = folder.read_facts().get("settings", {})
+    except DataError:
+        return "different", ()
     outputs = settings_of_outputs(options)
     exports = outputs.pop("exports")
     if not folder.rows.exists() or find_difference(before, {**rows, **outputs}):

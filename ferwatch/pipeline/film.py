@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Generator
-from contextlib import closing
+from contextlib import ExitStack, closing
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
+from ferwatch.errors import OutputError
 from ferwatch.pipeline.cuts import cut_film, results_in_order
-from ferwatch.pipeline.executors import Executor
+from ferwatch.pipeline.executors import Executor, InProcess
 from ferwatch.pipeline.reports import PicturesDone, report
 from ferwatch.render.annotated_video import FilmTask, annotate_segment, annotate_video
 from ferwatch.render.overlay import Overlay
@@ -18,6 +20,7 @@ from ferwatch.utils.url import Url
 from ferwatch.video.container import VideoInfo
 from ferwatch.video.encoding import ENCODER, EncodedPicture, read_packets, write_packets
 from ferwatch.video.index import IndexMismatch, VideoSegment
+from ferwatch.video.segment_reader import SegmentReader
 from ferwatch.video.source import VideoRange
 from ferwatch.video.writer import annotated_video
 
@@ -75,9 +78,13 @@ def _in_segments(
 ) -> list[str]:
     """Write the film from segments; raises IndexMismatch where it has to be drawn in one pass."""
     files = _files(source, segments, overlay, out)
-    with annotated_video(out, info, source.start, source.end) as writer:
+    with ExitStack() as stack:
+        writer = stack.enter_context(annotated_video(out, info, source.start, source.end))
+        work = draw_segment
+        if isinstance(executor, InProcess):
+            work = partial(draw_segment, reader=stack.enter_context(closing(SegmentReader(source.path, info))))
         ticks = [tuple(writer.clock.ticks(sample.timestamp) for sample in segment.samples) for segment in segments]
-        to_draw = {file for file in files if not file.exists()}
+        to_draw = {file for file, segment in zip(files, segments, strict=True) if not _is_whole(file, segment)}
         tasks = [
             FilmTask(
                 (url or source.path.absolute()) if executor.is_remote else source.path,
@@ -97,7 +104,7 @@ def _in_segments(
         def packets() -> Generator[EncodedPicture, None, None]:
             done = PicturesDone(progress)
             done.start(drawn_before)
-            with closing(results_in_order(executor, draw_segment, tasks, source.path, done)) as results:
+            with closing(results_in_order(executor, work, tasks, source.path, done)) as results:
                 for file in files:
                     drawn = next(results) if file in to_draw else None
                     if drawn is not None:
@@ -110,9 +117,17 @@ def _in_segments(
         return writer.warnings
 
 
-def draw_segment(task: FilmTask) -> list[EncodedPicture] | None:
+def draw_segment(task: FilmTask, reader: SegmentReader | None = None) -> list[EncodedPicture] | None:
     """Draw and encode a segment of an annotated video, and report its pictures; workers run this."""
-    return annotate_segment(task, report)
+    return annotate_segment(task, report, reader)
+
+
+def _is_whole(file: Path, segment: VideoSegment) -> bool:
+    """Return whether a file holds a packet for each picture of a segment; after a power cut it may be damaged."""
+    try:
+        return file.exists() and sum(1 for _ in read_packets(file)) == len(segment.samples)
+    except OutputError:
+        return False
 
 
 def _files(source: VideoRange, segments: list[VideoSegment], overlay: Overlay, out: Path) -> list[Path]:

@@ -21,7 +21,8 @@ from ferwatch.pipeline.segment import (
     Classify,
     ClassifyTask,
     SegmentTask,
-    analyze_segment,
+    SegmentTools,
+    analyze_frames,
     grouped,
     run_classification,
     run_segment,
@@ -31,6 +32,7 @@ from ferwatch.utils.url import Url
 from ferwatch.video.container import VideoInfo
 from ferwatch.video.file_source import FileSource
 from ferwatch.video.index import VideoSegment
+from ferwatch.video.segment_reader import SegmentReader
 
 
 def plan(video: Path, info: VideoInfo, options: AnalysisOptions) -> list[VideoSegment]:
@@ -66,7 +68,7 @@ def faces_by_workers(
     Raises IndexMismatch where the video has to be decoded in one pass, and FerwatchError where workers die again and
     again.
     """
-    finished = set(folder.numbers())
+    finished = set(folder.finished())
     # Crops show faces: they are not saved where faces are blurred. Workers on other machines do not see the folder.
     keeps_segments = not options.blur_faces
     source: Path | Url = video
@@ -86,7 +88,9 @@ def faces_by_workers(
         if isinstance(executor, InProcess):
             from ferwatch.faces.mediapipe import MediaPipeDetector  # here: a run whose workers detect does without it
 
-            work = partial(run_segment, tools=(stack.enter_context(MediaPipeDetector(options.face_model)), classify))
+            reader = stack.enter_context(closing(SegmentReader(source, info)))
+            detector = stack.enter_context(MediaPipeDetector(options.face_model))
+            work = partial(run_segment, tools=SegmentTools(reader, detector, classify))
         results = stack.enter_context(closing(results_in_order(executor, work, tasks, video, done)))
         for segment in segments[:first_shared]:
             frames = None if segment.number in finished else next(results)
@@ -127,27 +131,27 @@ def faces_in_one_pass(
     """Yield the frames of each segment, in order, analysed in this thread; those that are finished are only loaded.
 
     Args:
-        progress: called when the frame after each one is asked for, with the seconds since the one was yielded and the
-            processor time of that: of detection, and at times of classification and saving.
+        progress: called after each frame with the seconds and the processor time that it has taken: those of detection,
+            and at times of classification and saving.
     """
     from ferwatch.faces.mediapipe import MediaPipeDetector
 
     latest = -1
-    for number in folder.numbers():
+    for number in folder.finished_from_start():
         segment = folder.load(number)
         latest = segment[-1].index
         yield segment
     reader.first_yielded = latest + 1
     with MediaPipeDetector(options.face_model) as detector:
-        for number, group in groupby(_reported(reader, progress), _period):
-            segment = analyze_segment(group, detector, classify, options.max_faces, options.region)
+        for number, group in groupby(_with_times(reader, progress), _period):
+            segment = list(analyze_frames(group, detector, classify, options.max_faces, options.region))
             if not options.blur_faces:  # crops show faces
                 folder.save(number, segment)
             yield segment
 
 
-def _reported(reader: FileSource, progress: Callable[[float, float], None]) -> Iterator[Frame]:
-    """Yield the frames, and report each when the next one is asked for: faces have been looked for in it."""
+def _with_times(reader: FileSource, progress: Callable[[float, float], None]) -> Iterator[Frame]:
+    """Yield the frames, and tell the time of each when the next one is asked for: it has been searched by then."""
     for frame in reader:
         began, processor = time.monotonic(), time.thread_time()
         yield frame

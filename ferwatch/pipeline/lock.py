@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import logging
 import os
 import platform
 import shutil
@@ -21,7 +22,10 @@ if sys.platform == "win32":
 else:
     import fcntl
 
+LOG = logging.getLogger("ferwatch")
 LOCK_FILE = ".ferwatch.lock"
+NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
+"""Errors of file systems that know no locks, such as some network ones."""
 
 
 class FolderLock:
@@ -129,7 +133,15 @@ class FolderLock:
     def _lock(self, folder: Path) -> int | None:
         file = folder / LOCK_FILE
         descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
-        if not _try_to_lock(descriptor):
+        try:
+            is_locked = _try_to_lock(descriptor)
+        except OSError as error:
+            if error.errno not in NO_LOCKS:
+                os.close(descriptor)
+                raise
+            LOG.warning("%s: this file system has no locks; do not start a second run in this folder", self._folder)
+            is_locked = True
+        if not is_locked:
             owner = _read_owner(file)
             os.close(descriptor)
             raise OutputError(

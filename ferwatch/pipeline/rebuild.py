@@ -9,6 +9,7 @@ from typing import Any
 
 from ferwatch.errors import DataError
 from ferwatch.export.registry import EXPORTS, write_timeline
+from ferwatch.pipeline.executors import cores
 from ferwatch.pipeline.lock import FolderLock
 from ferwatch.pipeline.progress import Progress, no_progress
 from ferwatch.pipeline.redraw import redraw_film
@@ -45,6 +46,7 @@ def rebuild(
     out: Path | None = None,
     video: Path | None = None,
     progress: Progress = no_progress,
+    threads: int | None = None,
 ) -> Rebuilt:
     """Make the files that follow from frames.csv again: of a run folder, or of a frames.csv on its own.
 
@@ -65,6 +67,7 @@ def rebuild(
         out: another folder to write to.
         video: the analysed video, where it is not beside the run folder.
         progress: called while annotated.mp4 is drawn.
+        threads: number of processes that draw it; None: one for each core.
     Raises DataError where there are no rows to read, the corrections do not fit them or `video` is another one,
     OutputError where a file cannot be written, VideoError where the video cannot be read.
     """
@@ -104,7 +107,7 @@ def rebuild(
             return Rebuilt(tuple(write_timeline(out or folder.path, timeline, exports)), timeline, tuple(notes))
         exports = [name for name, export in EXPORTS.items() if name in exports or (folder.path / export.file).exists()]
         # First what takes longest and may fail: until then the folder is as it was.
-        film = redraw_film(folder, facts, timeline, table, video, progress)
+        film = redraw_film(folder, facts, timeline, table, video, progress, threads or cores())
         timeline = replace(timeline, video=film.link, has_annotated_video=film.exists)
         folder.write_corrected(table, corrected)
         files = write_timeline(folder.path, timeline, exports)

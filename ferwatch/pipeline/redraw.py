@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ferwatch.pipeline.executors import cores, local_executor
+from ferwatch.pipeline.executors import local_executor
 from ferwatch.pipeline.film import write_film
 from ferwatch.pipeline.options import AnalysisOptions
 from ferwatch.pipeline.progress import Progress
@@ -78,6 +78,7 @@ def redraw_film(
     measured: FrameTable,
     video: Path | None,
     progress: Progress,
+    threads: int,
 ) -> Film:
     """Make annotated.mp4 of a finished run show the timeline: leave it, draw it again, or put it aside.
 
@@ -87,6 +88,7 @@ def redraw_film(
         facts: contents of run.json before the rebuild.
         measured: the rows of all faces, with those that are ignored.
         video: the analysed video; None: it is looked for.
+        threads: number of processes that draw it.
     """
     options, link = film_options(facts), str(facts["timeline"]["media"])
     if not options.annotate:
@@ -100,7 +102,7 @@ def redraw_film(
         return Film(False, without_film)
     if source is not None:
         frames = int(facts["video"].get("frames_decoded") or 0)
-        with local_executor(cores()) as executor:
+        with local_executor(threads) as executor:
             warnings = write_film(
                 video_range(source, options),
                 overlay,

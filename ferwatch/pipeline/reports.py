@@ -61,12 +61,14 @@ class PicturesDone:
         self._progress = progress
         self._before = self._told = 0
         self._reports: dict[int, Report] = {}
+        """The last report of each segment, by its number."""
+        self._sum = Report(0, 0.0)
+        """Sum of these reports."""
 
     @property
     def seconds_a_picture(self) -> float:
         """Processor time of a picture; 0 as long as nothing is known."""
-        reports = self._reports.values()
-        return sum(report.seconds for report in reports) / max(1, sum(report.done for report in reports))
+        return self._sum.seconds / max(1, self._sum.done)
 
     def start(self, done: int) -> None:
         """Tell that so many pictures were done before."""
@@ -75,8 +77,10 @@ class PicturesDone:
 
     def update(self, task: HasSegment, report: Report) -> None:
         """Take a report of a task; after its worker died, fewer pictures are done than before."""
+        last = self._reports.get(task.segment.number, Report(0, 0.0))
         self._reports[task.segment.number] = report
-        done = self._before + sum(report.done for report in self._reports.values())
+        self._sum = Report(self._sum.done + report.done - last.done, self._sum.seconds + report.seconds - last.seconds)
+        done = self._before + self._sum.done
         if done > self._told:
             self._told = done
             self._progress(done)

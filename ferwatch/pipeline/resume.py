@@ -6,9 +6,10 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from io import BytesIO
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 
@@ -33,10 +34,11 @@ class ResumeState:
     settings: dict[str, Any]
     """Settings that the rows depend on: the video, the model, the sampling and others."""
     in_one_pass: bool = False
-    """True if the run was begun in one pass, and so has to go on in one: its segments on disk are single periods. A run
-    is, with a GPU or a short video, and where the index does not promise the right frames."""
+    """True if the run was begun in one pass, and so has to go on in one: its segments on disk are single periods."""
     finished: Finished | None = None
     """Set once the last row is written."""
+    warnings: tuple[str, ...] = ()
+    """Warnings from before the first row, one line each."""
 
     def save(self, path: Path) -> None:
         """Write resume.json. Raises OutputError where it cannot be written."""
@@ -51,7 +53,7 @@ def read_resume_state(path: Path, settings: Mapping[str, Any]) -> ResumeState:
     """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        state = ResumeState(**values)
+        state = ResumeState(**{**values, "warnings": tuple(values.get("warnings", ()))})
         if values["finished"] is not None:
             frames, warnings = values["finished"]["frames_decoded"], values["finished"]["warnings"]
             state = replace(state, finished=Finished(frames, tuple(warnings)))
@@ -65,7 +67,9 @@ def read_resume_state(path: Path, settings: Mapping[str, Any]) -> ResumeState:
 
 
 class SegmentFolder:
-    """A folder with one file for each finished segment, which is whole or absent.
+    """A folder with one file for each finished segment.
+
+    A file is whole or absent, but for a power cut, after which it may be damaged: such a segment counts as unfinished.
 
     Args:
         path: made when the first segment is saved.
@@ -74,9 +78,23 @@ class SegmentFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def numbers(self) -> list[int]:
+    def finished(self) -> list[int]:
         """Return the numbers of the finished segments, in order."""
+        return [number for number in self._numbers() if self._is_whole(number)]
+
+    def finished_from_start(self) -> list[int]:
+        """Return the numbers of the finished segments up to the first damaged one, in order."""
+        return list(takewhile(self._is_whole, self._numbers()))
+
+    def _numbers(self) -> list[int]:
         return sorted(int(file.stem) for file in self.path.glob("[0-9]*.npz"))
+
+    def _is_whole(self, number: int) -> bool:
+        try:
+            with ZipFile(self._file(number)) as file:
+                return file.testzip() is None
+        except (OSError, BadZipFile):
+            return False
 
     def save(self, number: int, frames: Sequence[FrameFaces]) -> None:
         """Write a finished segment. Raises OutputError where it cannot be written."""

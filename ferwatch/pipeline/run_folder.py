@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from ferwatch.timeline.corrections import Corrections, facts_of
 from ferwatch.timeline.model import Timeline
 from ferwatch.timeline.schema import COLUMNS, rows_of_table
 from ferwatch.timeline.table import FrameTable, read_frames_csv
-from ferwatch.utils.files import atomic_write, make_folder, remove_folder
+from ferwatch.utils.files import atomic_write, make_folder, partial_of, remove_folder
 from ferwatch.utils.version import __version__
 from ferwatch.video.container import VideoInfo
 
@@ -32,7 +32,8 @@ RUN_FILES = (
     *("annotated.mp4", "annotated.outdated.mp4"),
     *run_files(),
 )
-"""Every file that a run may leave. Beside these, a run touches only its partial folders and its lock."""
+"""Every file that a run may leave. Beside these and their partial_of, which a killed run may leave, a run touches only
+its partial folders and its lock."""
 
 
 class RunFolder:
@@ -51,14 +52,13 @@ class RunFolder:
         self.outdated_film = path / "annotated.outdated.mp4"
         """annotated.mp4 as it was before a correction, where it could not be drawn again."""
 
-    def prepare(self, video: Path, *, overwrite: bool) -> str | None:
-        """Make the folder, and remove the run in it if `overwrite`; return the video name of that run if another.
+    def prepare(self, video: Path, *, overwrite: bool) -> tuple[str, ...]:
+        """Make the folder, and remove the run in it if `overwrite`; return a warning if that was of another video.
 
         Raises OutputError where it holds a run and must not be overwritten, and where it cannot be made.
         """
         try:
-            names = dict.fromkeys((*RUN_FILES, *run_files()))  # formats may have been registered since
-            existing = [self.path / name for name in names if (self.path / name).exists()]
+            existing = [file for file in self._files() if file.exists()]
         except OSError as error:
             raise OutputError(f"cannot use the folder {self.path}: {error.strerror}; name another with --out") from None
         other = self._other_video(video) if existing else None
@@ -74,13 +74,17 @@ class RunFolder:
                 raise OutputError(f"{held}; continue it with --resume, or give --overwrite")
             raise OutputError(f"{held}; give --overwrite to replace it, or another folder with --out")
         make_folder(self.path)
-        try:
-            for file in existing:
-                file.unlink()
-            self.clear_segments()
-        except OSError as error:
-            raise OutputError(f"cannot replace {file}: {error.strerror}") from None
-        return other
+        _remove([*existing, *(partial_of(file) for file in self._files())])
+        self.clear_segments()
+        return () if other is None else (f"{self.path.name} held a run of another video, {other}, which was replaced",)
+
+    def remove_outputs(self) -> None:
+        """Remove what an interrupted run has made from its rows. Raises OutputError."""
+        _remove([self.film, *(self.path / name for name in run_files())])
+
+    def _files(self) -> list[Path]:
+        names = dict.fromkeys((*RUN_FILES, *run_files()))  # formats may have been registered since
+        return [self.path / name for name in names]
 
     def discard(self) -> None:
         """Remove the partial rows and what is kept to resume them."""
@@ -152,6 +156,15 @@ class RunFolder:
         if not isinstance(facts, dict):
             raise DataError(f"{self.facts} is no run.json of ferwatch")
         return facts
+
+
+def _remove(files: Iterable[Path]) -> None:
+    """Remove files that may exist. Raises OutputError."""
+    for file in files:
+        try:
+            file.unlink(missing_ok=True)
+        except OSError as error:
+            raise OutputError(f"cannot replace {file}: {error.strerror}") from None
 
 
 def run_facts(

@@ -1,4 +1,4 @@
-"""analyze_segment: detects, aligns and classifies the faces of a segment of a video in one thread.
+"""run_segment: detects, aligns and classifies the faces of a segment of a video in one thread.
 
 A segment is one or more whole periods of four seconds. FaceStream depends on nothing that came before a period, so
 segments can be analysed in any order, in any process, and a video's faces are those of its segments, in
@@ -29,10 +29,11 @@ from ferwatch.pipeline.options import AnalysisOptions, loading_options
 from ferwatch.pipeline.reports import report
 from ferwatch.pipeline.resume import SegmentFolder
 from ferwatch.records import FaceResult, Frame, FrameFaces, FrameResult, Region
+from ferwatch.utils.threads import use_single_threaded_libraries
 from ferwatch.utils.url import Url
 from ferwatch.video.container import VideoInfo
 from ferwatch.video.index import VideoSegment
-from ferwatch.video.segment_reader import open_segments
+from ferwatch.video.segment_reader import SegmentReader, kept_reader
 
 if TYPE_CHECKING:
     from ferwatch.faces.mediapipe import MediaPipeDetector
@@ -70,19 +71,28 @@ class ClassifyTask:
     options: AnalysisOptions
 
 
-def run_segment(task: SegmentTask, tools: tuple[FaceDetector, Classify] | None = None) -> list[FrameFaces] | None:
+@dataclass(frozen=True)
+class SegmentTools:
+    """What a segment is read, searched and classified with."""
+
+    reader: SegmentReader
+    detector: FaceDetector
+    classify: Classify
+
+
+def run_segment(task: SegmentTask, tools: SegmentTools | None = None) -> list[FrameFaces] | None:
     """Analyse a segment and save it to its folder, or return its frames; workers run this.
 
     Raises IndexMismatch where the segment does not hold the frames that the index promises.
 
     Args:
-        tools: None: those that the options name, loaded once in each process.
+        tools: None: those of a worker, which it keeps for its next task.
     """
-    detector, classify = tools or _load_tools(loading_options(task.options))
-    frames = _reported(open_segments(task.video, task.info).read(task.segment), task.segment)
+    tools = tools or _tools_of_worker(task)
+    frames = _with_reports(tools.reader.read(task.segment), task.segment)
     if not task.classify:
-        return list(FaceStream(detector, task.options.max_faces, task.options.region).follow(frames))
-    segment = analyze_segment(frames, detector, classify, task.options.max_faces, task.options.region)
+        return list(FaceStream(tools.detector, task.options.max_faces, task.options.region).follow(frames))
+    segment = list(analyze_frames(frames, tools.detector, tools.classify, task.options.max_faces, task.options.region))
     if task.folder is None:
         return segment
     SegmentFolder(task.folder).save(task.segment.number, segment)
@@ -91,27 +101,15 @@ def run_segment(task: SegmentTask, tools: tuple[FaceDetector, Classify] | None =
 
 def run_classification(task: ClassifyTask) -> list[FrameFaces]:
     """Classify and describe the faces of a few frames; workers run this."""
-    _, classify = _load_tools(loading_options(task.options))
-    return describe_faces(classify_faces(task.frames, classify))
+    return describe_faces(classify_faces(task.frames, kept_classifier(loading_options(task.options))))
 
 
-def _reported(frames: Iterable[Frame], segment: VideoSegment) -> Iterator[Frame]:
+def _with_reports(frames: Iterable[Frame], segment: VideoSegment) -> Iterator[Frame]:
     """Yield the frames, and report each when the next one is asked for: faces have been looked for in it."""
     first = segment.samples[0].number
     for frame in frames:
         yield frame
         report(frame.index - first + 1)
-
-
-def analyze_segment(
-    frames: Iterable[Frame],
-    detector: FaceDetector,
-    classify: Classify,
-    max_faces: int = MAX_FACES,
-    region: Region | None = None,
-) -> list[FrameFaces]:
-    """Return the faces of each frame of a segment, and detections that may be faces, classified and described."""
-    return list(analyze_frames(frames, detector, classify, max_faces, region))
 
 
 def analyze_frames(
@@ -238,9 +236,24 @@ def grouped(frames: Iterable[FrameFaces]) -> Iterator[list[FrameFaces]]:
             yield group
 
 
+def _tools_of_worker(task: SegmentTask) -> SegmentTools:
+    detector, classify = _kept_detector(task.options.face_model), kept_classifier(loading_options(task.options))
+    return SegmentTools(kept_reader(task.video, task.info), detector, classify)
+
+
 @lru_cache(maxsize=1)
-def _load_tools(options: AnalysisOptions) -> tuple[MediaPipeDetector, Classifier]:
-    """Return the detector and the classifier, loaded once in each worker."""
+def _kept_detector(face_model: Path | None) -> MediaPipeDetector:
     from ferwatch.faces.mediapipe import MediaPipeDetector  # here: where workers detect, the main process never does
 
-    return MediaPipeDetector(options.face_model), load_classifier(options)
+    return MediaPipeDetector(face_model)
+
+
+@lru_cache(maxsize=1)
+def kept_classifier(options: AnalysisOptions) -> Classifier:
+    """Return the classifier of a worker process, which it keeps for its next task.
+
+    Args:
+        options: what loading_options() returns.
+    """
+    use_single_threaded_libraries()
+    return load_classifier(options)

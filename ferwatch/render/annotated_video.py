@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice, pairwise
 from pathlib import Path
@@ -12,7 +13,7 @@ from statistics import median
 import av
 
 from ferwatch.errors import OutputError
-from ferwatch.records import BoundingBox, FaceResult
+from ferwatch.records import BoundingBox, FaceResult, Frame
 from ferwatch.render.draw import ChartPlaces, draw
 from ferwatch.render.overlay import Overlay
 from ferwatch.utils.files import atomic_write
@@ -27,7 +28,7 @@ from ferwatch.video.encoding import (
     write_packets,
 )
 from ferwatch.video.index import VideoSegment
-from ferwatch.video.segment_reader import SegmentReader, open_segments
+from ferwatch.video.segment_reader import SegmentReader, kept_reader
 from ferwatch.video.source import VideoRange
 from ferwatch.video.writer import annotated_video
 
@@ -69,14 +70,14 @@ def drawing_seconds(video: Path, info: VideoInfo, segment: VideoSegment) -> floa
     times: list[float] = []
     places: ChartPlaces = {}
 
-    def pictures() -> Iterator[tuple[av.VideoFrame, int]]:
-        for frame in islice(SegmentReader(video, info).read(segment), SKIPPED_PICTURES + MEASURED_PICTURES):
+    def pictures(frames: Iterator[Frame]) -> Iterator[tuple[av.VideoFrame, int]]:
+        for frame in islice(frames, SKIPPED_PICTURES + MEASURED_PICTURES):
             times.append(time.thread_time())
             yield to_picture(draw(frame.image, [face], places)), round(frame.timestamp / CLOCK)
 
-    packets = encoding.encode(pictures())
-    for _ in packets:
-        pass
+    with closing(SegmentReader(video, info)) as reader:
+        for _ in encoding.encode(pictures(reader.read(segment))):
+            pass
     # The encoder takes turns between a picture and the two that it reorders. The median leaves out a disturbance.
     starts = times[SKIPPED_PICTURES :: REORDERED_PICTURES + 1]
     groups = [after - before for before, after in pairwise(starts)]
@@ -100,7 +101,7 @@ class FilmTask:
 
 
 def annotate_segment(
-    task: FilmTask, progress: Callable[[int], None] = lambda done: None
+    task: FilmTask, progress: Callable[[int], None] = lambda done: None, reader: SegmentReader | None = None
 ) -> list[EncodedPicture] | None:
     """Draw and encode a segment of an annotated video in one thread.
 
@@ -109,8 +110,9 @@ def annotate_segment(
 
     Args:
         progress: called with the number of frames that are done.
+        reader: None: that of a worker, which it keeps for its next task.
     """
-    frames = open_segments(task.video, task.info).read(task.segment)
+    frames = (reader or kept_reader(task.video, task.info)).read(task.segment)
     drawn = task.overlay.draw(frames, (task.info.width, task.info.height))
 
     def pictures() -> Iterator[tuple[av.VideoFrame, int]]:

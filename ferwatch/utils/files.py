@@ -18,8 +18,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
     Raises OutputError, naming `path`, where the disk or its permissions refuse.
     """
-    # The suffix stays last: writers such as matplotlib and FFmpeg choose their format by it.
-    temp_path = path.with_name(f".{path.stem}.partial{path.suffix}")
+    temp_path = partial_of(path)
     try:
         yield temp_path
         temp_path.replace(path)
@@ -27,6 +26,12 @@ def atomic_write(path: Path) -> Iterator[Path]:
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
         temp_path.unlink(missing_ok=True)
+
+
+def partial_of(path: Path) -> Path:
+    """Return the path that a file has while atomic_write writes it."""
+    # The suffix stays last: writers such as matplotlib and FFmpeg choose their format by it.
+    return path.with_name(f".{path.stem}.partial{path.suffix}")
 
 
 def make_folder(path: Path) -> None:

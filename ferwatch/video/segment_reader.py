@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
 from pathlib import Path
 
 import av
@@ -108,7 +107,21 @@ class SegmentReader:
         return can_skip and pts < self._end and pts not in self._needed
 
 
-@lru_cache(maxsize=1)
-def open_segments(path: Path | Url, info: VideoInfo) -> SegmentReader:
-    """Return a reader of a video's segments, which is kept until one of another video is asked for."""
-    return SegmentReader(path, info)
+_kept: tuple[tuple[object, ...], SegmentReader] | None = None
+
+
+def kept_reader(path: Path | Url, info: VideoInfo) -> SegmentReader:
+    """Return a reader of a video's segments, which is kept until one of another file is asked for.
+
+    For worker processes, which have one thread and read one segment after the other. Raises VideoError.
+    """
+    global _kept
+    # Another file may have taken the place of this one since.
+    file = path.stat() if isinstance(path, Path) and path.exists() else None
+    key = (path, info, file and (file.st_ino, file.st_size, file.st_mtime_ns))
+    if _kept is None or _kept[0] != key:
+        if _kept is not None:
+            _kept[1].close()
+            _kept = None
+        _kept = key, SegmentReader(path, info)
+    return _kept[1]

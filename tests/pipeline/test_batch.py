@@ -9,24 +9,36 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from clips import make_clip
 from conftest import DEMO, Result
 
 from ferwatch.errors import FerwatchError
 from ferwatch.export.combined import write_all_frames
 from ferwatch.pipeline import batch as batch_module
-from ferwatch.pipeline.batch import Job, Outcome
+from ferwatch.pipeline.analyze import write_run
+from ferwatch.pipeline.batch import Job, Outcome, run_job
 from ferwatch.pipeline.executors import LocalProcesses
+from ferwatch.pipeline.lock import FolderLock
 from ferwatch.pipeline.options import AnalysisOptions
 from ferwatch.pipeline.ray_cluster import RayCluster
+from ferwatch.pipeline.segment import load_classifier
 from ferwatch.pipeline.video_files import FoundVideos, VideoFile
 from ferwatch.timeline.schema import COLUMNS
+from ferwatch.video.sampling import Sampling
 
 QUICK = ("--no-video", "--sample-fps", "4")
+
+
+@pytest.fixture
+def executor_of_two() -> Iterator[LocalProcesses]:
+    with LocalProcesses(2) as executor:
+        yield executor
 
 
 @pytest.fixture
@@ -93,6 +105,36 @@ def test_a_further_export_is_added_to_a_finished_batch(
     assert (tmp_path / "out/one/frames.csv").stat().st_mtime_ns == rows, "it is not analysed again"
     again = ferwatch("batch", "study", "--out", "out", *QUICK, "--export", "srt")
     assert "1 of 1 videos done, 1 of them before" in again.stdout
+
+
+def test_a_damaged_run_is_replaced_only_with_overwrite(ferwatch: Callable[..., Result], recordings: Path) -> None:
+    (recordings / "broken.mp4").unlink()
+    assert ferwatch("batch", recordings, "--out", "out", *QUICK).returncode == 0
+    (recordings.parent / "out" / 'a "b", c' / "run.json").write_text("{")
+    refused = ferwatch("batch", recordings, "--out", "out", *QUICK)
+    assert refused.returncode == 1
+    assert "--overwrite" in refused.stderr
+    assert ferwatch("batch", recordings, "--out", "out", "--overwrite", *QUICK).returncode == 0
+
+
+def test_two_batches_do_not_share_a_folder(ferwatch: Callable[..., Result], recordings: Path) -> None:
+    with FolderLock(recordings.parent / "out", "ferwatch batch"):
+        refused = ferwatch("batch", recordings, "--out", "out", *QUICK)
+    assert refused.returncode == 1
+    assert "another ferwatch is at work in out, on ferwatch batch" in refused.stderr
+
+
+def test_a_worker_draws_a_film_again_by_itself(tmp_path: Path, executor_of_two: LocalProcesses) -> None:
+    """It is a daemon, which can have no processes of its own."""
+    clip = make_clip(tmp_path / "clip.mp4", [i / 10 for i in range(250)], size=(160, 96))
+    options = AnalysisOptions(sampling=Sampling(fps=1))
+    run = tmp_path / "run"
+    write_run(clip, run, options, load_classifier(options))
+    (run / "annotated.mp4").rename(run / "annotated.outdated.mp4")
+    job = Job(clip, run, missing_exports=("srt",))
+    [(_, outcome)] = executor_of_two.run(partial(run_job, options=options), [job])
+    assert outcome.cause is None
+    assert {"annotated.mp4", "annotated.srt"} <= {file.name for file in run.iterdir()}
 
 
 def test_batch_on_ray(ferwatch: Callable[..., Result], recordings: Path) -> None:

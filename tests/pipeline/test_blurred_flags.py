@@ -27,7 +27,7 @@ from ferwatch.faces.mediapipe import MediaPipeDetector
 from ferwatch.faces.model_file import find_face_model
 from ferwatch.faces.search import search_image
 from ferwatch.faces.similarity import gradient_descriptor, similarity
-from ferwatch.faces.tracker import CUT_SIMILARITY
+from ferwatch.faces.tracker import NEW_SCENE_SIMILARITY
 from ferwatch.models.checkpoint import Checkpoint, save_checkpoint
 from ferwatch.models.registry import get_model, register_network
 from ferwatch.records import Face
@@ -64,7 +64,7 @@ def original(
     faces = tuple(tuple(search_image(picture, detector)) for picture in pictures_of(video))
     assert all(faces[: RATE // 2]), "each picture shows a face"
     (first, *_), (second, *_) = faces[0], faces[5]
-    assert likeness(first, second.crop) > CUT_SIMILARITY, "the check of the check"
+    assert likeness(first, second.crop) > NEW_SCENE_SIMILARITY, "the check of the check"
     return Original(video, faces, ("--network", source, "--weights", str(weights)))
 
 
@@ -196,7 +196,9 @@ def check(out: Path, original: Original, start: float, detector: MediaPipeDetect
     film = out / "annotated.mp4"
     for number, picture in enumerate(pictures_of(film) if film.exists() else ()):
         for face in original.faces[number + round(start * RATE)]:
-            assert likeness(face, align(picture, face.landmarks)) < CUT_SIMILARITY, f"{film.name}, picture {number}"
+            assert likeness(face, align(picture, face.landmarks)) < NEW_SCENE_SIMILARITY, (
+                f"{film.name}, picture {number}"
+            )
 
 
 def pictures_in(file: Path, data: bytes) -> list[np.ndarray]:

@@ -186,6 +186,26 @@ def test_only_finished_segments_of_the_same_film_are_used_again(tmp_path: Path) 
         film.unlink()
 
 
+def test_segments_that_a_power_cut_has_damaged_are_drawn_again(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "c.mp4", SMOOTH, size=(320, 192))
+    write_film(VideoRange(source), overlay(), tmp_path / "whole.mp4", InProcess())
+    third = segment_starts(source)[2]
+
+    def stop(done: int) -> None:
+        if done > third:
+            raise KeyboardInterrupt
+
+    film = tmp_path / "film.mp4"
+    for damage in (lambda content: b"", lambda content: content[: len(content) // 2]):
+        with pytest.raises(KeyboardInterrupt):
+            write_film(VideoRange(source), overlay(), film, InProcess(), stop)
+        first, *_ = sorted(tmp_path.glob("film.partial/*.packets"))
+        first.write_bytes(damage(first.read_bytes()))
+        write_film(VideoRange(source), overlay(), film, InProcess())
+        assert film.read_bytes() == (tmp_path / "whole.mp4").read_bytes()
+        film.unlink()
+
+
 def test_a_run_that_is_killed_while_it_draws_goes_on_with_the_same_bytes(tmp_path: Path) -> None:
     """Killed by the system, not by an interrupt."""
     source = clip_of(tmp_path / "plain.mp4", 2 * demo_pictures()[:260])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -23,7 +24,7 @@ pytestmark = needs_weights
 QUICK = {"end": 1.0, "annotate": False}
 
 
-def interrupted(video: Path, out: Path) -> None:
+def interrupted(video: Path, out: Path, *, overwrite: bool = False) -> None:
     """Leaves a run that was stopped after some rows."""
 
     def stop(_stage: str, done: int, _total: int) -> None:
@@ -31,7 +32,7 @@ def interrupted(video: Path, out: Path) -> None:
             raise InterruptedError
 
     with pytest.raises(InterruptedError):
-        ferwatch.analyze(video, out, progress=stop, **QUICK)
+        ferwatch.analyze(video, out, progress=stop, overwrite=overwrite, **QUICK)
 
 
 def test_a_second_run_is_refused_as_long_as_the_first_works(tmp_path: Path) -> None:
@@ -83,6 +84,50 @@ def test_an_interrupted_run_of_another_video_is_called_that(tmp_path: Path) -> N
         ferwatch.analyze(DEMO, tmp_path / "run", **QUICK)
     with pytest.raises(OutputError, match=r"its video was long\.mp4 \([\d,]+ bytes, checksum \w+\), now it is demo"):
         ferwatch.analyze(DEMO, tmp_path / "run", resume=True, **QUICK)
+
+
+def test_a_run_that_was_replaced_is_told_after_an_interrupt_too(tmp_path: Path) -> None:
+    other = tmp_path / "clash.mp4"
+    other.write_bytes(DEMO.read_bytes() + b"\0")
+    ferwatch.analyze(other, tmp_path / "run", **QUICK)
+    interrupted(DEMO, tmp_path / "run", overwrite=True)
+    run = ferwatch.analyze(DEMO, tmp_path / "run", resume=True, **QUICK)
+    assert any("clash.mp4, which was replaced" in warning for warning in run.warnings)
+
+
+def test_outputs_of_other_options_do_not_stay_when_a_run_is_resumed(tmp_path: Path) -> None:
+    def stop(stage: str, _done: int, _total: int) -> None:
+        if stage == "annotating":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ferwatch.analyze(DEMO, tmp_path / "run", end=1.0, exports=("json", "html"), progress=stop)
+    assert (tmp_path / "run/timeline.html").exists()
+    ferwatch.analyze(DEMO, tmp_path / "run", resume=True, exports=("srt",), smoothing=1.0, **QUICK)
+    assert {f.name for f in (tmp_path / "run").iterdir()} == {
+        *("frames.csv", "episodes.csv", "timeline.png", "annotated.srt", "run.json")
+    }
+
+
+def test_what_a_killed_run_was_writing_is_removed(tmp_path: Path) -> None:
+    """It may show faces."""
+    ferwatch.analyze(DEMO, tmp_path / "run", **QUICK)
+    (tmp_path / "run/.annotated.partial.mp4").write_bytes(b"half a film")
+    ferwatch.analyze(DEMO, tmp_path / "run", overwrite=True, blur_faces=True, **QUICK)
+    assert not (tmp_path / "run/.annotated.partial.mp4").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="flock is of Unix")
+def test_a_file_system_without_locks_is_named_in_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def unsupported(_descriptor: int, _operation: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", unsupported)
+    ferwatch.analyze(DEMO, tmp_path / "run", **QUICK)
+    assert "has no locks" in caplog.text
+    assert {f.name for f in tmp_path.iterdir()} == {"run"}
 
 
 def test_a_moved_video_resumes(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from ferwatch.faces.mediapipe import THRESHOLDS
-from ferwatch.pipeline.segment import MAX_FRAMES_PER_PASS, analyze_frames, analyze_segment, track
+from ferwatch.pipeline.segment import MAX_FRAMES_PER_PASS, analyze_frames, track
 from ferwatch.records import BoundingBox, Detection, Frame, FrameFaces
 
 
@@ -98,7 +98,7 @@ def test_it_starts_no_thread() -> None:
 def test_segments_between_multiples_of_four_seconds_hold_the_faces_of_the_whole() -> None:
     whole = list(analyze_frames(frames(200), Detector(), classifier))
     groups = [[f for f in frames(200) if 4 * n <= f.timestamp < 4 * (n + 1)] for n in range(5)]
-    parts = {n: analyze_segment(groups[n], Detector(), classifier) for n in (3, 0, 4, 2, 1)}
+    parts = {n: list(analyze_frames(groups[n], Detector(), classifier)) for n in (3, 0, 4, 2, 1)}
 
     def plain(found: list[FrameFaces]) -> list[tuple]:
         return [(f.index, [(x.bbox, x.score, x.crop.tobytes(), x.probabilities) for x in f.faces]) for f in found]

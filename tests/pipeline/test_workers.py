@@ -92,7 +92,7 @@ def test_a_run_that_was_interrupted_goes_on_with_another_number_of_workers(
         by_count = {1: InProcess(), 2: executors[0]}
         with pytest.raises(KeyboardInterrupt):
             write_run(path, out, OPTIONS, classifier, executor=by_count[first], progress=stop)
-        finished = RunFolder(out).segments.numbers()
+        finished = RunFolder(out).segments.finished()
         assert finished, "nothing of it was kept"
         write_run(path, out, OPTIONS, classifier, executor=by_count[second], resume=True)
         for file in COMPARED:
@@ -121,10 +121,61 @@ def test_the_faces_of_a_segment_do_not_depend_on_which_others_are_finished(
         return [(f.timestamp, [face.probabilities for face in f.faces]) for part in parts for f in part]
 
     whole = rows()
-    assert folder.numbers() == [segment.number for segment in segments]
+    assert folder.finished() == [segment.number for segment in segments]
     (folder.path / f"{segments[lost].number:06d}.npz").unlink()
     assert rows() == whole
-    assert folder.numbers() == [segment.number for segment in segments]
+    assert folder.finished() == [segment.number for segment in segments]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_segments_that_a_power_cut_has_damaged_are_analysed_again(
+    workers: int,
+    tmp_path: Path,
+    pictures: list[np.ndarray],
+    classifier: Classifier,
+    executors: list[LocalProcesses],
+) -> None:
+    path = clip_of(tmp_path / "plain.mp4", pictures + pictures)
+    executor = {1: InProcess(), 2: executors[0]}[workers]
+    whole = write_run(path, tmp_path / "whole", OPTIONS, classifier, executor=executor)
+    out = tmp_path / "out"
+
+    def stop(_stage: str, done: int, total: int) -> None:
+        if done >= total - 100:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_run(path, out, OPTIONS, classifier, executor=executor, progress=stop)
+    first, second, *_ = sorted(out.rglob("*.npz"))
+    first.write_bytes(b"")
+    content = bytearray(second.read_bytes())
+    content[len(content) // 2 : len(content) // 2 + 512] = bytes(512)
+    second.write_bytes(content)
+    write_run(path, out, OPTIONS, classifier, executor=executor, resume=True)
+    for file in COMPARED:
+        assert (out / file).read_bytes() == (whole.folder / file).read_bytes(), file
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_video_that_was_replaced_between_two_runs_is_read_anew(
+    workers: int,
+    tmp_path: Path,
+    pictures: list[np.ndarray],
+    classifier: Classifier,
+    executors: list[LocalProcesses],
+) -> None:
+    """The other video has the same name, length, size and times."""
+    executor = {1: InProcess(), 2: executors[0]}[workers]
+    options = replace(OPTIONS, annotate=True)
+    path = clip_of(tmp_path / "plain.mp4", pictures)
+    write_run(path, tmp_path / "out", options, classifier, executor=executor)
+    (tmp_path / "other").mkdir()
+    other = clip_of(tmp_path / "other/plain.mp4", [picture[:, ::-1] for picture in pictures])
+    expected = write_run(other, tmp_path / "expected", options, classifier, executor=executor)
+    other.replace(path)
+    run = write_run(path, tmp_path / "out", options, classifier, executor=executor, overwrite=True)
+    for file in ("frames.csv", "annotated.mp4"):
+        assert (run.folder / file).read_bytes() == (expected.folder / file).read_bytes(), file
 
 
 @pytest.mark.parametrize("workers", [1, 2])

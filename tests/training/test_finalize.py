@@ -24,7 +24,11 @@ def test_the_prior_correction_and_the_blend_are_written_into_the_checkpoint(tmp_
     faces.labels[:7] = 0  # angry is a little more frequent, and what follows it, by the votes, is not
     config = {"widths": [8, 8, 8], "blocks": 1}
     recipe = Recipe(
-        "cnn", config=config, votes=1.0, prior_correction={"crowd": 0.5, "fer2013": -0.25}, crowd_weight=0.6,
+        "cnn",
+        config=config,
+        votes=1.0,
+        prior_correction={"crowd": 0.5, "fer2013": -0.25},
+        crowd_weight=0.6,
         video_offsets={"disgust": -1.25},
     )
     network = get_model("cnn").build(**recipe.network_config).eval()
