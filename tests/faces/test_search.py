@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -50,6 +52,19 @@ def test_twenty_faces(detector, astronaut) -> None:
     found = search_image(np.vstack([row] * 4), detector)
     assert len(found) == 20
     assert len({(round(f.bbox[0] / 150), round(f.bbox[1] / 150)) for f in found}) == 20
+
+
+def test_detections_may_come_in_any_order(detector, astronaut) -> None:
+    """Each face is preceded by a weak detection of the same face."""
+
+    class WeakFirst:
+        thresholds = detector.thresholds
+
+        def detect(self, image):
+            return [d for found in detector.detect(image) for d in (replace(found, score=0.2), found)]
+
+    row = np.hstack([portrait(astronaut, 150, turn, 90) for turn in (-20, 0, 20)])
+    assert len(search_image(row, WeakFirst())) == len(search_image(row, detector)) == 3
 
 
 def test_the_report_s_pair(detector) -> None:
