@@ -25,12 +25,14 @@ MAX_INTERPOLATED_MOVE = 0.1
 class FaceStream:
     """Finds and aligns the faces of a video's frames, and detections that may be faces, which FaceTracker decides.
 
-    The first frame of every four seconds and the first of a new scene are searched everywhere. In other frames the
-    whole picture is searched in one detection pass; uncertain detections, and known faces that the pass missed, are
-    verified in a part of the picture around them, where two or more are sure up to four in one pass; and five times a
-    second, for each size of tile, the tile that has changed most is searched. While no face is found, all tiles that
-    have changed are searched. Of two frames less than MIN_DETECTION_SECONDS apart one is searched; faces in the other
-    are interpolated if they moved little.
+    - The first frame of every four seconds and the first of a new scene are searched everywhere.
+    - In other frames, the whole picture is searched in one detection pass. Uncertain detections, and known faces that
+      the pass missed, are then verified in a part of the picture around each; two to four known faces that were sure
+      share one pass.
+    - Five times a second, for each size of tile, the tile that has changed most is searched too. While no face is
+      found, all tiles that have changed are.
+    - Of two frames less than MIN_DETECTION_SECONDS apart, one is searched. The faces in the other are interpolated if
+      they moved little.
 
     Nothing depends on what came before a multiple of four seconds, so that a video can be analysed in segments. A frame
     whose size differs from that of the frame before is searched everywhere too.

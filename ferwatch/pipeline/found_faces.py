@@ -83,6 +83,15 @@ def faces_by_workers(
         if segment.number not in finished
     ]
     done.start(sum(segment.pictures for segment in segments if segment.number in finished))
+
+    def saved(segment: VideoSegment, frames: list[FrameFaces] | None) -> list[FrameFaces]:
+        """Save the frames of a segment and return them; None: they have been saved, and are loaded."""
+        if frames is None:
+            return folder.load(segment.number)
+        if keeps_segments:
+            folder.save(segment.number, frames)
+        return frames
+
     with ExitStack() as stack:
         work = run_segment
         if isinstance(executor, InProcess):
@@ -93,10 +102,7 @@ def faces_by_workers(
             work = partial(run_segment, tools=SegmentTools(reader, detector, classify))
         results = stack.enter_context(closing(results_in_order(executor, work, tasks, video, done)))
         for segment in segments[:first_shared]:
-            frames = None if segment.number in finished else next(results)
-            if frames is not None and keeps_segments:
-                folder.save(segment.number, frames)
-            yield folder.load(segment.number) if frames is None else frames
+            yield saved(segment, None if segment.number in finished else next(results))
         detected: dict[int, list[FrameFaces]] = {}
         for segment in segments[first_shared:]:
             if segment.number not in finished:
@@ -105,9 +111,7 @@ def faces_by_workers(
                 detected[segment.number] = frames
         classified = dict(zip(detected, _classify_together(detected.values(), options, executor, video), strict=True))
         for segment in segments[first_shared:]:
-            if segment.number in classified and keeps_segments:
-                folder.save(segment.number, classified[segment.number])
-            yield classified[segment.number] if segment.number in classified else folder.load(segment.number)
+            yield saved(segment, classified.get(segment.number))
 
 
 def _classify_together(

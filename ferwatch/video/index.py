@@ -142,22 +142,23 @@ def plan_segments(
     samples = [Sample(s.number, s.timestamp, s.length) for s in sampler.select(pictures)]
     if not samples:
         return []
-    keyframes = [0] * len(pictures)
+    keyframe_before = [0] * len(pictures)
     for number, picture in enumerate(pictures):
-        keyframes[number] = number if picture.picture.is_keyframe or not number else keyframes[number - 1]
-    begins = {floor(samples[0].timestamp / period): 0}  # 0: the first segment begins with the first sample
-    """Period -> number of its first key frame; samples before that belong to the period before."""
+        keyframe_before[number] = number if picture.picture.is_keyframe or not number else keyframe_before[number - 1]
+    # Period -> number of its first sample; samples before that belong to the period before. Without an entry: all are
+    # of the period.
+    first_of_period = {floor(samples[0].timestamp / period): 0}
     if at_keyframes:
         for sample in samples:
-            if keyframes[sample.number] == sample.number:
-                begins.setdefault(floor(sample.timestamp / period), sample.number)
+            if keyframe_before[sample.number] == sample.number:
+                first_of_period.setdefault(floor(sample.timestamp / period), sample.number)
 
     def period_of(sample: Sample) -> int:
         number = floor(sample.timestamp / period)
-        return number - (sample.number < begins.get(number, 0))
+        return number - 1 if sample.number < first_of_period.get(number, 0) else number
 
     periods = [list(group) for _, group in groupby(samples, period_of)]
-    extra = [max(0, before[-1].number + 1 - keyframes[after[0].number]) for before, after in pairwise(periods)]
+    extra = [max(0, before[-1].number + 1 - keyframe_before[after[0].number]) for before, after in pairwise(periods)]
     cuts = _choose_cuts(extra, MAX_EXTRA_DECODING * sampler.frames_in_range)
     groups: list[list[Sample]] = [list(periods[0])]
     for place, following in enumerate(periods[1:]):
@@ -169,8 +170,8 @@ def plan_segments(
     return [
         VideoSegment(
             number=floor(group[0].timestamp / period),
-            seek_time=pictures[keyframes[group[0].number]].picture.seek_time,
-            keyframe=pictures[keyframes[group[0].number]].picture.pts,
+            seek_time=pictures[keyframe_before[group[0].number]].picture.seek_time,
+            keyframe=pictures[keyframe_before[group[0].number]].picture.pts,
             pts=tuple(p.picture.pts for p in pictures[group[0].number : group[-1].number + 1]),
             samples=tuple(group),
             pictures=end_number - group[0].number,
