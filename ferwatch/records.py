@@ -127,8 +127,8 @@ class FrameFaces:
     duration: float | None = None
     """Seconds for which a player shows the picture; None where the container does not say."""
     brightness: NDArray[np.uint8] | None = None
-    """(9, 16) mean brightness, 0 to 255, of the cells of a grid over the picture, from which the tracker detects cuts.
-    None: unknown, and no cut is assumed."""
+    """(9, 16) mean brightness, 0 to 255, of the cells of a grid over the picture, from which the tracker detects new
+    scenes. None: unknown, and no new scene is assumed."""
     left_out: int = 0
     """Number of faces that were found but exceed the limit for one frame and are not in `faces`; detections that score
     too low to be certain do not count."""

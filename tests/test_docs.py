@@ -40,6 +40,12 @@ def test_options_of_a_command_stand_in_the_docs(name: str) -> None:
     )
 
 
+@pytest.mark.parametrize("name", list(COMMANDS))
+def test_the_description_of_a_command_stands_in_the_docs(name: str) -> None:
+    description = " ".join((COMMANDS[name].help or "").replace("\b", "").split())
+    assert description in " ".join(section(name).split()), "run 'make docs'"
+
+
 def test_commands_stand_in_the_readme() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     missing = [name for name in COMMANDS if name != "run" and not re.search(rf"ferwatch .*\b{name}\b", readme)]

@@ -79,7 +79,7 @@ def answer_picture(trace: Trace, features: Array, checkpoint: Checkpoint, probab
     calibration, blend = checkpoint.calibration(trace.head), checkpoint.blend
     logits = calibration.calibrated_logits(trace.logits[:1].double().numpy())[0]
     shifted = bool(calibration.offsets)
-    if trace.head == "crowd" and blend.offsets:
+    if trace.head == "crowd" and blend.crowd_weight == 1 and blend.offsets:
         logits, shifted = logits + np.array(blend.offsets), True
     if calibration.scales:
         how = "multiplied by a constant of its emotion, and another constant is added"

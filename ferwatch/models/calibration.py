@@ -53,11 +53,12 @@ class Blend:
     temperature: float = 1.0
     """Below 1 where both heads are used: a mean of two is less sure of itself than it is right."""
     offsets: tuple[float, ...] = ()
-    """One for each emotion; empty: none. Below 0 for an emotion that is answered too often in videos."""
+    """One for each emotion, added before the division; empty: none. Below 0 for an emotion that is answered too often
+    in videos."""
 
     def probabilities(self, fer2013: NDArray[np.float64], crowd: NDArray[np.float64]) -> NDArray[np.float64]:
         """(N, 7) probabilities of both heads -> (N, 7) probabilities; each row sums to 1."""
-        if self.crowd_weight == 1 and not self.offsets:
+        if self == Blend():
             return crowd
         return Calibration(self.temperature, self.offsets).probabilities(self.log_mean(fer2013, crowd))
 

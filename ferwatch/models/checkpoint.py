@@ -39,7 +39,7 @@ class Checkpoint:
     calibrations: dict[str, Calibration] = field(default_factory=dict)
     """Calibration of each head; a head that is not named here has the plain softmax."""
     blend: Blend = field(default_factory=Blend)
-    """What a video's probabilities are made of."""
+    """How a video's probabilities are made from those of the heads."""
     config: dict[str, Any] = field(default_factory=dict)
     """Keyword arguments with which the network was built."""
     about: dict[str, Any] = field(default_factory=dict)

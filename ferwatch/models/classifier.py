@@ -34,8 +34,8 @@ class Classifier:
     third decimal of some probabilities. `benchmarks/classifier.py` measures both.
 
     Args:
-        labels: meaning of the probabilities. "crowd": what people see, the crowd head blended with the fer2013 head as
-            the checkpoint says; "fer2013": the data set's label; None: crowd where the checkpoint has such a head.
+        labels: meaning of the probabilities. "crowd": what people see, made from the heads as the checkpoint's `blend`
+            says; "fer2013": the data set's label; None: crowd where the checkpoint has such a head.
     Raises WeightsError where the checkpoint lacks the head that `labels` names.
     """
 

@@ -64,7 +64,7 @@ class RunTask:
     forecast: Forecast | None
 
     def workers(self) -> AbstractContextManager[Executor]:
-        """Return the executor, or local processes for one stage: those that draw then hold no models in memory."""
+        """Return a context with the executor, or with local processes for one stage: those that draw hold no models."""
         return nullcontext(self.executor) if self.executor is not None else local_executor(self.options.threads or 1)
 
 

@@ -105,8 +105,14 @@ def run_batch(
         entry.state, entry.cause = "absent", None
     todo: dict[Job, ManifestEntry] = {}
     different: list[Path | Url] = []
+    unreadable: list[ManifestEntry] = []
     for entry, video in zip(entries, found.videos, strict=True):
-        state, missing_exports = _state(out / entry.run, video.path, options, checkpoint)
+        try:
+            state, missing_exports = _state(out / entry.run, video.path, options, checkpoint)
+        except OSError as error:
+            entry.state, entry.cause = "failed", f"{entry.video} cannot be read: {error.strerror}"
+            unreadable.append(entry)
+            continue
         if state == "different":
             different.append(place / entry.run)
         entry.state, entry.cause = ("done", None) if state == "done" else ("pending", None)
@@ -115,8 +121,8 @@ def run_batch(
     if different and not overwrite:
         others = f" and {len(different) - 1} more in {place} hold runs" if len(different) > 1 else " holds a run"
         raise OutputError(
-            f"{different[0]}{others} with other settings, or of another video; give --overwrite to replace them, "
-            "or another folder with --out"
+            f"{different[0]}{others} with other settings, of another video, or with a damaged run.json; give "
+            "--overwrite to replace them, or another folder with --out"
         )
     passed_over = [path.name for path in found.passed_over]
 
@@ -127,6 +133,8 @@ def run_batch(
 
     save()
     finished = len(entries) - len(todo)
+    for entry in unreadable:
+        report(entry, finished)
     saved_at = time.monotonic()
     try:
         with closing(_run_jobs(list(todo), replace(options, threads=1), checkpoint, executor)) as outcomes:
@@ -256,20 +264,20 @@ def _state(
     """Return the state of a run folder, and the exports that it lacks if they are all that is missing.
 
     The states are "done"; "lacks exports"; "missing", also for an interrupted run that can be continued; and
-    "different", for a run with other settings or a damaged run.json, which is replaced only with `overwrite`.
+    "different", for a run with other settings or a damaged run.json, which is replaced only with `overwrite`. Raises
+    OSError where the video cannot be read.
     """
     folder = RunFolder(path)
     if not video.exists() or not (folder.facts.exists() or folder.resume.exists()):
         return "missing", ()
-    try:
-        rows = settings_of_rows(video, checkpoint, options)
-    except OSError:  # the job itself reports it
-        return "missing", ()
+    rows = settings_of_rows(video, checkpoint, options)
     if not folder.facts.exists():
         return ("missing" if _interrupted(path, rows) else "different"), ()
     try:
-        before = folder.read_facts().get("settings", {})
+        before = folder.read_facts().get("settings")
     except DataError:
+        before = None
+    if not isinstance(before, dict):
         return "different", ()
     outputs = settings_of_outputs(options)
     exports = outputs.pop("exports")

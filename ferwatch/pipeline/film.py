@@ -84,7 +84,7 @@ def _in_segments(
         if isinstance(executor, InProcess):
             work = partial(draw_segment, reader=stack.enter_context(closing(SegmentReader(source.path, info))))
         ticks = [tuple(writer.clock.ticks(sample.timestamp) for sample in segment.samples) for segment in segments]
-        to_draw = {file for file, segment in zip(files, segments, strict=True) if not _is_whole(file, segment)}
+        to_draw = {file for file, segment in zip(files, segments, strict=True) if not _has_all_packets(file, segment)}
         tasks = [
             FilmTask(
                 (url or source.path.absolute()) if executor.is_remote else source.path,
@@ -122,7 +122,7 @@ def draw_segment(task: FilmTask, reader: SegmentReader | None = None) -> list[En
     return annotate_segment(task, report, reader)
 
 
-def _is_whole(file: Path, segment: VideoSegment) -> bool:
+def _has_all_packets(file: Path, segment: VideoSegment) -> bool:
     """Return whether a file holds a packet for each picture of a segment; after a power cut it may be damaged."""
     try:
         return file.exists() and sum(1 for _ in read_packets(file)) == len(segment.samples)

@@ -84,7 +84,7 @@ def faces_by_workers(
     ]
     done.start(sum(segment.pictures for segment in segments if segment.number in finished))
 
-    def saved(segment: VideoSegment, frames: list[FrameFaces] | None) -> list[FrameFaces]:
+    def save_or_load(segment: VideoSegment, frames: list[FrameFaces] | None) -> list[FrameFaces]:
         """Save the frames of a segment and return them; None: they have been saved, and are loaded."""
         if frames is None:
             return folder.load(segment.number)
@@ -102,7 +102,7 @@ def faces_by_workers(
             work = partial(run_segment, tools=SegmentTools(reader, detector, classify))
         results = stack.enter_context(closing(results_in_order(executor, work, tasks, video, done)))
         for segment in segments[:first_shared]:
-            yield saved(segment, None if segment.number in finished else next(results))
+            yield save_or_load(segment, None if segment.number in finished else next(results))
         detected: dict[int, list[FrameFaces]] = {}
         for segment in segments[first_shared:]:
             if segment.number not in finished:
@@ -111,7 +111,7 @@ def faces_by_workers(
                 detected[segment.number] = frames
         classified = dict(zip(detected, _classify_together(detected.values(), options, executor, video), strict=True))
         for segment in segments[first_shared:]:
-            yield saved(segment, classified.get(segment.number))
+            yield save_or_load(segment, classified.get(segment.number))
 
 
 def _classify_together(

@@ -24,24 +24,27 @@ else:
 
 LOG = logging.getLogger("ferwatch")
 LOCK_FILE = ".ferwatch.lock"
-NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
+BATCH_LOCK_FILE = ".ferwatch-batch.lock"
+"""Another name: a folder with LOCK_FILE is a run folder, in which no videos are looked for."""
+NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP)
 """Errors of file systems that know no locks, such as some network ones."""
 
 
 class FolderLock:
-    """Keeps other runs out of a folder in a `with` statement; makes the folder where there is none yet.
+    """Keeps other runs, or batches, out of a folder in a `with` statement; makes the folder where there is none yet.
 
     The operating system releases the lock of a process that dies, so that none is ever left in the way. A folder that
     is made and stays empty is removed again, also when many runs come for it at the same time.
 
     Args:
-        work: what is done in the folder, for the message to others: the name of the video.
+        work: what is done in the folder, for the message to others: the name of the video, or "a batch".
+        file: name of the lock's file.
     Raises OutputError where another run works in the folder, or the folder cannot be made.
     """
 
-    def __init__(self, folder: Path, work: str) -> None:
+    def __init__(self, folder: Path, work: str, file: str = LOCK_FILE) -> None:
         self._folder = folder
-        self._file = folder / LOCK_FILE
+        self._file = folder / file
         self._work = work
 
     def __enter__(self) -> FolderLock:
@@ -102,8 +105,8 @@ class FolderLock:
         """Remove the folder with its lock, both at once; return whether it is gone. Raises OSError."""
         aside = self._aside()
         self._folder.rename(aside)
-        while [file.name for file in aside.iterdir()] in ([], [LOCK_FILE]):
-            (aside / LOCK_FILE).unlink(missing_ok=True)
+        while [file.name for file in aside.iterdir()] in ([], [self._file.name]):
+            (aside / self._file.name).unlink(missing_ok=True)
             with suppress(OSError):  # another run opened the folder earlier, and makes its lock only now
                 aside.rmdir()
                 return True
@@ -131,7 +134,7 @@ class FolderLock:
             ) from None
 
     def _lock(self, folder: Path) -> int | None:
-        file = folder / LOCK_FILE
+        file = folder / self._file.name
         descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             is_locked = _try_to_lock(descriptor)

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 from ferwatch.pipeline.batch import BatchResult, run_batch
 from ferwatch.pipeline.executors import Executor
-from ferwatch.pipeline.lock import FolderLock
+from ferwatch.pipeline.lock import BATCH_LOCK_FILE, FolderLock
 from ferwatch.pipeline.manifest import ManifestEntry
 from ferwatch.pipeline.options import AnalysisOptions
 from ferwatch.pipeline.video_files import BATCH_FILES, FoundVideos
@@ -30,7 +30,7 @@ def run_batch_at(
     the batch then keeps up to date. Workers upload the runs, and the combined table is uploaded at the end.
     """
     if isinstance(out, Path):
-        with FolderLock(out, "ferwatch batch"):
+        with FolderLock(out, "a batch", BATCH_LOCK_FILE):
             return run_batch(found, out, options, executor, overwrite=overwrite, report=report)
     with TemporaryDirectory(prefix="ferwatch-") as temp:
         copy = Path(temp)

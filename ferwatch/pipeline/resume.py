@@ -9,7 +9,7 @@ from io import BytesIO
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile, ZipFile
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -91,10 +91,10 @@ class SegmentFolder:
 
     def _is_whole(self, number: int) -> bool:
         try:
-            with ZipFile(self._file(number)) as file:
-                return file.testzip() is None
-        except (OSError, BadZipFile):
+            self.load(number)
+        except OutputError:
             return False
+        return True
 
     def save(self, number: int, frames: Sequence[FrameFaces]) -> None:
         """Write a finished segment. Raises OutputError where it cannot be written."""

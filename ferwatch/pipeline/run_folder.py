@@ -74,13 +74,13 @@ class RunFolder:
                 raise OutputError(f"{held}; continue it with --resume, or give --overwrite")
             raise OutputError(f"{held}; give --overwrite to replace it, or another folder with --out")
         make_folder(self.path)
-        _remove([*existing, *(partial_of(file) for file in self._files())])
+        _remove([*existing, *map(partial_of, self._files())])
         self.clear_segments()
         return () if other is None else (f"{self.path.name} held a run of another video, {other}, which was replaced",)
 
     def remove_outputs(self) -> None:
-        """Remove what an interrupted run has made from its rows. Raises OutputError."""
-        _remove([self.film, *(self.path / name for name in run_files())])
+        """Remove what an interrupted run has made from its rows, and what it was writing. Raises OutputError."""
+        _remove([self.film, *(self.path / name for name in run_files()), *map(partial_of, self._files())])
 
     def _files(self) -> list[Path]:
         names = dict.fromkeys((*RUN_FILES, *run_files()))  # formats may have been registered since

@@ -105,7 +105,7 @@ def run_classification(task: ClassifyTask) -> list[FrameFaces]:
 
 
 def _with_reports(frames: Iterable[Frame], segment: VideoSegment) -> Iterator[Frame]:
-    """Yield the frames, and report each when the next one is asked for: faces have been looked for in it."""
+    """Yield the frames, and report each when the next one is asked for: it has been searched by then."""
     first = segment.samples[0].number
     for frame in frames:
         yield frame
@@ -251,6 +251,8 @@ def _kept_detector(face_model: Path | None) -> MediaPipeDetector:
 @lru_cache(maxsize=1)
 def kept_classifier(options: AnalysisOptions) -> Classifier:
     """Return the classifier of a worker process, which it keeps for its next task.
+
+    OpenCV and torch then compute in the thread that calls them, in the whole process.
 
     Args:
         options: what loading_options() returns.

@@ -144,7 +144,7 @@ def _measure(
     """Return the figures of each head, and of "video", what a video uses; each fifth is calibrated on the others.
 
     Args:
-        blend: what a video uses; its temperature is fitted here.
+        blend: what a video uses. Where it uses both heads, its temperature is fitted here, too.
     """
     probabilities = {}
     for head, values in logits.items():
@@ -152,8 +152,9 @@ def _measure(
         probabilities[head] = cross_fit_probabilities(values, targets, fits[head], labelled)
     if "crowd" in probabilities:
         fer2013, crowd = probabilities["fer2013"], probabilities["crowd"]
-        probabilities["video"] = blend.probabilities(fer2013, crowd)
-        if blend.crowd_weight < 1:
+        if blend.crowd_weight == 1:
+            probabilities["video"] = blend.probabilities(fer2013, crowd)
+        else:
             majority, labelled = _targets("crowd", faces)
             fit = partial(fit_temperature, offsets=blend.offsets)
             probabilities["video"] = cross_fit_probabilities(blend.log_mean(fer2013, crowd), majority, fit, labelled)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ferwatch.errors import DataError
+from ferwatch.records import EMOTIONS
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -26,6 +27,9 @@ TYPES: dict[str, Any] = {
     "list[str]": list,
 }
 CHOICES = {"optimizer": ("sgd", "adam", "adamw"), "schedule": ("one-cycle", "constant")}
+HEADS = ("fer2013", "crowd")
+KEYS = {"prior_correction": HEADS, "vector_scaling": HEADS, "video_offsets": EMOTIONS}
+"""Setting -> the keys that it may have, each with a number."""
 
 
 @dataclass(frozen=True)
@@ -111,8 +115,9 @@ class Recipe:
     crowd_weight: float = 1.0
     """Share of the crowd head's probabilities in what a video uses, the rest being the fer2013 head's; 0 to 1."""
     video_offsets: dict[str, Any] = field(default_factory=dict)
-    """emotion: what is added to the logarithm of its probability in a video, where its share of the faces is not that
-    of PublicTest; below 0: it is answered less often. It changes nothing in training."""
+    """emotion: what is added to the logarithm of its probability in a video, before the temperature of a mean of both
+    heads, where its share of the faces is not that of PublicTest; below 0: it is answered less often. It changes
+    nothing in training."""
     compile: bool = False
     seed: int = 0
 
@@ -161,6 +166,9 @@ def read_recipe(path: Path) -> Recipe:
             raise DataError(f"{path}: {f.name} is {value!r}, which is no {f.type}")
         if f.name in CHOICES and value not in CHOICES[f.name]:
             raise DataError(f"{path}: {f.name} is {value!r}, not one of {', '.join(CHOICES[f.name])}")
+        wrong_keys = set(value) - set(KEYS[f.name]) if f.name in KEYS else set()
+        if wrong_keys or (f.name in KEYS and not all(isinstance(number, int | float) for number in value.values())):
+            raise DataError(f"{path}: {f.name} is {value!r}; it may have numbers for {', '.join(KEYS[f.name])}")
     return Recipe(**values)
 
 

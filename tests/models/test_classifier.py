@@ -138,6 +138,14 @@ def test_a_videos_offsets_change_what_a_video_uses_and_no_head() -> None:
     np.testing.assert_array_equal(classifier(CROPS), by_head["video"])
 
 
+def test_offsets_come_before_the_temperature_of_a_video() -> None:
+    """By hand: of two equal heads the square, after 2 is taken off neutral's logarithm."""
+    blend = Blend(0.5, 0.5, (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -2.0))
+    shares = np.array([[0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.4]])
+    expected = np.array([0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.4 / np.e**2]) ** 2
+    np.testing.assert_allclose(blend.probabilities(shares, shares)[0], expected / expected.sum(), rtol=1e-9)
+
+
 def test_a_checkpoint_without_a_crowd_head_says_so() -> None:
     checkpoint = trained("report-cnn")
     classifier = Classifier(checkpoint)

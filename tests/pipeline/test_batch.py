@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import os
 import signal
@@ -22,13 +23,13 @@ from ferwatch.errors import FerwatchError
 from ferwatch.export.combined import write_all_frames
 from ferwatch.pipeline import batch as batch_module
 from ferwatch.pipeline.analyze import write_run
-from ferwatch.pipeline.batch import Job, Outcome, run_job
-from ferwatch.pipeline.executors import LocalProcesses
-from ferwatch.pipeline.lock import FolderLock
+from ferwatch.pipeline.batch import Job, Outcome, run_batch, run_job
+from ferwatch.pipeline.executors import InProcess, LocalProcesses
+from ferwatch.pipeline.lock import BATCH_LOCK_FILE, FolderLock
 from ferwatch.pipeline.options import AnalysisOptions
 from ferwatch.pipeline.ray_cluster import RayCluster
 from ferwatch.pipeline.segment import load_classifier
-from ferwatch.pipeline.video_files import FoundVideos, VideoFile
+from ferwatch.pipeline.video_files import FoundVideos, VideoFile, find_videos
 from ferwatch.timeline.schema import COLUMNS
 from ferwatch.video.sampling import Sampling
 
@@ -110,18 +111,47 @@ def test_a_further_export_is_added_to_a_finished_batch(
 def test_a_damaged_run_is_replaced_only_with_overwrite(ferwatch: Callable[..., Result], recordings: Path) -> None:
     (recordings / "broken.mp4").unlink()
     assert ferwatch("batch", recordings, "--out", "out", *QUICK).returncode == 0
-    (recordings.parent / "out" / 'a "b", c' / "run.json").write_text("{")
-    refused = ferwatch("batch", recordings, "--out", "out", *QUICK)
-    assert refused.returncode == 1
-    assert "--overwrite" in refused.stderr
+    facts = recordings.parent / "out" / 'a "b", c' / "run.json"
+    for damaged in ("{", '{"settings": null}'):
+        facts.write_text(damaged)
+        refused = ferwatch("batch", recordings, "--out", "out", *QUICK)
+        assert refused.returncode == 1
+        assert "damaged run.json; give --overwrite" in refused.stderr
     assert ferwatch("batch", recordings, "--out", "out", "--overwrite", *QUICK).returncode == 0
+    assert json.loads(facts.read_text("utf-8"))["video"]["file"] == 'a "b", c.mp4'
+
+
+def test_a_run_is_not_replaced_because_its_video_cannot_be_read_for_a_moment(
+    recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (recordings / "broken.mp4").unlink()
+    found = find_videos([str(recordings)])
+    options = AnalysisOptions(sampling=Sampling(fps=4), annotate=False)
+
+    def go() -> list[str]:
+        return [entry.state for entry in run_batch(found, tmp_path / "out", options, InProcess()).entries]
+
+    assert go() == ["done", "done"]
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*/run.json")}
+
+    def unreachable(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("ferwatch.pipeline.batch.settings_of_rows", unreachable)
+        assert go() == ["failed", "failed"]
+    assert go() == ["done", "done"]
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*/run.json")} == before
 
 
 def test_two_batches_do_not_share_a_folder(ferwatch: Callable[..., Result], recordings: Path) -> None:
-    with FolderLock(recordings.parent / "out", "ferwatch batch"):
-        refused = ferwatch("batch", recordings, "--out", "out", *QUICK)
+    with FolderLock(recordings, "a batch", BATCH_LOCK_FILE):
+        refused = ferwatch("batch", recordings, "--out", recordings, *QUICK)
     assert refused.returncode == 1
-    assert "another ferwatch is at work in out, on ferwatch batch" in refused.stderr
+    assert f"another ferwatch is at work in {recordings}, on a batch" in refused.stderr
+    (recordings / BATCH_LOCK_FILE).touch()  # a killed batch leaves it
+    (recordings / "broken.mp4").unlink()
+    assert ferwatch("batch", recordings, "--out", recordings, *QUICK).returncode == 0
 
 
 def test_a_worker_draws_a_film_again_by_itself(tmp_path: Path, executor_of_two: LocalProcesses) -> None:

@@ -111,10 +111,11 @@ def test_outputs_of_other_options_do_not_stay_when_a_run_is_resumed(tmp_path: Pa
 
 def test_what_a_killed_run_was_writing_is_removed(tmp_path: Path) -> None:
     """It may show faces."""
-    ferwatch.analyze(DEMO, tmp_path / "run", **QUICK)
-    (tmp_path / "run/.annotated.partial.mp4").write_bytes(b"half a film")
-    ferwatch.analyze(DEMO, tmp_path / "run", overwrite=True, blur_faces=True, **QUICK)
-    assert not (tmp_path / "run/.annotated.partial.mp4").exists()
+    for leftover, how in ((".annotated.partial.mp4", "overwrite"), (".timeline.partial.html", "resume")):
+        interrupted(DEMO, tmp_path / "run", overwrite=True)
+        (tmp_path / "run" / leftover).write_bytes(b"half a film, or a page")
+        ferwatch.analyze(DEMO, tmp_path / "run", blur_faces=True, **{how: True}, **QUICK)
+        assert not (tmp_path / "run" / leftover).exists()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="flock is of Unix")

@@ -9,7 +9,9 @@ import numpy as np
 from training_faces import some_faces, with_votes_for_the_next
 
 from ferwatch.models.checkpoint import load_checkpoint
+from ferwatch.models.classifier import Classifier
 from ferwatch.models.registry import get_model
+from ferwatch.records import EMOTIONS
 from ferwatch.training.finalize import finalize, multiply_adds
 from ferwatch.training.recipe import Recipe
 
@@ -47,3 +49,23 @@ def test_the_prior_correction_and_the_blend_are_written_into_the_checkpoint(tmp_
     assert {"cnn-confusion.png", "cnn-crowd-confusion.png"} <= {file.name for file in files}
     assert recipe.trains_like(replace(recipe, prior_correction={}, crowd_weight=1.0, video_offsets={}))
     assert not recipe.trains_like(replace(recipe, seed=1))
+
+
+def test_figures_as_in_a_video_are_those_with_its_offsets(tmp_path: Path) -> None:
+    """Neutral faces that a video never calls neutral."""
+    faces = with_votes_for_the_next(some_faces(70))
+    config = {"widths": [8, 8, 8], "blocks": 1}
+    recipe = Recipe("cnn", config=config, votes=1.0, video_offsets={"neutral": -50.0})
+    network = get_model("cnn").build(**recipe.network_config).eval()
+    everything = np.ones(len(faces), bool)
+    files = finalize(network, recipe, [], faces, faces, everything, tmp_path, command="ferwatch train --model cnn")
+    made = load_checkpoint(files[0], "cnn")
+    neutral = EMOTIONS.index("neutral")
+    video = np.array(made.about["heads"]["video"]["crowd_confusion"])
+    assert video[:, neutral].sum() == 0
+    assert video.sum() == np.array(made.about["heads"]["crowd"]["crowd_confusion"]).sum()
+    answers = Classifier(made).by_head(faces.images)
+    expected = answers["crowd"] * np.exp(np.eye(7)[neutral] * -50)
+    np.testing.assert_allclose(answers["video"], expected / expected.sum(axis=1, keepdims=True))
+    row = next(line for line in (tmp_path / "cnn.md").read_text().splitlines() if line.startswith("| as in a video"))
+    assert f"{made.about['heads']['video']['crowd_agreement']:.2%}" in row

@@ -20,6 +20,9 @@ def test_recipes_survive_being_written_and_errors_in_them_are_named(tmp_path: Pa
         ("model = ", "is no TOML file"),
         ('model = "cnn"\nepochs = "many"', "epochs is 'many', which is no int"),
         ('model = "cnn"\noptimizer = "lion"', "optimizer is 'lion', not one of sgd, adam, adamw"),
+        ('model = "cnn"\nvideo_offsets = { disguts = -1 }', "it may have numbers for angry, disgust"),
+        ('model = "cnn"\nvideo_offsets = { sad = "more" }', "it may have numbers for angry, disgust"),
+        ('model = "cnn"\nvector_scaling = { votes = 0.2 }', "it may have numbers for fer2013, crowd"),
     ):
         (tmp_path / "b.toml").write_text(text)
         with pytest.raises(DataError, match=told):
