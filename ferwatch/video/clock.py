@@ -60,6 +60,8 @@ class PacketClock:
 
     may_jump_forward: bool
     """True if a long step forward is a restart too, as in MPEG-TS."""
+    has_decoding_lengths: bool = False
+    """True if the length of a packet is the time to the next one in decoding order, as in MP4."""
     jumps: list[ClockJump] = field(default_factory=list)
     packets: int = 0
     """Packets seen so far."""
@@ -68,10 +70,25 @@ class PacketClock:
     _shift_ticks: int = 0
     _latest: int | None = None
     _length: int = 0
+    _shown: int | None = None
+    """Presentation time of the latest packet."""
+    _last_shown: int | None = None
+    """Latest of all presentation times."""
 
     @classmethod
     def for_container(cls, container: InputContainer) -> PacketClock:
-        return cls(bool(container.format.flags & TS_DISCONT))
+        return cls(bool(container.format.flags & TS_DISCONT), "mp4" in container.format.name)
+
+    def last_length(self, own: float) -> float:
+        """Return the seconds for which the last picture of a file is shown, when all packets have been seen.
+
+        Args:
+            own: what the packet of that picture says. In MP4 with pictures that are decoded out of order it says when
+                another one is decoded; the last packet says how long a picture is.
+        """
+        if not self.has_decoding_lengths or self._shown == self._last_shown or self._time_base is None:
+            return own
+        return float(self._length * self._time_base) or own
 
     def _shift_after_jump(self, own: Fraction, expected: Fraction) -> Fraction:
         """Return the shift that brings the time `own` of the first packet of a new clock to the continued clock.
@@ -105,6 +122,9 @@ class PacketClock:
         elif self._latest is not None and time > self._latest:
             self._length = time - self._latest
         self._latest = time if self._latest is None else max(time, self._latest)
+        if packet.pts is not None and not packet.is_discard:
+            self._shown = packet.pts
+            self._last_shown = packet.pts if self._last_shown is None else max(packet.pts, self._last_shown)
 
     def _restarts(self, step: int, base: Fraction) -> bool:
         """Return whether a packet is the first one of a new clock that comes so many ticks after the one before it."""

@@ -110,7 +110,8 @@ def read_index(path: Path, info: VideoInfo) -> list[TimedPicture[IndexedPicture]
         clock = PictureClock(container_start(container), info.fps, timed=True)
         timed = [TimedPicture(n, clock.time(n, p), clock.length(p), p) for n, p in enumerate(pictures)]
         last = timed[-1]
-        length = max(last.length, shown_until(path, container, stream, info) - last.timestamp)
+        length = packet_clock.last_length(last.length)
+        length = max(length, shown_until(path, container, stream, info) - last.timestamp)
         timed[-1] = replace(last, length=length)
         declared, end = info.frames_declared, last.timestamp + length
         is_cut_off = packets < declared if declared else info.duration is not None and end + 1 < info.duration

@@ -117,7 +117,8 @@ class OpenCVReader(FileSource):
                 return [number / self.info.fps for number in range(count)], 1 / self.info.fps
             ordered = [max(float(time), 0.0) for time in sorted(times)]
             until = shown_until(self.path, container, stream, self.info)
-            return ordered, max(float(length), until - ordered[-1]) if ordered else 0.0
+            last_length = clock.last_length(float(length))
+            return ordered, max(last_length, until - ordered[-1]) if ordered else 0.0
 
     def _refuse(self, first: VideoFrame) -> None:
         """Raise VideoError for what OpenCV does not show as players do."""

@@ -118,7 +118,8 @@ class VideoReader(FileSource):
             declared = self._declared()
             if declared is None or self._packets >= declared or not self._is_avi:  # lost pictures are no repeats
                 until = shown_until(self.path, self._container, self._stream, info)
-                last = replace(last, length=max(last.length, until - last.timestamp))
+                length = self._packet_clock.last_length(last.length)
+                last = replace(last, length=max(length, until - last.timestamp))
             self._check_whole(declared, last.number + 1, last.timestamp + last.length)
             yield last
 

@@ -13,6 +13,8 @@ from conftest import SHARED
 
 from ferwatch.errors import VideoError
 from ferwatch.records import Frame
+from ferwatch.video.index import read_index
+from ferwatch.video.opencv import OpenCVReader
 from ferwatch.video.reader import VideoReader
 from ferwatch.video.sampling import Sampling
 
@@ -97,6 +99,21 @@ def test_every_frame_lasts_until_the_next_and_the_last_one_as_long_as_the_contai
     path = make_clip(tmp_path / f"c.{suffix}", [0.0, *accumulate(lengths[:-1])], last=lengths[-1])
     frames, _ = read(path)
     assert [frame.duration for frame in frames] == pytest.approx(lengths, abs=0.002)
+
+
+@pytest.mark.parametrize("decoder", ["ffmpeg", "opencv", "index"])
+def test_the_last_picture_of_an_uneven_mp4_with_b_frames_does_not_last_until_another_is_decoded(tmp_path, decoder):
+    """Like the film that FFmpeg makes of slides: in MP4, lengths are those between decoding times."""
+    times = [0.0, 3.0, 8.0, 12.0]
+    path = make_clip(tmp_path / "slides.mp4", times, bframes=2)
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+        assert max(packets, key=lambda packet: packet.pts) is not packets[-1], "pictures are decoded in their order"
+    with (OpenCVReader if decoder == "opencv" else VideoReader)(path) as reader:
+        lengths = [frame.duration for frame in reader]
+        if decoder == "index":
+            lengths[-1:] = [read_index(path, reader.info)[-1].length]
+    assert lengths == pytest.approx([3.0, 5.0, 4.0, 1 / 30], abs=0.002)
 
 
 def test_a_webm_whose_header_names_less_time_than_it_holds_ends_with_its_last_picture(tmp_path):
