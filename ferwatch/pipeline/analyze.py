@@ -138,6 +138,7 @@ def write_run(
         settings = settings_of_rows(path, classifier.checkpoint, options)
         warnings = [notice] if (notice := labels_notice(classifier, options.labels)) is not None else []
         if resume:
+            folder.check_input(path)
             state = replace(read_resume_state(folder.resume, settings), settings=settings)
             folder.remove_outputs()  # those of other options
         else:

@@ -96,7 +96,9 @@ def run_batch(
     if executor.is_remote:
         out, options = out.absolute(), with_absolute_paths(options)
     make_folder(out)
-    file = out / "batch.json"
+    file, table = out / "batch.json", out / "all-frames.csv"
+    if table.exists() and not file.exists() and not overwrite:
+        raise OutputError(f"{table} is there, but no batch: name another folder with --out, or give --overwrite")
     place: Path | Url = url or out
     everything = read_manifest(file)
     entries = match_entries(found.videos, everything)

@@ -57,6 +57,7 @@ class RunFolder:
 
         Raises OutputError where it holds a run and must not be overwritten, and where it cannot be made.
         """
+        self.check_input(video)
         try:
             existing = [file for file in self._files() if file.exists()]
         except OSError as error:
@@ -77,6 +78,13 @@ class RunFolder:
         _remove([*existing, *map(partial_of, self._files())])
         self.clear_segments()
         return () if other is None else (f"{self.path.name} held a run of another video, {other}, which was replaced",)
+
+    def check_input(self, video: Path) -> None:
+        """Raise OutputError where the video is one of the files that a run would replace."""
+        if any(file.exists() and file.samefile(video) for file in self._files()):
+            raise OutputError(
+                f"{video} is a file that a run in {self.path} would replace; name another folder with --out"
+            )
 
     def remove_outputs(self) -> None:
         """Remove what an interrupted run has made from its rows, and what it was writing. Raises OutputError."""

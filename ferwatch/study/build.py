@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ferwatch.errors import DataError, FerwatchError
+from ferwatch.errors import DataError, FerwatchError, OutputError
 from ferwatch.study.analysis import Report, find_runs
 from ferwatch.study.contrasts import contrast_table
 from ferwatch.study.events import event_rows
 from ferwatch.study.figures import write_figures
-from ferwatch.study.methods import methods_text
+from ferwatch.study.methods import methods_text, part_of_facts
 from ferwatch.study.page import write_page
 from ferwatch.study.participants import Row, participant_table
 from ferwatch.study.plan import Plan, read_plan
@@ -30,6 +30,10 @@ from ferwatch.utils.files import atomic_write, make_folder
 
 if TYPE_CHECKING:
     from ferwatch.pipeline.options import AnalysisOptions
+
+
+STUDY_TABLES = ("rows.csv", "recordings.csv", "episodes.csv", "participants.csv", "events.csv", "contrasts.csv")
+"""Tables that a study writes."""
 
 
 @dataclass(frozen=True)
@@ -64,10 +68,11 @@ def run_study(
         overwrite: replace runs that an earlier study made with other options.
         report: see `find_runs`.
     Raises DataError where the plan or a run cannot be read or no recording is left, and OutputError where the folder
-    cannot be written.
+    cannot be written, or holds an input or a file that no study has written under the name of one of its tables.
     """
     plan = read_plan(plan_file, events_file)
     check_names(plan_file, plan.conditions)
+    _check_folder(out, [file for file in (plan_file, events_file) if file is not None], overwrite)
     make_folder(out)
     runs, failures = find_runs(plan, out, options, jobs, overwrite, report)
     recordings: list[StudyRecording] = []
@@ -93,11 +98,53 @@ def run_study(
     return _write(plan, tuple(recordings), around, failures, out)
 
 
+def _check_folder(out: Path, inputs: Sequence[Path], overwrite: bool) -> None:
+    """Raise OutputError where the study would replace one of its inputs, or files that no study has written."""
+    tables = [out / name for name in STUDY_TABLES]
+    for file in inputs:
+        if any(table.exists() and table.samefile(file) for table in tables):
+            raise OutputError(f"{file} would be replaced by the study's own table; name another folder with --out")
+    foreign = [table for table in tables if table.exists()]
+    if foreign and not overwrite and not any((out / name).exists() for name in ("runs", "methods.md", "study.html")):
+        raise OutputError(
+            f"{foreign[0]} is there, but no study: name another folder with --out, or give --overwrite to replace it"
+        )
+
+
+def _different_settings(recordings: Sequence[StudyRecording]) -> list[str]:
+    """Return a note on each setting in which the runs of the recordings differ."""
+    settings: dict[str, set[str]] = {}
+    for recording in recordings:
+        model, sampling, timeline = (part_of_facts(recording, name) for name in ("model", "sampling", "timeline"))
+        of_run = {
+            "model": model.get("name"),
+            "weights": str(model.get("weights_sha256"))[:12],
+            "labels": recording.facts.get("labels"),
+            "frames a second": sampling.get("fps"),
+            "every Nth frame": sampling.get("every"),
+            "smoothing": timeline.get("smoothing"),
+            "shortest episode": timeline.get("min_episode"),
+        }
+        for name, value in of_run.items():
+            settings.setdefault(name, set()).add(str(value))
+    return [
+        f"the recordings were not analysed alike ({name}: {', '.join(sorted(values))}): what differs between them may "
+        "come from that"
+        for name, values in settings.items()
+        if len(values) > 1
+    ]
+
+
 def _write(
     plan: Plan, recordings: tuple[StudyRecording, ...], around: list[Row], failures: Sequence[str], out: Path
 ) -> Study:
     contrasts, notes = contrast_table(recordings, plan.conditions)
-    notes = [*(note for r in recordings for note in r.notes), *notes, *_untested(contrasts)]
+    notes = [
+        *_different_settings(recordings),
+        *(note for r in recordings for note in r.notes),
+        *notes,
+        *_untested(contrasts),
+    ]
     notes += [f"left out: {failure}" for failure in failures]
     files = [out / "rows.csv", *(p for p in (out / "rows.parquet",) if p.exists())]
     files.append(write_table(out / "recordings.csv", recording_rows(recordings, plan.conditions)))

@@ -89,8 +89,9 @@ def methods_text(
         f"Episodes are the best segmentation of the probabilities over time {_smoothing(recordings)}; a participant's "
         "share of an expression is its share of the time in episodes.",
     ]
-    if contrasts:
-        designs = sorted({str(row["design"]) for row in contrasts}, reverse=True)
+    tested = [row for row in contrasts if not row["note"]]
+    if tested:
+        designs = sorted({str(row["design"]) for row in tested}, reverse=True)
         tests = {"paired": "paired t-tests over participants", "independent": "Welch's t-tests between groups"}
         sentences.append(
             f"Levels of {_listed(conditions)} were compared by {_listed([tests[d] for d in designs])}, with Hedges' g "
@@ -171,7 +172,8 @@ def _labels_sentence(name: str, labels: str, about: dict[str, Any], is_shipped: 
             return (
                 f"{said}; the shipped weights agree with the emotion that most FER+ raters see in "
                 f"{figures['crowd_agreement']:.1%} of the {figures['crowd_n']:,} faces of FER2013's PublicTest "
-                f"[@goodfellow2013] that have one (macro recall {figures['crowd_macro_recall']:.2f})."
+                f"[@goodfellow2013] that have one (macro recall {figures['crowd_macro_recall']:.2f})"
+                f"{_adjustment(about)}."
             )
         figures = about["public_test"]
         return (
@@ -182,9 +184,16 @@ def _labels_sentence(name: str, labels: str, about: dict[str, Any], is_shipped: 
         return f"{said}."
 
 
+def _adjustment(about: dict[str, Any]) -> str:
+    """Return what a video changes of the predicted votes, as the end of a sentence."""
+    offsets = about["recipe"].get("video_offsets", {})
+    words = [f"{emotion} {'more' if offset > 0 else 'less'}" for emotion, offset in offsets.items() if offset]
+    return f", in videos with {_listed(words)} likely than the predicted votes" if words else ""
+
+
 def _weights_of(recording: StudyRecording) -> tuple[str, str]:
     """Return the name of the network of a recording's run, and the checksum of its weights."""
-    model = _part(recording, "model")
+    model = part_of_facts(recording, "model")
     return str(model.get("name", "unknown")), str(model.get("weights_sha256", "unknown"))
 
 
@@ -203,24 +212,22 @@ def _versions(recordings: Sequence[StudyRecording]) -> str:
 def _sampling(recordings: Sequence[StudyRecording]) -> str:
     said = set()
     for recording in recordings:
-        sampling = _part(recording, "sampling")
+        sampling = part_of_facts(recording, "sampling")
         every, fps = sampling.get("every"), sampling.get("fps")
-        said.add(
-            f"every {_ordinal(every)} frame"
-            if every and every > 1
-            else "every frame"
-            if every
-            else f"{fps:g} frames a second"
-        )
+        if fps:
+            said.add(f"{fps:g} frames a second")
+        else:
+            said.add(f"every {_ordinal(every)} frame" if every and every > 1 else "every frame")
     return _listed(sorted(said))
 
 
 def _smoothing(recordings: Sequence[StudyRecording]) -> str:
-    values = sorted({float(_part(r, "timeline").get("smoothing", 0)) for r in recordings})
+    values = sorted({float(part_of_facts(r, "timeline").get("smoothing", 0)) for r in recordings})
     return f"(smoothing {_listed([f'{value:g} s' for value in values])})"
 
 
-def _part(recording: StudyRecording, name: str) -> dict[str, Any]:
+def part_of_facts(recording: StudyRecording, name: str) -> dict[str, Any]:
+    """Return a part of the run.json of a recording's run; empty where it is missing."""
     part = recording.facts.get(name)
     return part if isinstance(part, dict) else {}
 

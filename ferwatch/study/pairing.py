@@ -12,6 +12,7 @@ from ferwatch.records import Episode
 from ferwatch.study.bands import Band, band_of, fill
 from ferwatch.study.codes import Code, CodedRecording, read_codes
 from ferwatch.study.runs import FinishedRun, is_run, read_run
+from ferwatch.timeline.model import LABELS
 
 
 @dataclass(frozen=True)
@@ -87,10 +88,27 @@ def pair_up(
             )
         used[fitting[0]] = reference
         pairs.append(_pair(reference, others[fitting[0]], rename, uncoded))
+    warnings += _label_warnings(references, others, rename)
     without = [other.name for i, other in enumerate(others) if i not in used]
     if without:
         warnings.append(f"without codes, and left out: {', '.join(without)}")
     return pairs, warnings
+
+
+def _label_warnings(references: Sequence[Side], others: Sequence[Side], rename: Mapping[str, str]) -> list[str]:
+    """Return warnings about renamed labels that do not occur, and about coders' labels that no run gives."""
+    sides = [*references, *others]
+    labels = {code.label for side in sides for code in side.codes}
+    unused = [label for label in rename if label not in labels]
+    warnings = [f"--as {label}={rename[label]}: no code is called {label}" for label in unused]
+    coded = {rename.get(code.label, code.label) for side in sides if side.run is None for code in side.codes}
+    unknown = sorted(coded - set(LABELS) - {""})
+    if unknown and any(side.run is not None for side in sides):
+        warnings.append(
+            f"ferwatch gives none of the labels {', '.join(unknown)}: they count as disagreement; --as LABEL=NAME "
+            "counts a label as another, and --as LABEL= drops it"
+        )
+    return warnings
 
 
 def _pair(reference: Side, other: Side, rename: Mapping[str, str], uncoded: str | None) -> Pair:

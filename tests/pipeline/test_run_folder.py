@@ -195,3 +195,12 @@ def test_a_start_beyond_the_end_leaves_nothing_behind(tmp_path: Path, annotate: 
     with pytest.raises(VideoError, match="there is nothing to analyse"):
         list(ferwatch.track(DEMO, start=600))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("how", ["overwrite", "resume", None])
+def test_a_video_is_not_replaced_by_its_own_run(tmp_path: Path, how: str | None) -> None:
+    (tmp_path / "run").mkdir()
+    video = Path(shutil.copyfile(DEMO, tmp_path / "run/annotated.mp4"))
+    with pytest.raises(OutputError, match=r"annotated\.mp4 is a file that a run in .* would replace"):
+        ferwatch.analyze(video, tmp_path / "run", **({how: True} if how else {}), **QUICK)
+    assert video.read_bytes() == DEMO.read_bytes()

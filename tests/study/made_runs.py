@@ -44,7 +44,7 @@ def make_run(folder: Path, video: str, episodes: Sequence[tuple[int, str, float,
         "settings": {"blurred faces": False},
         "model": {"name": "cnn", "weights_sha256": "0" * 64, "temperature": 1.0},
         "video": {"file": video, "fps": 30.0, "duration": last, "width": 160, "height": 96},
-        "sampling": {"fps": FPS, "every": None, "start": 0.0, "end": None},
+        "sampling": {"fps": FPS, "every": 1, "start": 0.0, "end": None},
         "timeline": {"media": f"../{video}", "duration": last, "smoothing": 0.2},
     }
     (folder / "run.json").write_text(json.dumps(facts), encoding="utf-8")

@@ -75,6 +75,18 @@ def test_a_run_is_compared_with_renamed_codes(ferwatch: Ferwatch, tmp_path: Path
     assert str(tmp_path) not in (tmp_path / "out" / "agreement.json").read_text()
 
 
+def test_labels_that_no_run_gives_and_renames_of_none_are_named(ferwatch: Ferwatch, tmp_path: Path) -> None:
+    make_run(tmp_path / "r", "r.mp4", EPISODES)
+    write_tsv(tmp_path / "r.tsv", [(0.0, 2.0, "neutral"), (2.0, 4.0, "Happy")])
+    done = ferwatch("agree", "r", "--codes", "r.tsv", "--as", "smlie=happy")
+    assert done.returncode == 0, done.stderr
+    assert "ferwatch gives none of the labels Happy" in done.stdout
+    assert "--as smlie=happy: no code is called smlie" in done.stdout
+    done = ferwatch("agree", "r", "--codes", "r.tsv", "--as", "Happy=happy")
+    assert "none of the labels" not in done.stdout
+    assert "no code is called" not in done.stdout
+
+
 def test_time_without_codes_can_count_as_neutral(ferwatch: Ferwatch, tmp_path: Path) -> None:
     make_run(tmp_path / "talk-ferwatch", "talk.mp4", EPISODES[:3])
     codes = write_tsv(tmp_path / "talk.tsv", [(2, 4, "happy")])

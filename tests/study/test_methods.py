@@ -46,7 +46,28 @@ def test_other_weights_are_not_given_the_accuracy_of_the_shipped_ones(tmp_path: 
 
 
 def test_the_sampling_is_said_in_english(tmp_path: Path) -> None:
-    assert "In every 2nd frame" in methods(tmp_path, sampling={"fps": None, "every": 2, "start": 0.0, "end": None})
+    cases = [(None, 2, "In every 2nd frame"), (None, 1, "In every frame"), (10.0, 1, "In 10 frames a second")]
+    for number, (fps, every, said) in enumerate(cases):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        assert said in methods(folder, sampling={"fps": fps, "every": every, "start": 0.0, "end": None})
+
+
+def test_tests_that_were_not_done_are_not_claimed(tmp_path: Path) -> None:
+    """Two people are too few."""
+    for person in "AB":
+        make_run(tmp_path / person, f"{person}.mp4", [(1, "happy", 0.0, 2.0)])
+    (tmp_path / "plan.csv").write_text("video,participant,mood\nA,A,calm\nB,B,joke\n")
+    done = in_process("study", tmp_path / "plan.csv", "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    text = (tmp_path / "out" / "methods.md").read_text(encoding="utf-8")
+    assert "were compared by" not in text
+    assert "t-tests" not in text
+
+
+def test_an_adjustment_of_the_votes_is_named(tmp_path: Path) -> None:
+    model = {"name": "cnn", "weights_sha256": shipped_checksum("cnn")}
+    assert "disgust less and sad more likely than the predicted votes" in methods(tmp_path, model=model, labels="crowd")
 
 
 @pytest.mark.parametrize(("number", "said"), [(2, "2nd"), (3, "3rd"), (4, "4th"), (11, "11th"), (21, "21st")])
