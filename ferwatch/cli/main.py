@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from difflib import get_close_matches
 from importlib import import_module
 from io import TextIOWrapper
 from tempfile import gettempdir
@@ -51,6 +52,9 @@ class Commands(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if args and args[0] not in COMMANDS and args[0] not in ("--help", "--version"):
+            meant = get_close_matches(args[0], COMMANDS, 1)
+            if meant and len(args) > 1 and not os.path.exists(args[0]):  # noqa: PTH110  (a name that is too long)
+                raise click.UsageError(f"there is no command and no file {args[0]!r}; did you mean '{meant[0]}'?")
             args = ["run", *args]
         return super().parse_args(ctx, args)
 
@@ -87,9 +91,10 @@ def main() -> None:
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", gettempdir())
         try:
             sys.exit(cli.main(standalone_mode=False) or 0)
-        except Exception:
-            if stopped_by:  # an extension module may have turned the interrupt into an error of its own
-                raise KeyboardInterrupt from None
+        except Exception as error:
+            if stopped_by:  # click, or an extension module, has turned the interrupt into an error of its own
+                remedy = error.__cause__.args if isinstance(error.__cause__, KeyboardInterrupt) else ()
+                raise KeyboardInterrupt(*remedy) from None
             raise
     except FerwatchError as error:
         click.echo(f"ferwatch: {' '.join(str(error).split())}", err=True)
@@ -100,6 +105,6 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("ferwatch: interrupted", err=True)
+    except (KeyboardInterrupt, click.Abort) as error:
+        click.echo("; ".join(["ferwatch: interrupted", *map(str, error.args)]), err=True)
         sys.exit(130)

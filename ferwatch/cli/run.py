@@ -78,18 +78,24 @@ def run(
     with ExitStack() as stack:
         executor = stack.enter_context(RayCluster(address, options.threads)) if engine == "ray" else None
         bars = stack.enter_context(ProgressBars(hidden=quiet))
-        done = write_run(
-            video,
-            out,
-            options,
-            load_classifier(options),
-            overwrite=overwrite,
-            resume=resume,
-            progress=bars.update,
-            forecast=bars.expect if bars.are_shown else None,
-            command=sys.argv,
-            executor=executor,
-        )
+        try:
+            done = write_run(
+                video,
+                out,
+                options,
+                load_classifier(options),
+                overwrite=overwrite,
+                resume=resume,
+                progress=bars.update,
+                forecast=bars.expect if bars.are_shown else None,
+                command=sys.argv,
+                executor=executor,
+            )
+        except KeyboardInterrupt:
+            folder = out or Path(f"{Path(video.name).stem}-ferwatch")
+            if isinstance(folder, Url) or not (folder / "resume.json").exists():
+                raise
+            raise KeyboardInterrupt("the same command with --resume continues this run") from None
     if not quiet:
         for warning in done.warnings:
             click.echo(f"ferwatch: warning: {warning}", err=True)

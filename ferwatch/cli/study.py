@@ -54,7 +54,8 @@ def study(
         found = run_study(plan, out, events_file=events, options=options, jobs=jobs, overwrite=overwrite, report=report)
     if not quiet:
         people = len({recording.plan.participant for recording in found.recordings})
-        click.echo(f"{len(found.recordings)} recordings of {people} participants")
+        several = ("" if len(found.recordings) == 1 else "s", "" if people == 1 else "s")
+        click.echo(f"{len(found.recordings)} recording{several[0]} of {people} participant{several[1]}")
         for note in found.notes:
             click.echo(f"note: {note}")
         click.echo(f"in {found.folder}: {', '.join(file.name for file in found.files)}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
+from ferwatch.errors import WeightsError
 from ferwatch.utils.download import download
 
 MODEL_FILE = "face_detection_short_range.tflite"
@@ -30,3 +31,14 @@ def find_face_model() -> Path:
         what="MediaPipe's face model",
         remedy="fetch it where there is a network and name it with --face-model FILE, or put it into ~/.cache/ferwatch",
     )
+
+
+def check_face_model(path: Path) -> None:
+    """Raise WeightsError where a file cannot be read or is no TensorFlow Lite model."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(8)
+    except OSError as error:
+        raise WeightsError(f"the face model {path} cannot be read: {error.strerror or error}") from None
+    if head[4:] != b"TFL3":
+        raise WeightsError(f"{path} is no face detection model that MediaPipe runs: it is no TensorFlow Lite file")

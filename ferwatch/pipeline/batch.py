@@ -106,25 +106,26 @@ def run_batch(
     for entry in absent:
         entry.state, entry.cause = "absent", None
     todo: dict[Job, ManifestEntry] = {}
-    different: list[Path | Url] = []
+    different: list[tuple[Path | Url, str]] = []
     unreadable: list[ManifestEntry] = []
     for entry, video in zip(entries, found.videos, strict=True):
         try:
-            state, missing_exports = _state(out / entry.run, video.path, options, checkpoint)
+            state, missing_exports, difference = _state(out / entry.run, video.path, options, checkpoint)
         except OSError as error:
             entry.state, entry.cause = "failed", f"{entry.video} cannot be read: {error.strerror}"
             unreadable.append(entry)
             continue
         if state == "different":
-            different.append(place / entry.run)
+            different.append((place / entry.run, difference))
         entry.state, entry.cause = ("done", None) if state == "done" else ("pending", None)
         if state != "done":
             todo[Job(video.path, place / entry.run, missing_exports)] = entry
     if different and not overwrite:
-        others = f" and {len(different) - 1} more in {place} hold runs" if len(different) > 1 else " holds a run"
+        folder, difference = different[0]
+        others = f" (and so do {len(different) - 1} more in {place})" if len(different) > 1 else ""
         raise OutputError(
-            f"{different[0]}{others} with other settings, of another video, or with a damaged run.json; give "
-            "--overwrite to replace them, or another folder with --out"
+            f"{folder} holds another run{others}: {difference}; give --overwrite to replace it, or another folder with "
+            "--out"
         )
     passed_over = [path.name for path in found.passed_over]
 
@@ -262,8 +263,8 @@ def _interrupted(folder: Path, settings: dict[str, object]) -> bool:
 
 def _state(
     path: Path, video: Path | Url, options: AnalysisOptions, checkpoint: Checkpoint
-) -> tuple[str, tuple[str, ...]]:
-    """Return the state of a run folder, and the exports that it lacks if they are all that is missing.
+) -> tuple[str, tuple[str, ...], str]:
+    """Return the state of a run folder, the exports that it lacks if they are all that is missing, and the difference.
 
     The states are "done"; "lacks exports"; "missing", also for an interrupted run that can be continued; and
     "different", for a run with other settings or a damaged run.json, which is replaced only with `overwrite`. Raises
@@ -271,19 +272,23 @@ def _state(
     """
     folder = RunFolder(path)
     if not video.exists() or not (folder.facts.exists() or folder.resume.exists()):
-        return "missing", ()
+        return "missing", (), ""
     rows = settings_of_rows(video, checkpoint, options)
     if not folder.facts.exists():
-        return ("missing" if _interrupted(path, rows) else "different"), ()
+        if _interrupted(path, rows):
+            return "missing", (), ""
+        return "different", (), "it was interrupted, and made with other options"
     try:
         before = folder.read_facts().get("settings")
     except DataError:
         before = None
     if not isinstance(before, dict):
-        return "different", ()
+        return "different", (), "its run.json is damaged"
     outputs = settings_of_outputs(options)
     exports = outputs.pop("exports")
-    if not folder.rows.exists() or find_difference(before, {**rows, **outputs}):
-        return "different", ()
+    if difference := find_difference(before, {**rows, **outputs}):
+        return "different", (), difference
+    if not folder.rows.exists():
+        return "different", (), "its frames.csv is missing"
     lacking = tuple(name for name in exports if name not in before.get("exports", ()))
-    return ("lacks exports", lacking) if lacking else ("done", ())
+    return ("lacks exports" if lacking else "done"), lacking, ""

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
@@ -82,6 +83,12 @@ class AnalysisOptions:
     """Seconds: the shortest episode."""
 
     def __post_init__(self) -> None:
+        for names, kind, said in KINDS:
+            for name in names:
+                value = getattr(self, name)
+                is_left_out = value is None and name in MAY_BE_NONE
+                if not is_left_out and (not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool)):
+                    raise OptionError(f"{name}={value!r}: give {said}")
         for name, choices in CHOICES.items():
             if (value := getattr(self, name)) not in choices:
                 known = ", ".join(str(choice) for choice in choices if choice)
@@ -108,6 +115,17 @@ class AnalysisOptions:
             )
         if self.fps is not None and not 0 < self.fps < math.inf:
             raise OptionError(f"fps={self.fps!r}: give a number of frames a second above 0")
+
+
+KINDS: tuple[tuple[tuple[str, ...], type, str], ...] = (
+    (("start", "end", "fps", "smoothing", "min_episode"), Real, "a number"),
+    (("threads", "stream", "max_faces"), Integral, "a whole number"),
+    (("annotate", "charts", "blur_faces"), bool, "True or False"),
+    (("sampling",), Sampling, "a Sampling, such as Sampling(fps=10)"),
+    (("exports", "ignore"), tuple, "a list"),
+)
+"""Fields of AnalysisOptions, the type that they have, and its name for a message."""
+MAY_BE_NONE = ("end", "fps", "threads", "stream")
 
 
 class AnalysisKeywords(TypedDict, total=False):
@@ -173,8 +191,8 @@ def change_options(options: AnalysisOptions, changes: dict[str, Any]) -> Analysi
             changes[name] = Path(changes[name])
     if isinstance(exports := changes.get("exports"), str):
         changes["exports"] = (exports,)
-    elif exports is not None:
+    elif isinstance(exports, Iterable):
         changes["exports"] = tuple(exports)
-    if "ignore" in changes:
-        changes["ignore"] = tuple(sorted(set(changes["ignore"])))
+    if isinstance(ignore := changes.get("ignore"), Iterable):
+        changes["ignore"] = tuple(sorted(set(ignore)))
     return replace(options, **changes)

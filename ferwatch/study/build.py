@@ -77,6 +77,7 @@ def run_study(
     runs, failures = find_runs(plan, out, options, jobs, overwrite, report)
     recordings: list[StudyRecording] = []
     around: list[Row] = []
+    unseen: list[str] = []
     with rows_writer(out, plan.conditions) as writer:
         last_use = {planned.path: number for number, planned in enumerate(plan.recordings)}
         for number, planned in enumerate(plan.recordings):
@@ -90,12 +91,16 @@ def run_study(
                 failures.append(str(error))
                 continue
             writer.write(recording, table)
-            own = [event for event in plan.events if event.recording == planned.name]
-            around += event_rows(recording, table, own, plan.conditions)
+            for event in plan.events:
+                if event.recording == planned.name:
+                    rows = event_rows(recording, table, [event], plan.conditions)
+                    if not rows:
+                        unseen.append(f"{planned.name}: no face is seen around {event.event} at {event.time:g} s")
+                    around += rows
             recordings.append(recording)
         if not recordings:
             raise FerwatchError(f"{plan_file}: no recording can be used: {'; '.join(failures)}")
-    return _write(plan, tuple(recordings), around, failures, out)
+    return _write(plan, tuple(recordings), around, failures, unseen, out)
 
 
 def _check_folder(out: Path, inputs: Sequence[Path], overwrite: bool) -> None:
@@ -136,12 +141,18 @@ def _different_settings(recordings: Sequence[StudyRecording]) -> list[str]:
 
 
 def _write(
-    plan: Plan, recordings: tuple[StudyRecording, ...], around: list[Row], failures: Sequence[str], out: Path
+    plan: Plan,
+    recordings: tuple[StudyRecording, ...],
+    around: list[Row],
+    failures: Sequence[str],
+    unseen: Sequence[str],
+    out: Path,
 ) -> Study:
     contrasts, notes = contrast_table(recordings, plan.conditions)
     notes = [
         *_different_settings(recordings),
         *(note for r in recordings for note in r.notes),
+        *unseen,
         *notes,
         *_untested(contrasts),
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ferwatch.errors import DataError, OutputError
-from ferwatch.records import Episode
+from ferwatch.records import EMOTIONS, Episode
 from ferwatch.study.highlights import Highlight
 from ferwatch.study.runs import FinishedRun
 from ferwatch.utils.files import atomic_write, make_folder
@@ -22,6 +23,11 @@ MARGIN_SECONDS = 1.0
 
 MAX_CLIP_SECONDS = 15.0
 """Longest clip; a longer one is cut to this length around its peak."""
+
+
+REEL = "reel.mp4"
+CLIP_NAME = re.compile(rf"\d+-({'|'.join(EMOTIONS)})-face\d+-[\d-]+s\.mp4")
+"""Names that _clip_of gives."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +53,19 @@ def write_clips(run: FinishedRun, highlights: Sequence[Highlight], out: Path) ->
     if not clips:
         return []
     _cut(video, clips, _opening(run, video))
-    reel = out / "reel.mp4"
+    reel = out / REEL
     _join([clip.path for clip in clips], reel)
     return [*(clip.path for clip in clips), reel]
+
+
+def remove_clips(out: Path) -> None:
+    """Remove the clips and the reel that an earlier call has left. Raises OutputError."""
+    for file in out.iterdir() if out.is_dir() else ():
+        if file.name == REEL or CLIP_NAME.fullmatch(file.name):
+            try:
+                file.unlink()
+            except OSError as error:
+                raise OutputError(f"cannot replace {file}: {error.strerror}") from None
 
 
 def _video_of(run: FinishedRun) -> tuple[Path, float]:

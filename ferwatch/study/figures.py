@@ -107,6 +107,16 @@ def _mean_mark(axes: Axes, at: float, values: Array, color: str) -> None:
     axes.plot(at + 0.24, mean, "D", markersize=6.5, color=color, markeredgecolor=INK, markeredgewidth=0.8, zorder=4)
 
 
+def curve_of_event(values: Array) -> tuple[Array, Array]:
+    """(P, B) changes of P participants in B bins -> their means (B,) and the 95% intervals (B, 2) of these.
+
+    A bin that lacks somebody has no mean (NaN): the mean of the others would differ for that reason alone.
+    """
+    complete = [column if not np.isnan(column).any() else column[:0] for column in values.T]
+    means = np.array([column.mean() if len(column) else np.nan for column in complete])
+    return means, np.array([mean_interval(column) for column in complete])
+
+
 def _event(event: str, curves: Mapping[str, Array]) -> Figure:
     """Return a figure with a panel per probability and valence: mean change over participants with its interval."""
     figure, panels = _grid(f"Around “{event}”: change against the 2 s before", len(CURVES))
@@ -114,10 +124,7 @@ def _event(event: str, curves: Mapping[str, Array]) -> Figure:
     people = max(len(values) for values in curves.values())
     means, bands = {}, {}
     for curve, values in curves.items():
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # a bin without anybody has no mean
-            means[curve] = np.nanmean(values, axis=0) if len(values) else np.full(len(middles), np.nan)
-        bands[curve] = np.array([mean_interval(column[~np.isnan(column)]) for column in values.T])
+        means[curve], bands[curve] = curve_of_event(values)
     shown = [m[~np.isnan(m)] for m in (*means.values(), *bands.values())]
     limit = max([0.05, *(float(np.abs(m).max()) for m in shown if m.size)]) * 1.1
     for axes, curve in zip(panels, CURVES, strict=True):
@@ -131,8 +138,8 @@ def _event(event: str, curves: Mapping[str, Array]) -> Figure:
         axes.set_ylim(-limit, limit)
     _caption(
         figure,
-        f"Seconds from the event, in bins of {BIN_SECONDS:g} s; means over {people} participants. "
-        "Bands: 95% intervals, left out below 6 people.",
+        f"Seconds from the event, in bins of {BIN_SECONDS:g} s; means over {people} participants, of bins in which the "
+        "face of each was seen. Bands: 95% intervals, left out below 6 people.",
     )
     return figure
 

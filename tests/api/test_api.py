@@ -224,3 +224,15 @@ def test_faces_outside_the_region_are_left_out() -> None:
             assert [len(result.faces) for result in analyzer.track([image] * 3, fps=10)] == [faces] * 3
     with pytest.raises(ferwatch.OptionError, match="region"):
         ferwatch.Analyzer(region=(0, 0, 0, 10))
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        *(("start", "0:05"), ("start", True), ("end", "x"), ("smoothing", "a"), ("min_episode", None)),
+        *(("threads", "2"), ("sampling", 5), ("annotate", "no"), ("exports", None), ("ignore", 3)),
+    ],
+)
+def test_an_option_of_another_type_is_named(option: str, value: object) -> None:
+    with pytest.raises(ferwatch.OptionError, match=rf"{option}=.*: give "):
+        ferwatch.Analyzer(**{option: value})

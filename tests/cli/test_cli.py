@@ -179,7 +179,8 @@ def test_interrupted_run_keeps_its_rows(tmp_path: Path, stop: signal.Signals) ->
         process.send_signal(stop)
         _, said = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert said.strip() == "ferwatch: interrupted"  # click ends the line of ^C first
+    # click ends the line of ^C first
+    assert said.strip() == "ferwatch: interrupted; the same command with --resume continues this run"
     assert {f.name for f in (tmp_path / "run").iterdir()} == {"frames.partial.csv", "resume.json", "segments.partial"}
     with open(partial, encoding="utf-8", newline="") as f:
         assert len({len(line) for line in csv.reader(f)}) == 1  # whole lines only

@@ -32,6 +32,12 @@ def test_several_videos_name_batch() -> None:
     assert shlex.split(command) == ["ferwatch", "batch", "a.mp4", "my talk.mp4", "it's.mp4"]
 
 
+def test_a_command_that_is_mistyped_is_suggested() -> None:
+    result = invoke("timelne", "interview-ferwatch")
+    assert result.exit_code == 2
+    assert "did you mean 'timeline'?" in message(result)
+
+
 @needs_weights
 @pytest.mark.parametrize(
     ("arguments", "says"),
@@ -41,6 +47,7 @@ def test_several_videos_name_batch() -> None:
         (("batch", "https://example.org/list", "--out", "out"), "is an address: ferwatch fetches nothing"),
         ((DEMO, "--out", "/proc/run"), "name another with --out"),
         ((DEMO, "--start", "2", "--end", "1"), "the end, 1 s, does not lie after the start, 2 s"),
+        ((DEMO, "--face-model", str(DEMO), "--out", "out"), "it is no TensorFlow Lite file"),
     ],
 )
 def test_remedies(

@@ -116,7 +116,7 @@ def test_a_damaged_run_is_replaced_only_with_overwrite(ferwatch: Callable[..., R
         facts.write_text(damaged)
         refused = ferwatch("batch", recordings, "--out", "out", *QUICK)
         assert refused.returncode == 1
-        assert "damaged run.json; give --overwrite" in refused.stderr
+        assert "its run.json is damaged; give --overwrite" in refused.stderr
     assert ferwatch("batch", recordings, "--out", "out", "--overwrite", *QUICK).returncode == 0
     assert json.loads(facts.read_text("utf-8"))["video"]["file"] == 'a "b", c.mp4'
 

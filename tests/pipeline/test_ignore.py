@@ -61,5 +61,5 @@ def test_a_batch_passes_it_on_and_notices_another_choice(tmp_path: Path) -> None
     done = CliRunner().invoke(batch, [*call, "--ignore", "2"], catch_exceptions=False)
     assert done.exit_code == 0, done.output
     assert 2 not in set(pd.read_csv(out / "all-frames.csv").face_id)
-    with pytest.raises(Exception, match="with other settings"):
+    with pytest.raises(Exception, match="holds another run: its ignored faces"):
         CliRunner().invoke(batch, call, catch_exceptions=False)

@@ -90,6 +90,18 @@ def test_clips_show_the_moments_and_the_reel_shows_all(ferwatch: Ferwatch, tmp_p
         assert source.duration / av.time_base == pytest.approx(9.5, abs=0.2)
 
 
+def test_clips_of_an_earlier_call_do_not_stay(ferwatch: Ferwatch, tmp_path: Path) -> None:
+    write_video(tmp_path / "talk.mp4", 20)
+    make_run(tmp_path / "talk-ferwatch", "talk.mp4", EPISODES)
+    out = tmp_path / "talk-ferwatch" / "highlights"
+    assert ferwatch("highlights", "talk-ferwatch", "--clips").returncode == 0
+    (out / "01-my own.mp4").touch()
+    assert ferwatch("highlights", "talk-ferwatch", "--emotion", "sad", "--clips").returncode == 0
+    assert {file.name for file in out.glob("*.mp4")} == {"01-my own.mp4", "01-sad-face1-6-0s.mp4", "reel.mp4"}
+    assert ferwatch("highlights", "talk-ferwatch", "--emotion", "fear").returncode == 0
+    assert {file.name for file in out.glob("*.mp4")} == {"01-my own.mp4"}
+
+
 def test_clips_of_a_blurred_run_come_from_the_blurred_video_alone(ferwatch: Ferwatch, tmp_path: Path) -> None:
     write_video(tmp_path / "talk.mp4", 20)
     run = make_run(tmp_path / "talk-ferwatch", "talk.mp4", EPISODES)

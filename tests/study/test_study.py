@@ -14,6 +14,7 @@ from made_study import make_study
 from scipy import stats
 
 from ferwatch.records import EMOTIONS
+from ferwatch.study.figures import curve_of_event
 from ferwatch.study.statistics import paired_difference
 from ferwatch.study.tables import TABLE_COLUMNS
 from ferwatch.timeline.model import LABELS
@@ -294,3 +295,20 @@ def test_runs_that_were_made_in_different_ways_are_named(tmp_path: Path) -> None
     done = in_process("study", tmp_path / "plan.csv", "--out", tmp_path / "out")
     assert "note: the recordings were not analysed alike (smoothing: 0.2, 1.0)" in done.stdout
     assert "not analysed alike" in (tmp_path / "out" / "methods.md").read_text()
+
+
+def test_an_event_that_nobody_shows_is_named(tmp_path: Path) -> None:
+    make_run(tmp_path / "r", "r.mp4", [(1, "happy", 0.0, 4.0)])
+    (tmp_path / "plan.csv").write_text("video,participant\nr,A\n")
+    (tmp_path / "events.csv").write_text("video,time,event\nr,1,joke\nr,99,pun\n")
+    done = in_process("study", tmp_path / "plan.csv", "--events", tmp_path / "events.csv", "--out", tmp_path / "out")
+    assert "note: r: no face is seen around pun at 99 s" in done.stdout
+    assert "around joke" not in done.stdout
+
+
+def test_a_bin_that_lacks_somebody_has_no_mean() -> None:
+    """Else the curve would jump where a recording ends."""
+    values = np.array([[0.1, 0.2, np.nan], [0.3, 0.4, 0.9]])
+    means, bands = curve_of_event(values)
+    np.testing.assert_allclose(means, [0.2, 0.3, np.nan])
+    assert np.isnan(bands).all()
