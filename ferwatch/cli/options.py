@@ -54,6 +54,8 @@ class Place(click.ParamType):
     name = "path"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path | Url:
+        if value == "":
+            self.fail("it is empty", param, ctx)
         return value if isinstance(value, Path | Url) else parse_place(str(value))
 
 

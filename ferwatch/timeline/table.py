@@ -178,8 +178,10 @@ def read_frames_csv(path: Path) -> FrameTable:
                         numbers.extend(_numbers(line, place) if any(line) else ())
                     except ValueError as error:
                         raise DataError(f"{path}, line {number}: {error}") from None
-    except (OSError, UnicodeError, csv.Error) as error:
-        raise DataError(f"{path} cannot be read: {error}") from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from None
+    except (UnicodeError, csv.Error):
+        raise DataError(f"{path} is no frames.csv: it is no table of text") from None
     return _in_order(_table(np.frombuffer(numbers).reshape(-1, len(_STORED))), path)
 
 

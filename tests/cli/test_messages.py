@@ -32,6 +32,18 @@ def test_several_videos_name_batch() -> None:
     assert shlex.split(command) == ["ferwatch", "batch", "a.mp4", "my talk.mp4", "it's.mp4"]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("timeline", "nowhere"), "nowhere cannot be read: No such file or directory"),
+        (("timeline", str(DEMO)), "demo.mp4 is no frames.csv: it is no table of text"),
+        ((str(DEMO), "--out", ""), "'--out': it is empty"),
+    ],
+)
+def test_what_cannot_be_read_or_written_is_named_in_plain_words(arguments: tuple[str, ...], says: str) -> None:
+    assert says in message(invoke(*arguments))
+
+
 def test_a_command_that_is_mistyped_is_suggested() -> None:
     result = invoke("timelne", "interview-ferwatch")
     assert result.exit_code == 2
