@@ -128,58 +128,6 @@ def test_the_faces_of_a_segment_do_not_depend_on_which_others_are_finished(
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_segments_that_a_power_cut_has_damaged_are_analysed_again(
-    workers: int,
-    tmp_path: Path,
-    pictures: list[np.ndarray],
-    classifier: Classifier,
-    executors: list[LocalProcesses],
-) -> None:
-    path = clip_of(tmp_path / "plain.mp4", pictures + pictures)
-    executor = {1: InProcess(), 2: executors[0]}[workers]
-    whole = write_run(path, tmp_path / "whole", OPTIONS, classifier, executor=executor)
-    out = tmp_path / "out"
-
-    def stop(_stage: str, done: int, total: int) -> None:
-        if done >= total - 100:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        write_run(path, out, OPTIONS, classifier, executor=executor, progress=stop)
-    first, second, *_ = sorted(out.rglob("*.npz"))
-    first.write_bytes(b"")
-    content = bytearray(second.read_bytes())
-    content[len(content) // 2 : len(content) // 2 + 512] = bytes(512)
-    second.write_bytes(content)
-    write_run(path, out, OPTIONS, classifier, executor=executor, resume=True)
-    for file in COMPARED:
-        assert (out / file).read_bytes() == (whole.folder / file).read_bytes(), file
-
-
-def test_a_damaged_period_of_one_pass_is_analysed_again(
-    tmp_path: Path, pictures: list[np.ndarray], classifier: Classifier
-) -> None:
-    """And those after it, which one pass cannot leave out."""
-    path = clip_of(tmp_path / "plain.mp4", pictures)
-    options = replace(OPTIONS, decoder="opencv")
-    whole = write_run(path, tmp_path / "whole", options, classifier)
-    out = tmp_path / "out"
-
-    def stop(_stage: str, done: int, total: int) -> None:
-        if done >= total - 10:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        write_run(path, out, options, classifier, progress=stop)
-    _, second, *others = sorted(out.rglob("*.npz"))
-    assert others
-    second.write_bytes(b"")
-    write_run(path, out, options, classifier, resume=True)
-    for file in COMPARED:
-        assert (out / file).read_bytes() == (whole.folder / file).read_bytes(), file
-
-
-@pytest.mark.parametrize("workers", [1, 2])
 def test_a_video_that_was_replaced_between_two_runs_is_read_anew(
     workers: int,
     tmp_path: Path,

@@ -1,0 +1,61 @@
+"""What `ferwatch study` refuses to replace, and what its notes name."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+from command_line import in_process
+from made_runs import make_run
+
+from ferwatch.study.figures import curve_of_event
+
+
+def test_a_study_replaces_neither_its_inputs_nor_the_files_of_others(tmp_path: Path) -> None:
+    make_run(tmp_path / "r", "r.mp4", [(1, "happy", 0.0, 2.0)])
+    plan, events = tmp_path / "plan.csv", tmp_path / "events.csv"
+    plan.write_text("video,participant\nr,A\n")
+    events.write_text("video,time,event\nr,1,joke\n")
+    kept = events.read_bytes()
+    refused = in_process("study", plan, "--events", events, "--out", tmp_path, "--overwrite")
+    assert refused.returncode == 1
+    assert "events.csv would be replaced by the study's own table" in refused.stderr
+    assert events.read_bytes() == kept
+    (tmp_path / "participants.csv").write_text("participant,age\nA,30\n")
+    refused = in_process("study", plan, "--out", tmp_path)
+    assert refused.returncode == 1
+    assert "--overwrite" in refused.stderr
+    assert (tmp_path / "participants.csv").read_text() == "participant,age\nA,30\n"
+    for _ in range(2):
+        done = in_process("study", plan, "--events", events, "--out", tmp_path / "study")
+        assert done.returncode == 0, done.stderr
+
+
+def test_runs_that_were_made_in_different_ways_are_named(tmp_path: Path) -> None:
+    for name, smoothing in (("a", 0.2), ("b", 1.0)):
+        run = make_run(tmp_path / name, f"{name}.mp4", [(1, "happy", 0.0, 2.0)])
+        facts = json.loads((run / "run.json").read_text())
+        facts["timeline"]["smoothing"] = smoothing
+        (run / "run.json").write_text(json.dumps(facts))
+    (tmp_path / "plan.csv").write_text("video,participant\na,A\nb,B\n")
+    done = in_process("study", tmp_path / "plan.csv", "--out", tmp_path / "out")
+    assert "note: the recordings were not analysed alike (smoothing: 0.2, 1.0)" in done.stdout
+    assert "not analysed alike" in (tmp_path / "out" / "methods.md").read_text()
+
+
+def test_an_event_that_nobody_shows_is_named(tmp_path: Path) -> None:
+    make_run(tmp_path / "r", "r.mp4", [(1, "happy", 0.0, 4.0)])
+    (tmp_path / "plan.csv").write_text("video,participant\nr,A\n")
+    (tmp_path / "events.csv").write_text("video,time,event\nr,1,joke\nr,99,pun\n")
+    done = in_process("study", tmp_path / "plan.csv", "--events", tmp_path / "events.csv", "--out", tmp_path / "out")
+    assert "note: r: no face is seen around pun at 99 s" in done.stdout
+    assert "around joke" not in done.stdout
+
+
+def test_a_bin_that_lacks_somebody_has_no_mean() -> None:
+    """Else the curve would jump where a recording ends."""
+    values = np.array([[0.1, 0.2, np.nan], [0.3, 0.4, 0.9]])
+    means, bands = curve_of_event(values)
+    np.testing.assert_allclose(means, [0.2, 0.3, np.nan])
+    assert np.isnan(bands).all()
