@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ferwatch.models.classifier import Classifier
     from ferwatch.pipeline.analyze import Run
 
-pytest_plugins = ["hostile_films", "page_fixtures"]
+pytest_plugins = ["hostile_films", "page_fixtures", "segment_fixtures"]
 
 ROOT = Path(__file__).parents[1]
 DEMO = ROOT / "samples" / "demo.mp4"

@@ -71,6 +71,7 @@ def run(
         from ferwatch.cli.progress import ProgressBars
         from ferwatch.pipeline.analyze import write_run
         from ferwatch.pipeline.ray_cluster import RayCluster
+        from ferwatch.pipeline.run_folder import default_run_folder
         from ferwatch.pipeline.segment import load_classifier
         from ferwatch.utils.threads import use_single_threaded_libraries
 
@@ -92,7 +93,7 @@ def run(
                 executor=executor,
             )
         except KeyboardInterrupt:
-            folder = out or Path(f"{Path(video.name).stem}-ferwatch")
+            folder = out or default_run_folder(Path(video.name))
             if isinstance(folder, Url) or not (folder / "resume.json").exists():
                 raise
             raise KeyboardInterrupt("the same command with --resume continues this run") from None

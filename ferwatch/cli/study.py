@@ -42,6 +42,7 @@ def study(
 
     from ferwatch.errors import FerwatchError
     from ferwatch.study.build import run_study
+    from ferwatch.study.methods import counted
 
     with tqdm(unit=" videos", disable=quiet or not sys.stderr.isatty(), leave=False) as bar:
 
@@ -54,8 +55,7 @@ def study(
         found = run_study(plan, out, events_file=events, options=options, jobs=jobs, overwrite=overwrite, report=report)
     if not quiet:
         people = len({recording.plan.participant for recording in found.recordings})
-        several = ("" if len(found.recordings) == 1 else "s", "" if people == 1 else "s")
-        click.echo(f"{len(found.recordings)} recording{several[0]} of {people} participant{several[1]}")
+        click.echo(f"{counted(len(found.recordings), 'recording')} of {counted(people, 'participant')}")
         for note in found.notes:
             click.echo(f"note: {note}")
         click.echo(f"in {found.folder}: {', '.join(file.name for file in found.files)}")

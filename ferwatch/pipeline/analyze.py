@@ -27,7 +27,7 @@ from ferwatch.pipeline.redraw import overlay_of, video_range
 from ferwatch.pipeline.remote import run_folder_at
 from ferwatch.pipeline.reports import PicturesDone
 from ferwatch.pipeline.resume import Finished, ResumeState, read_resume_state
-from ferwatch.pipeline.run_folder import RunFolder, linked_video, run_facts
+from ferwatch.pipeline.run_folder import RunFolder, default_run_folder, linked_video, run_facts
 from ferwatch.pipeline.segment import FaceLimit, assign_ids
 from ferwatch.pipeline.settings import settings_of_outputs, settings_of_rows
 from ferwatch.records import FrameFaces
@@ -132,7 +132,7 @@ def write_run(
     with ExitStack() as stack:
         place = stack.enter_context(run_folder_at(out, overwrite=overwrite))
         path = stack.enter_context(local_copy(video))
-        folder = RunFolder(place or Path(f"{path.stem}-ferwatch"))
+        folder = RunFolder(place or default_run_folder(path))
         reader = stack.enter_context(open_reader(path, options))
         stack.enter_context(FolderLock(folder.path, path.name))
         url = video if isinstance(video, Url) else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from ferwatch.timeline.corrections import Corrections, facts_of
 from ferwatch.timeline.model import Timeline
 from ferwatch.timeline.schema import COLUMNS, rows_of_table
 from ferwatch.timeline.table import FrameTable, read_frames_csv
-from ferwatch.utils.files import atomic_write, make_folder, partial_of, remove_folder
+from ferwatch.utils.files import atomic_write, make_folder, partial_of, remove_files, remove_folder
 from ferwatch.utils.version import __version__
 from ferwatch.video.container import VideoInfo
 
@@ -34,6 +34,11 @@ RUN_FILES = (
 )
 """Every file that a run may leave. Beside these and their partial_of, which a killed run may leave, a run touches only
 its partial folders and its lock."""
+
+
+def default_run_folder(video: Path) -> Path:
+    """Return the run folder of a video where none is named: in the working directory."""
+    return Path(f"{video.stem}-ferwatch")
 
 
 class RunFolder:
@@ -57,8 +62,8 @@ class RunFolder:
 
         Raises OutputError where it holds a run and must not be overwritten, and where it cannot be made.
         """
-        self.check_input(video)
         try:
+            self.check_input(video)
             existing = [file for file in self._files() if file.exists()]
         except OSError as error:
             raise OutputError(f"cannot use the folder {self.path}: {error.strerror}; name another with --out") from None
@@ -75,7 +80,7 @@ class RunFolder:
                 raise OutputError(f"{held}; continue it with --resume, or give --overwrite")
             raise OutputError(f"{held}; give --overwrite to replace it, or another folder with --out")
         make_folder(self.path)
-        _remove([*existing, *map(partial_of, self._files())])
+        remove_files([*existing, *map(partial_of, self._files())])
         self.clear_segments()
         return () if other is None else (f"{self.path.name} held a run of another video, {other}, which was replaced",)
 
@@ -88,7 +93,7 @@ class RunFolder:
 
     def remove_outputs(self) -> None:
         """Remove what an interrupted run has made from its rows, and what it was writing. Raises OutputError."""
-        _remove([self.film, *(self.path / name for name in run_files()), *map(partial_of, self._files())])
+        remove_files([self.film, *(self.path / name for name in run_files()), *map(partial_of, self._files())])
 
     def _files(self) -> list[Path]:
         names = dict.fromkeys((*RUN_FILES, *run_files()))  # formats may have been registered since
@@ -164,15 +169,6 @@ class RunFolder:
         if not isinstance(facts, dict):
             raise DataError(f"{self.facts} is no run.json of ferwatch")
         return facts
-
-
-def _remove(files: Iterable[Path]) -> None:
-    """Remove files that may exist. Raises OutputError."""
-    for file in files:
-        try:
-            file.unlink(missing_ok=True)
-        except OSError as error:
-            raise OutputError(f"cannot replace {file}: {error.strerror}") from None
 
 
 def run_facts(

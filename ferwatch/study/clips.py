@@ -15,7 +15,7 @@ from ferwatch.errors import DataError, OutputError
 from ferwatch.records import EMOTIONS, Episode
 from ferwatch.study.highlights import Highlight
 from ferwatch.study.runs import FinishedRun
-from ferwatch.utils.files import atomic_write, make_folder
+from ferwatch.utils.files import atomic_write, make_folder, remove_files
 from ferwatch.utils.find_video import find_video
 
 MARGIN_SECONDS = 1.0
@@ -59,13 +59,8 @@ def write_clips(run: FinishedRun, highlights: Sequence[Highlight], out: Path) ->
 
 
 def remove_clips(out: Path) -> None:
-    """Remove the clips and the reel that an earlier call has left. Raises OutputError."""
-    for file in out.iterdir() if out.is_dir() else ():
-        if file.name == REEL or CLIP_NAME.fullmatch(file.name):
-            try:
-                file.unlink()
-            except OSError as error:
-                raise OutputError(f"cannot replace {file}: {error.strerror}") from None
+    """Remove the clips and the reel that an earlier call has left in a folder. Raises OutputError."""
+    remove_files(file for file in out.iterdir() if file.name == REEL or CLIP_NAME.fullmatch(file.name))
 
 
 def _video_of(run: FinishedRun) -> tuple[Path, float]:

@@ -78,7 +78,7 @@ def methods_text(
     participants = len({r.plan.participant for r in recordings})
     frames, rows = sum(r.totals.frames for r in recordings), sum(r.totals.rows for r in recordings)
     sentences = [
-        f"Facial expressions in {_count(len(recordings), 'recording')} of {_count(participants, 'participant')} were "
+        f"Facial expressions in {counted(len(recordings), 'recording')} of {counted(participants, 'participant')} were "
         f"analysed with ferwatch {_versions(recordings)} [@ferwatch].",
         f"In {_sampling(recordings)} faces were detected (MediaPipe BlazeFace [@bazarevsky2019]), aligned by eyes and "
         f"mouth, and classified into anger, disgust, fear, happiness, sadness, surprise and neutral by "
@@ -102,7 +102,7 @@ def methods_text(
         )
     if events:
         sentences.append(
-            f"Around {_count(events, 'event')}, probabilities were averaged in bins of {BIN_SECONDS:g} s up to "
+            f"Around {counted(events, 'event')}, probabilities were averaged in bins of {BIN_SECONDS:g} s up to "
             f"{AFTER_SECONDS:g} s after the event and compared with the mean of the {BEFORE_SECONDS:g} s before it."
         )
     facts = [f"- {note}" for note in notes] or ["- Nothing was left out."]
@@ -250,7 +250,8 @@ def _ordinal(number: int) -> str:
     return f"{number}{'th' if number % 100 in (11, 12, 13) else ending}"
 
 
-def _count(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
+    """Return "1 recording", "2 recordings" and so on."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 

@@ -124,7 +124,7 @@ class Recipe:
     @property
     def head_names(self) -> list[str]:
         """The heads of the network that this recipe trains."""
-        return ["fer2013", "crowd"] if self.votes > 0 else ["fer2013"]
+        return list(HEADS) if self.votes > 0 else ["fer2013"]
 
     @property
     def network_config(self) -> dict[str, Any]:
@@ -166,9 +166,9 @@ def read_recipe(path: Path) -> Recipe:
             raise DataError(f"{path}: {f.name} is {value!r}, which is no {f.type}")
         if f.name in CHOICES and value not in CHOICES[f.name]:
             raise DataError(f"{path}: {f.name} is {value!r}, not one of {', '.join(CHOICES[f.name])}")
-        wrong_keys = set(value) - set(KEYS[f.name]) if f.name in KEYS else set()
-        if wrong_keys or (f.name in KEYS and not all(isinstance(number, int | float) for number in value.values())):
-            raise DataError(f"{path}: {f.name} is {value!r}; it may have numbers for {', '.join(KEYS[f.name])}")
+        keys = KEYS.get(f.name)
+        if keys and not all(key in keys and isinstance(number, int | float) for key, number in value.items()):
+            raise DataError(f"{path}: {f.name} is {value!r}; it may have numbers for {', '.join(keys)}")
     return Recipe(**values)
 
 

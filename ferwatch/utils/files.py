@@ -55,6 +55,15 @@ def remove_folder(path: Path) -> None:
         raise OutputError(f"cannot remove {path}: {error.strerror}") from None
 
 
+def remove_files(files: Iterable[Path]) -> None:
+    """Remove files, some of which may be missing. Raises OutputError."""
+    for file in files:
+        try:
+            file.unlink(missing_ok=True)
+        except OSError as error:
+            raise OutputError(f"cannot replace {file}: {error.strerror}") from None
+
+
 PART_BYTES = 65_536
 """Length of each part of a file that its fingerprint reads."""
 PARTS = 16

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import ROOT
-from segment_clips import CLIPS, clip_of, demo_pictures
+from segment_clips import CLIPS, clip_of
 
 from ferwatch.models.classifier import Classifier
 from ferwatch.pipeline import cuts, found_faces
@@ -31,22 +31,13 @@ from ferwatch.video.sampling import Sampling
 
 OPTIONS = AnalysisOptions(sampling=Sampling(fps=4), annotate=False, exports=("json",))
 COMPARED = ("frames.csv", "episodes.csv", "timeline.json")
+pytestmark = pytest.mark.usefixtures("short_videos_are_cut")
 
 
 @pytest.fixture(scope="module")
-def pictures() -> list[np.ndarray]:
-    return demo_pictures()
-
-
-@pytest.fixture(scope="module")
-def executors() -> Iterator[list[LocalProcesses]]:
-    with LocalProcesses(2) as two, LocalProcesses(3) as three:
-        yield [two, three]
-
-
-@pytest.fixture(autouse=True)
-def short_videos_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cuts, "MIN_PARALLEL_SECONDS", 0.0)
+def executors(two_workers: LocalProcesses) -> Iterator[list[LocalProcesses]]:
+    with LocalProcesses(3) as three:
+        yield [two_workers, three]
 
 
 @pytest.mark.parametrize("name", CLIPS)
@@ -127,39 +118,33 @@ def test_the_faces_of_a_segment_do_not_depend_on_which_others_are_finished(
     assert folder.finished() == [segment.number for segment in segments]
 
 
-@pytest.mark.parametrize("workers", [1, 2])
 def test_a_video_that_was_replaced_between_two_runs_is_read_anew(
-    workers: int,
     tmp_path: Path,
     pictures: list[np.ndarray],
     classifier: Classifier,
-    executors: list[LocalProcesses],
+    one_or_two: InProcess | LocalProcesses,
 ) -> None:
     """The other video has the same name, length, size and times."""
-    executor = {1: InProcess(), 2: executors[0]}[workers]
     options = replace(OPTIONS, annotate=True)
     path = clip_of(tmp_path / "plain.mp4", pictures)
-    write_run(path, tmp_path / "out", options, classifier, executor=executor)
+    write_run(path, tmp_path / "out", options, classifier, executor=one_or_two)
     (tmp_path / "other").mkdir()
     other = clip_of(tmp_path / "other/plain.mp4", [picture[:, ::-1] for picture in pictures])
-    expected = write_run(other, tmp_path / "expected", options, classifier, executor=executor)
+    expected = write_run(other, tmp_path / "expected", options, classifier, executor=one_or_two)
     other.replace(path)
-    run = write_run(path, tmp_path / "out", options, classifier, executor=executor, overwrite=True)
+    run = write_run(path, tmp_path / "out", options, classifier, executor=one_or_two, overwrite=True)
     for file in ("frames.csv", "annotated.mp4"):
         assert (run.folder / file).read_bytes() == (expected.folder / file).read_bytes(), file
 
 
-@pytest.mark.parametrize("workers", [1, 2])
 def test_an_interrupted_run_with_blurred_faces_leaves_none_on_the_disk(
-    workers: int,
     tmp_path: Path,
     pictures: list[np.ndarray],
     classifier: Classifier,
-    executors: list[LocalProcesses],
+    one_or_two: InProcess | LocalProcesses,
 ) -> None:
     """Nor does a run that was interrupted before blurring was asked for."""
     path = clip_of(tmp_path / "plain.mp4", pictures)
-    executor = {1: InProcess(), 2: executors[0]}[workers]
     blurred = replace(OPTIONS, blur_faces=True)
     out = tmp_path / "out"
 
@@ -169,10 +154,10 @@ def test_an_interrupted_run_with_blurred_faces_leaves_none_on_the_disk(
 
     for options, resume, kept in ((OPTIONS, False, True), (blurred, True, False), (blurred, True, False)):
         with pytest.raises(KeyboardInterrupt):
-            write_run(path, out, options, classifier, executor=executor, progress=stop, resume=resume)
+            write_run(path, out, options, classifier, executor=one_or_two, progress=stop, resume=resume)
         assert any(out.rglob("*.npz")) == kept
-    write_run(path, out, blurred, classifier, executor=executor, resume=True)
-    whole = write_run(path, tmp_path / "whole", blurred, classifier, executor=executor)
+    write_run(path, out, blurred, classifier, executor=one_or_two, resume=True)
+    whole = write_run(path, tmp_path / "whole", blurred, classifier, executor=one_or_two)
     for file in COMPARED:
         assert (out / file).read_bytes() == (whole.folder / file).read_bytes(), file
 
