@@ -21,7 +21,7 @@ EVEN = [i / 10 for i in range(6)]
 
 
 @pytest.fixture(scope="module")
-def pictures() -> list[av.VideoFrame]:
+def demo_frames() -> list[av.VideoFrame]:
     with av.open(str(DEMO)) as container:
         return [frame for frame, _ in zip(container.decode(video=0), range(30), strict=False)]
 
@@ -30,7 +30,7 @@ Film = Callable[..., Path]
 
 
 @pytest.fixture
-def film(pictures: list[av.VideoFrame], tmp_path: Path) -> Film:
+def film(demo_frames: list[av.VideoFrame], tmp_path: Path) -> Film:
     """Makes small videos of the demo's first pictures, shown at `times` (seconds)."""
 
     def make(
@@ -48,7 +48,7 @@ def film(pictures: list[av.VideoFrame], tmp_path: Path) -> Film:
                 track.width, track.height, track.pix_fmt = *size, pix_fmt
                 track.codec_context.time_base = track.time_base = Fraction(1, 1000)
             for track in out.streams.video:
-                for picture, time in zip(pictures, times, strict=False):
+                for picture, time in zip(demo_frames, times, strict=False):
                     frame = picture.reformat(*size, pix_fmt)
                     frame.pts, frame.time_base = round(time * 1000), Fraction(1, 1000)
                     out.mux(track.encode(frame))

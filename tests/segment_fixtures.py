@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module")
-def pictures() -> list[np.ndarray]:
+def small_demo() -> list[np.ndarray]:
     from segment_clips import demo_pictures
 
     return demo_pictures()

@@ -24,11 +24,11 @@ pytestmark = pytest.mark.usefixtures("short_videos_are_cut")
 
 def test_segments_that_a_power_cut_has_damaged_are_analysed_again(
     tmp_path: Path,
-    pictures: list[np.ndarray],
+    small_demo: list[np.ndarray],
     classifier: Classifier,
     one_or_two: InProcess | LocalProcesses,
 ) -> None:
-    path = clip_of(tmp_path / "plain.mp4", pictures + pictures)
+    path = clip_of(tmp_path / "plain.mp4", small_demo + small_demo)
     whole = write_run(path, tmp_path / "whole", OPTIONS, classifier, executor=one_or_two)
     out = tmp_path / "out"
 
@@ -49,10 +49,10 @@ def test_segments_that_a_power_cut_has_damaged_are_analysed_again(
 
 
 def test_a_damaged_period_of_one_pass_is_analysed_again(
-    tmp_path: Path, pictures: list[np.ndarray], classifier: Classifier
+    tmp_path: Path, small_demo: list[np.ndarray], classifier: Classifier
 ) -> None:
     """And those after it, which one pass cannot leave out."""
-    path = clip_of(tmp_path / "plain.mp4", pictures)
+    path = clip_of(tmp_path / "plain.mp4", small_demo)
     options = replace(OPTIONS, decoder="opencv")
     whole = write_run(path, tmp_path / "whole", options, classifier)
     out = tmp_path / "out"

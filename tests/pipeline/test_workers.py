@@ -44,11 +44,11 @@ def executors(two_workers: LocalProcesses) -> Iterator[list[LocalProcesses]]:
 def test_the_bytes_are_the_same_for_any_number_of_workers(
     name: str,
     tmp_path: Path,
-    pictures: list[np.ndarray],
+    small_demo: list[np.ndarray],
     classifier: Classifier,
     executors: list[LocalProcesses],
 ) -> None:
-    path = clip_of(tmp_path / name, pictures)
+    path = clip_of(tmp_path / name, small_demo)
     with VideoReader(path) as reader:
         segments = found_faces.plan(path, reader.info, OPTIONS)
     if path.stem not in ("damaged", "few-key-frames"):
@@ -67,11 +67,11 @@ def test_the_bytes_are_the_same_for_any_number_of_workers(
 
 def test_a_run_that_was_interrupted_goes_on_with_another_number_of_workers(
     tmp_path: Path,
-    pictures: list[np.ndarray],
+    small_demo: list[np.ndarray],
     classifier: Classifier,
     executors: list[LocalProcesses],
 ) -> None:
-    path = clip_of(tmp_path / "plain.mp4", pictures)
+    path = clip_of(tmp_path / "plain.mp4", small_demo)
     whole = write_run(path, tmp_path / "whole", OPTIONS, classifier, executor=executors[0])
 
     def stop(_stage: str, done: int, _total: int) -> None:
@@ -95,12 +95,12 @@ def test_a_run_that_was_interrupted_goes_on_with_another_number_of_workers(
 def test_the_faces_of_a_segment_do_not_depend_on_which_others_are_finished(
     lost: int,
     tmp_path: Path,
-    pictures: list[np.ndarray],
+    small_demo: list[np.ndarray],
     classifier: Classifier,
     executors: list[LocalProcesses],
 ) -> None:
     """Workers share the classification of the last ones."""
-    path = clip_of(tmp_path / "plain.mp4", pictures)
+    path = clip_of(tmp_path / "plain.mp4", small_demo)
     with VideoReader(path) as reader:
         info = reader.info
     segments = found_faces.plan(path, info, OPTIONS)
@@ -120,16 +120,16 @@ def test_the_faces_of_a_segment_do_not_depend_on_which_others_are_finished(
 
 def test_a_video_that_was_replaced_between_two_runs_is_read_anew(
     tmp_path: Path,
-    pictures: list[np.ndarray],
+    small_demo: list[np.ndarray],
     classifier: Classifier,
     one_or_two: InProcess | LocalProcesses,
 ) -> None:
     """The other video has the same name, length, size and times."""
     options = replace(OPTIONS, annotate=True)
-    path = clip_of(tmp_path / "plain.mp4", pictures)
+    path = clip_of(tmp_path / "plain.mp4", small_demo)
     write_run(path, tmp_path / "out", options, classifier, executor=one_or_two)
     (tmp_path / "other").mkdir()
-    other = clip_of(tmp_path / "other/plain.mp4", [picture[:, ::-1] for picture in pictures])
+    other = clip_of(tmp_path / "other/plain.mp4", [picture[:, ::-1] for picture in small_demo])
     expected = write_run(other, tmp_path / "expected", options, classifier, executor=one_or_two)
     other.replace(path)
     run = write_run(path, tmp_path / "out", options, classifier, executor=one_or_two, overwrite=True)
@@ -139,12 +139,12 @@ def test_a_video_that_was_replaced_between_two_runs_is_read_anew(
 
 def test_an_interrupted_run_with_blurred_faces_leaves_none_on_the_disk(
     tmp_path: Path,
-    pictures: list[np.ndarray],
+    small_demo: list[np.ndarray],
     classifier: Classifier,
     one_or_two: InProcess | LocalProcesses,
 ) -> None:
     """Nor does a run that was interrupted before blurring was asked for."""
-    path = clip_of(tmp_path / "plain.mp4", pictures)
+    path = clip_of(tmp_path / "plain.mp4", small_demo)
     blurred = replace(OPTIONS, blur_faces=True)
     out = tmp_path / "out"
 
@@ -185,13 +185,13 @@ class LastFirst:
 def test_few_segments_wait_for_their_turn(
     blur: bool,
     tmp_path: Path,
-    pictures: list[np.ndarray],
+    small_demo: list[np.ndarray],
     classifier: Classifier,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(cuts, "SEGMENTS_AHEAD", 1)
     options = replace(OPTIONS, blur_faces=blur)
-    path = clip_of(tmp_path / "plain.mp4", pictures)
+    path = clip_of(tmp_path / "plain.mp4", small_demo)
     one = write_run(path, tmp_path / "one", options, classifier, executor=InProcess())
     executor = LastFirst()
     run = write_run(path, tmp_path / "out", options, classifier, executor=executor)
@@ -213,8 +213,8 @@ def children(pid: int) -> list[int]:
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="processes are looked up in Linux's /proc")
-def test_killed_workers_and_a_killed_run_lose_nothing(tmp_path: Path, pictures: list[np.ndarray]) -> None:
-    path = clip_of(tmp_path / "plain.mp4", pictures + pictures[::-1])
+def test_killed_workers_and_a_killed_run_lose_nothing(tmp_path: Path, small_demo: list[np.ndarray]) -> None:
+    path = clip_of(tmp_path / "plain.mp4", small_demo + small_demo[::-1])
     command = [sys.executable, "-m", "ferwatch", str(path), "--sample-fps", "10", "--no-video", "--quiet"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     subprocess.run([*command, "--threads", "1", "--out", str(tmp_path / "whole")], env=environment, check=True)
