@@ -16,7 +16,7 @@ def facts_of_run(seconds: float = 10.0, fps: float = 10.0) -> dict[str, dict[str
     """What run.json needs to hold so that the run's files can be made anew."""
     return {
         "settings": {"exports": [], "annotated video": False, "smoothing": 0.2},
-        "video": {"file": "talk.mp4", "fps": fps},
+        "video": {"file": "talk.mp4", "fps": fps, "width": 640, "height": 480},
         "sampling": {"start": 0.0, "end": None},
         "timeline": {"media": "", "duration": seconds, "smoothing": 0.2},
         "counts": {},

@@ -56,6 +56,10 @@ class Commands(click.Group):
             if meant and len(args) > 1 and not os.path.exists(args[0]):  # noqa: PTH110  (a name that is too long)
                 raise click.UsageError(f"there is no command and no file {args[0]!r}; did you mean '{meant[0]}'?")
             args = ["run", *args]
+        names = args[: args.index("--")] if "--" in args else args
+        dashed = next((arg for arg in names if arg.startswith("-") and os.path.lexists(arg)), None)
+        if dashed is not None:
+            raise click.UsageError(f"a name that begins with a dash is taken for an option; write ./{dashed}")
         return super().parse_args(ctx, args)
 
 

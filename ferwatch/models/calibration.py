@@ -43,9 +43,9 @@ def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class Blend:
-    """Makes a video's probabilities from those of both heads.
+    """Makes a video's probabilities from those of the heads.
 
-    They are softmax((log(weighted mean of both heads) + offsets) / temperature).
+    They are softmax((log(weighted mean of the heads) + offsets) / temperature); a head with weight 0 plays no part.
     """
 
     crowd_weight: float = 1.0

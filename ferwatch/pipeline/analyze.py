@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ferwatch.errors import OutputError, VideoError
+from ferwatch.errors import OptionError, OutputError, VideoError
 from ferwatch.export.registry import write_timeline
 from ferwatch.faces.model_file import check_face_model
 from ferwatch.faces.tracker import FaceTracker
@@ -30,7 +30,7 @@ from ferwatch.pipeline.resume import Finished, ResumeState, read_resume_state
 from ferwatch.pipeline.run_folder import RunFolder, default_run_folder, linked_video, run_facts
 from ferwatch.pipeline.segment import FaceLimit, assign_ids
 from ferwatch.pipeline.settings import settings_of_outputs, settings_of_rows
-from ferwatch.records import FrameFaces
+from ferwatch.records import FrameFaces, is_outside
 from ferwatch.timeline.build import build_timeline
 from ferwatch.timeline.corrections import Corrections
 from ferwatch.timeline.model import Summary, Timeline
@@ -84,8 +84,16 @@ class Run:
 
 
 def open_reader(video: Path, options: AnalysisOptions) -> FileSource:
-    """Open a video for the frames that the options select. Raises VideoError."""
-    return video_range(video, options).open(options.sampling)
+    """Open a video for the frames that the options select.
+
+    Raises VideoError, and OptionError where the region has no part in its pictures.
+    """
+    reader = video_range(video, options).open(options.sampling)
+    if options.region is not None and is_outside(options.region, reader.info.width, reader.info.height):
+        reader.close()
+        region, size = ",".join(f"{side:g}" for side in options.region), f"{reader.info.width}x{reader.info.height}"
+        raise OptionError(f"{video}: the region {region} lies outside the picture, which is {size}")
+    return reader
 
 
 def nothing_in_range(video: Path, source: FrameSource, options: AnalysisOptions) -> VideoError:

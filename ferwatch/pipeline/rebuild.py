@@ -14,6 +14,7 @@ from ferwatch.pipeline.lock import FolderLock
 from ferwatch.pipeline.progress import Progress, no_progress
 from ferwatch.pipeline.redraw import redraw_film
 from ferwatch.pipeline.run_folder import RunFolder
+from ferwatch.records import is_outside
 from ferwatch.timeline.baseline import Baseline, baseline_of_recording, baseline_of_stretch, read_baseline
 from ferwatch.timeline.build import MIN_EPISODE_SECONDS, build_timeline
 from ferwatch.timeline.corrections import Corrections, facts_of, read_corrections
@@ -85,6 +86,7 @@ def rebuild(
     in_place = out is None and of_run
     if video is not None:
         _check_video(video, facts, in_place)
+    _check_region(corrections, facts)
     table = folder.read_measured() if rows == folder.rows and (reset or of_run) else read_frames_csv(rows)
     corrected = corrections.apply(table, earlier if of_run else None)
     faces = facts_of(earlier.followed_by(corrections))
@@ -114,6 +116,14 @@ def rebuild(
         files += [folder.film] if film.exists else []
         files.append(folder.write_facts(_updated(facts, timeline, exports, faces, film.checksum)))
     return Rebuilt(tuple(files), timeline, (*notes, *film.notes))
+
+
+def _check_region(corrections: Corrections, facts: Mapping[str, Any]) -> None:
+    """Raise DataError where the region has no part in the run's pictures."""
+    size = facts.get("video", {})
+    if corrections.region and size and is_outside(corrections.region, size["width"], size["height"]):
+        sides = ",".join(f"{side:g}" for side in corrections.region)
+        raise DataError(f"the region {sides} lies outside the picture, which is {size['width']}x{size['height']}")
 
 
 def _check_video(video: Path, facts: Mapping[str, Any], in_place: bool) -> None:

@@ -168,12 +168,20 @@ def _write(
     files.append(write_table(out / "contrasts.csv", contrasts, ("condition", "level_a", "level_b", "measure", "p")))
     figures = write_figures(recordings, plan.conditions, around, out)
     files += [place for figure in figures for place in (figure, figure.with_suffix(".svg"))]
+    notes += _left_behind(out, files)
     files.append(out / "methods.md")
     with atomic_write(files[-1]) as temp_path:
         text = methods_text(recordings, plan.conditions, contrasts, len(plan.events), notes)
         temp_path.write_text(text, encoding="utf-8", errors="replace")
     files.append(write_page(out / "study.html", recordings, plan.conditions, figures, notes))
     return Study(out, tuple(files), recordings, tuple(notes), tuple(failures))
+
+
+def _left_behind(out: Path, files: Sequence[Path]) -> list[str]:
+    """Return a note on the tables and figures in the folder that this study has not written, if there are any."""
+    own = [out / "events.csv", *sorted(out.glob("condition-*.png")), *sorted(out.glob("event-*.png"))]
+    others = ", ".join(file.name for file in own if file.exists() and file not in files)
+    return [f"the folder also holds {others}, which this study has not written"] if others else []
 
 
 def _untested(contrasts: Sequence[Row]) -> list[str]:

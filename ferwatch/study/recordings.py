@@ -131,7 +131,7 @@ def read_recording(plan: PlannedRecording, run: FinishedRun, out: Path) -> tuple
         start=plan.start or float(own.timestamp[0]),
         end=float(own.timestamp[-1]) if plan.end is None else min(plan.end, float(own.timestamp[-1])),
         episodes=episodes,
-        totals=_totals(own, episodes, plan.start),
+        totals=_totals(own, episodes, plan.start, min(end, run.end)),
         facts=run.facts,
         baseline=run.baseline.source if run.baseline else "",
         notes=tuple(notes),
@@ -139,7 +139,7 @@ def read_recording(plan: PlannedRecording, run: FinishedRun, out: Path) -> tuple
     return recording, own
 
 
-def _totals(table: FrameTable, episodes: Sequence[Episode], start: float) -> Totals:
+def _totals(table: FrameTable, episodes: Sequence[Episode], start: float, end: float) -> Totals:
     seen = table.select(table.success)
     labelled = np.bincount(seen.probabilities.argmax(axis=1) if len(seen) else [], minlength=len(LABELS))
     position = {label: i for i, label in enumerate(LABELS)}
@@ -153,8 +153,9 @@ def _totals(table: FrameTable, episodes: Sequence[Episode], start: float) -> Tot
         confidence[i] += duration * episode.mean_confidence
         first[i] = min(first[i], episode.start - start)
     until_next = table.until_next()
-    # Nothing is sampled after the last frame: it counts for the median interval.
-    until_next[-1] = np.median(until_next[:-1]) if len(table) > 1 else table.shown()[-1]
+    # Nothing is sampled after the last frame: it counts for the median interval, but not beyond the end.
+    usual = np.median(until_next[:-1]) if len(table) > 1 else table.shown()[-1]
+    until_next[-1] = min(usual, max(end - table.timestamp[-1], 0.0))
     return Totals(
         recordings=1,
         frames=len(table),

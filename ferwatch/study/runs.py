@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -39,6 +40,13 @@ class FinishedRun:
         """Settings of the run, from run.json; empty where it records none."""
         settings = self.facts.get("settings")
         return settings if isinstance(settings, dict) else {}
+
+    @property
+    def end(self) -> float:
+        """Seconds at which the analysed part of the video ends; infinite where run.json does not say."""
+        parts = (self.facts.get("timeline"), "duration"), (self.facts.get("sampling"), "end")
+        ends = [part.get(name) for part, name in parts if isinstance(part, dict)]
+        return min((float(end) for end in ends if isinstance(end, int | float) and end > 0), default=math.inf)
 
     @property
     def blurred(self) -> bool:

@@ -70,9 +70,9 @@ class PacketClock:
     _shift_ticks: int = 0
     _latest: int | None = None
     _length: int = 0
-    _shown: int | None = None
+    _pts: int | None = None
     """Presentation time of the latest packet."""
-    _last_shown: int | None = None
+    _max_pts: int | None = None
     """Latest of all presentation times."""
 
     @classmethod
@@ -86,7 +86,7 @@ class PacketClock:
             own: what the packet of that picture says. In MP4 with pictures that are decoded out of order it says when
                 another one is decoded; the last packet says how long a picture is.
         """
-        if not self.has_decoding_lengths or self._shown == self._last_shown or self._time_base is None:
+        if not self.has_decoding_lengths or self._pts == self._max_pts or self._time_base is None:
             return own
         return float(self._length * self._time_base) or own
 
@@ -123,8 +123,8 @@ class PacketClock:
             self._length = time - self._latest
         self._latest = time if self._latest is None else max(time, self._latest)
         if packet.pts is not None and not packet.is_discard:
-            self._shown = packet.pts
-            self._last_shown = packet.pts if self._last_shown is None else max(packet.pts, self._last_shown)
+            self._pts = packet.pts
+            self._max_pts = packet.pts if self._max_pts is None else max(packet.pts, self._max_pts)
 
     def _restarts(self, step: int, base: Fraction) -> bool:
         """Return whether a packet is the first one of a new clock that comes so many ticks after the one before it."""

@@ -110,6 +110,11 @@ def _open(path: Path | Url, source: str | BinaryIO) -> InputContainer:
     options = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
     try:
         return av.open(source, "r", options=options, metadata_errors="replace")
+    except av.ArgumentError:  # FFmpeg knows the format, and it is none of FORMATS
+        raise VideoError(
+            f"{path} cannot be read: it is no video but sound, a picture, text or a playlist, or a kind of video that "
+            "ferwatch does not know; convert such a video to MP4 first"
+        ) from None
     except av.FFmpegError as error:
         raise VideoError(
             f"{path} cannot be read: it is no video that FFmpeg knows, or its header is damaged or cut off "

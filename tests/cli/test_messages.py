@@ -50,6 +50,16 @@ def test_a_command_that_is_mistyped_is_suggested() -> None:
     assert "did you mean 'timeline'?" in message(result)
 
 
+def test_a_name_that_begins_with_a_dash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "-clip.mp4").write_bytes(b"")
+    for command in ([], ["run"], ["batch", "--out", "runs"]):
+        result = invoke(*command, "-clip.mp4")
+        assert result.exit_code == 2
+        assert "write ./-clip.mp4" in message(result)
+    assert "it is empty" in message(invoke("--", "-clip.mp4"))
+
+
 @needs_weights
 @pytest.mark.parametrize(
     ("arguments", "says"),
@@ -58,6 +68,7 @@ def test_a_command_that_is_mistyped_is_suggested() -> None:
         (("https://www.youtube.com/watch?v=x",), "https://www.youtube.com/watch?v=x is an address: ferwatch fetches"),
         (("batch", "https://example.org/list", "--out", "out"), "is an address: ferwatch fetches nothing"),
         ((DEMO, "--out", "/proc/run"), "name another with --out"),
+        ((DEMO, "--region", "700,0,50,50"), "the region 700,0,50,50 lies outside the picture, which is 640x360"),
         ((DEMO, "--start", "2", "--end", "1"), "the end, 1 s, does not lie after the start, 2 s"),
         ((DEMO, "--face-model", str(DEMO), "--out", "out"), "it is no TensorFlow Lite file"),
     ],

@@ -201,6 +201,11 @@ def test_corrections_can_be_repeated(run: Path) -> None:
         rebuild(run, corrections=Corrections(names={1: "Anna"}))
 
 
+def test_a_region_outside_the_picture_is_refused(run: Path) -> None:
+    with pytest.raises(DataError, match="the region 900,0,50,50 lies outside the picture, which is"):
+        rebuild(run, corrections=Corrections(region=(900.0, 0.0, 50.0, 50.0)))
+
+
 def test_a_new_region_replaces_the_old_one(run: Path) -> None:
     before = (run / "frames.csv").read_bytes()
     rebuild(run, corrections=Corrections(region=(65.0, 0.0, 10.0, 500.0)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
@@ -51,6 +52,32 @@ def test_an_event_that_nobody_shows_is_named(tmp_path: Path) -> None:
     done = in_process("study", tmp_path / "plan.csv", "--events", tmp_path / "events.csv", "--out", tmp_path / "out")
     assert "note: r: no face is seen around pun at 99 s" in done.stdout
     assert "around joke" not in done.stdout
+
+
+def test_what_an_earlier_study_has_left_in_the_folder_is_named(tmp_path: Path) -> None:
+    make_run(tmp_path / "r", "r.mp4", [(1, "happy", 0.0, 4.0)])
+    plan, out = tmp_path / "plan.csv", tmp_path / "out"
+    plan.write_text("video,participant\nr,A\n")
+    (tmp_path / "events.csv").write_text("video,time,event\nr,1,joke\n")
+    first = in_process("study", plan, "--events", tmp_path / "events.csv", "--out", out)
+    assert "the folder also holds" not in first.stdout
+    events = (out / "events.csv").read_bytes()
+    second = in_process("study", plan, "--out", out)
+    assert "note: the folder also holds events.csv, event-joke.png, which this study has not written" in second.stdout
+    assert (out / "events.csv").read_bytes() == events
+
+
+def test_a_face_is_not_seen_for_longer_than_the_recording_lasts(tmp_path: Path) -> None:
+    """Ten samples a second of a recording of 2.03 s: the last one stands for 0.03 s."""
+    make_run(tmp_path / "r", "r.mp4", [(1, "happy", 0.0, 2.1)])
+    facts = json.loads((tmp_path / "r" / "run.json").read_text())
+    facts["timeline"]["duration"] = 2.03
+    (tmp_path / "r" / "run.json").write_text(json.dumps(facts))
+    (tmp_path / "plan.csv").write_text("video,participant\nr,A\n")
+    done = in_process("study", tmp_path / "plan.csv", "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    with open(tmp_path / "out" / "participants.csv", newline="") as file:
+        assert {float(row["seconds_with_face"]) for row in csv.DictReader(file)} == {2.03}
 
 
 def test_a_bin_that_lacks_somebody_has_no_mean() -> None:

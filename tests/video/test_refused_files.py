@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import wave
 from pathlib import Path
 
 import av
@@ -41,6 +42,10 @@ def test_folder_picture_pipe_and_nothing_are_refused(tmp_path: Path) -> None:
 
 
 def test_sound_alone_is_refused(tmp_path: Path) -> None:
+    with wave.open(str(tmp_path / "talk.wav"), "wb") as sound:
+        sound.setparams((1, 2, 8000, 0, "NONE", ""))
+        sound.writeframes(bytes(16000))
+    assert "it is no video but sound, a picture" in refused(tmp_path / "talk.wav")
     with av.open(str(DEMO)) as source, av.open(str(tmp_path / "talk.mp4"), "w") as out:
         track = out.add_stream_from_template(source.streams.audio[0])
         for packet in source.demux(audio=0):
