@@ -98,9 +98,12 @@ def draw(
 
 
 def _words_of(face: FaceResult, who: str, label: str) -> str:
-    """Return the words beside a face: its name or number, its label, and the probability of an emotion."""
+    """Return the words beside a face: its name or number, its label, and the label's probability in this frame.
+
+    The probability is left out where another emotion is more probable: the label is then that of the face's episode.
+    """
     who = who if len(who) <= MAX_NAME_LENGTH else f"{who[: MAX_NAME_LENGTH - 1]}…"
-    if label not in EMOTIONS:
+    if label != face.emotion:
         return f"{who} {label}"
     return f"{who} {label} {face.probabilities[EMOTIONS.index(label)]:.0%}"
 

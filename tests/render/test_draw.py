@@ -134,6 +134,19 @@ def test_the_label_is_the_episodes():
     assert of_colour(unsure, "uncertain").sum() > 500
 
 
+def test_no_number_stands_beside_a_label_that_another_emotion_exceeds():
+    """Else a label could say "surprise 0%" in a moment in which the episode goes on."""
+
+    def label_width(shown: FaceResult) -> int:
+        drawn = draw(canvas(), [shown], labels={1: "neutral"}, charts=False)[:115]
+        return int((drawn != GREY).any(axis=(0, 2)).sum())
+
+    neutral = (0.02, 0.005, 0.015, 0.01, 0.01, 0.01, 0.93)
+    box = (200.0, 120.0, 60.0, 140.0)
+    with_number, without = label_width(face(*box, probabilities=neutral)), label_width(face(*box))
+    assert with_number > without + 20
+
+
 def test_a_chart_that_would_meet_another_stands_below_the_box():
     """Two faces side by side, the second at the border: right of it there is no room, left of it the first's chart."""
     alone = draw(canvas(), [face(75, 118, 172, 170)])
