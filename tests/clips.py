@@ -142,3 +142,47 @@ def presentation_times(path: Path) -> list[float]:
     with av.open(str(path)) as container:
         start = (container.start_time or 0) / av.time_base
         return [frame.time - start for frame in container.decode(video=0)]
+
+
+def write_edits(path: Path, edits: Sequence[tuple[float, float]]) -> None:
+    """Gives all tracks of an MP4 an edit list: these stretches of the film (start, end in seconds) are shown in turn.
+
+    The moov box has to be the last one, as PyAV writes it.
+    """
+    data = path.read_bytes()
+    moov = data.rindex(b"moov") - 4
+    movie_clock = _clock_of(data, data.index(b"mvhd", moov))
+    tracks = []
+    for kind, box in _boxes(data[moov + 8 :]):
+        if kind == b"trak":
+            clock = _clock_of(box, box.index(b"mdhd"))
+            inner = _boxes(box[8:])
+            earlier = [part for name, part in inner if name == b"edts"]
+            first = int.from_bytes(earlier[0][-8:-4], "big") if earlier else 0  # pictures that are reordered begin late
+            entries = [
+                struct.pack(">IiI", round((end - start) * movie_clock), first + round(start * clock), 1 << 16)
+                for start, end in edits
+            ]
+            elst = _box(b"elst", struct.pack(">II", 0, len(entries)) + b"".join(entries))
+            parts = [part for name, part in inner if name != b"edts"]
+            box = _box(b"trak", parts[0] + _box(b"edts", elst) + b"".join(parts[1:]))
+        tracks.append(box)
+    path.write_bytes(data[:moov] + _box(b"moov", b"".join(tracks)))
+
+
+def _boxes(data: bytes) -> list[tuple[bytes, bytes]]:
+    boxes, at = [], 0
+    while at < len(data):
+        size = int.from_bytes(data[at : at + 4], "big")
+        boxes.append((data[at + 4 : at + 8], data[at : at + size]))
+        at += size
+    return boxes
+
+
+def _box(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I4s", 8 + len(content), kind) + content
+
+
+def _clock_of(data: bytes, header: int) -> int:
+    """Ticks a second, from a header of version 0."""
+    return int.from_bytes(data[header + 16 : header + 20], "big")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,16 @@ class Time(click.ParamType):
             self.fail(str(error), param, ctx)
 
 
+class Number(click.FloatRange):
+    """Parses a number of a range; unlike click's own type it takes neither "nan" nor "inf"."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is no number", param, ctx)
+        return number
+
+
 class Rectangle(click.ParamType):
     """Parses X,Y,WIDTH,HEIGHT in pixels."""
 
@@ -43,7 +54,7 @@ class Rectangle(click.ParamType):
             x, y, width, height = (float(side) for side in str(value).split(","))
         except ValueError:
             self.fail(f"{value!r} is not X,Y,WIDTH,HEIGHT in pixels, such as 0,0,640,480", param, ctx)
-        if width <= 0 or height <= 0:
+        if not (width > 0 and height > 0 and math.isfinite(x + y + width + height)):
             self.fail("width and height have to be above 0", param, ctx)
         return x, y, width, height
 
@@ -66,13 +77,13 @@ export_option = click.option(
 )
 smoothing_option = click.option(
     "--smoothing",
-    type=click.FloatRange(min=0),
+    type=Number(min=0),
     metavar="S",
     help=f"Seconds; 0 turns it off.  [default: {SMOOTHING_SECONDS:g}]",
 )
 min_episode_option = click.option(
     "--min-episode",
-    type=click.FloatRange(min=0),
+    type=Number(min=0),
     metavar="S",
     help=f"Seconds: the shortest episode.  [default: {MIN_EPISODE_SECONDS:g}]",
 )
@@ -101,11 +112,9 @@ ANALYSIS_OPTIONS = (
     click.option(
         "--model", default="cnn", show_default=True, help="cnn, small-vit or vit-b-16; see 'ferwatch models'."
     ),
-    click.option("--sample-fps", type=click.FloatRange(min=0, min_open=True), help="Samples a second.  [default: 10]"),
+    click.option("--sample-fps", type=Number(min=0, min_open=True), help="Samples a second.  [default: 10]"),
     click.option("--every", type=click.IntRange(min=1), metavar="N", help="Every Nth frame."),
-    click.option(
-        "--interval", type=click.FloatRange(min=0, min_open=True), metavar="S", help="One sample every S seconds."
-    ),
+    click.option("--interval", type=Number(min=0, min_open=True), metavar="S", help="One sample every S seconds."),
     click.option("--all-frames", is_flag=True, help="Every frame."),
     click.option(
         "--decoder",
@@ -122,7 +131,7 @@ ANALYSIS_OPTIONS = (
     ),
     click.option(
         "--fps",
-        type=click.FloatRange(min=0, min_open=True),
+        type=Number(min=0, min_open=True),
         metavar="RATE",
         help="Frames a second of a raw stream without times.",
     ),

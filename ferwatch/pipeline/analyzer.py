@@ -79,29 +79,31 @@ class Analyzer:
                 self._image_detector.close()
                 self._image_detector = None
 
-    def image(self, image: Image | Path | str) -> FrameResult:
+    def image(self, image: Image | Path | str, **changes: Unpack[AnalysisKeywords]) -> FrameResult:
         """Return the faces of one picture from left to right, with ids from 1.
 
         Args:
             image: (H, W, 3) uint8 BGR, as OpenCV reads it, or the path of an image file.
-        Raises DataError where it is neither.
+            changes: options that differ from the Analyzer's for this picture.
+        Raises DataError where it is neither, OptionError where an option cannot be.
         """
+        options = self._options_with(changes)
         picture = read_image(Path(image)) if isinstance(image, Path | str) else check_image(image)
         with self._lock:
             if self._detector is None and self._image_detector is None:
-                self._image_detector = MediaPipeDetector(self.options.face_model)
+                self._image_detector = MediaPipeDetector(options.face_model)
             detector = self._detector or self._image_detector
             assert detector is not None
             found = search_image(picture, detector)
-        inside = [face for face in found if is_in_region(face.bbox, self.options.region)]
-        kept, left_out = keep_surest(inside, self.options.max_faces, detector.thresholds.face_score)
+        inside = [face for face in found if is_in_region(face.bbox, options.region)]
+        kept, left_out = keep_surest(inside, options.max_faces, detector.thresholds.face_score)
         if left_out:
             LOG.warning(
                 "%d faces were found, of which %d are analysed; max_faces raises the limit", len(inside), len(kept)
             )
         faces = classify_faces([FrameFaces(0, 0.0, tuple(kept))], self._classifier)
-        (result,) = assign_ids(faces, FaceTracker(), FaceLimit(self.options))
-        return without_ignored(result, self.options)
+        (result,) = assign_ids(faces, FaceTracker(), FaceLimit(options))
+        return without_ignored(result, options)
 
     def track(
         self,
@@ -208,7 +210,7 @@ class Analyzer:
 
 def analyze_image(image: Image | Path | str, **options: Unpack[AnalysisKeywords]) -> FrameResult:
     """Return Analyzer(**options).image(image); the Analyzer is kept for the next call with the same options."""
-    return _shared(options).image(image)
+    return _shared(options).image(image, **options)
 
 
 def track(

@@ -96,18 +96,16 @@ class AnalysisOptions:
         for export in self.exports:
             if export not in EXPORTS:
                 raise OptionError(f"there is no export {export!r}; choose among {', '.join(EXPORTS)}")
-        for name in ("start", "smoothing", "min_episode"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise OptionError(f"{name}={getattr(self, name)!r}: give a number of seconds, 0 or more")
+        for name in ("start", "end", "smoothing", "min_episode"):
+            check_seconds(name, getattr(self, name))
         if self.end is not None and not self.start < self.end:
             raise OptionError(f"the end, {self.end:g} s, does not lie after the start, {self.start:g} s")
         for name in ("threads", "max_faces"):
             if (value := getattr(self, name)) is not None and value < 1:
                 raise OptionError(f"{name}={value!r}: give 1 or more")
-        if any(face < 1 for face in self.ignore):
-            raise OptionError(f"ignore={self.ignore!r}: face ids are 1 or more")
-        if self.region is not None and not (len(self.region) == 4 and self.region[2] > 0 and self.region[3] > 0):
-            raise OptionError(f"region={self.region!r}: give x, y, width and height in pixels; the sides are above 0")
+        if not all(isinstance(face, Integral) and face >= 1 for face in self.ignore):
+            raise OptionError(f"ignore={self.ignore!r}: give face ids, whole numbers from 1 on")
+        check_region(self.region)
         if self.blur_faces and self.annotate and self.region is not None:
             raise OptionError(
                 "faces outside the region would stay recognisable in annotated.mp4: leave the video out (--no-video, "
@@ -117,15 +115,37 @@ class AnalysisOptions:
             raise OptionError(f"fps={self.fps!r}: give a number of frames a second above 0")
 
 
+def check_seconds(name: str, value: float | None) -> None:
+    """Raise OptionError where a value is no number of seconds; None: the option is not given."""
+    if value is not None and not 0 <= value < math.inf:
+        raise OptionError(f"{name}={value!r}: give a number of seconds, 0 or more")
+
+
+def check_region(region: Region | None) -> None:
+    """Raise OptionError where a region is no rectangle; None: the option is not given."""
+    if region is None:
+        return
+    has_sides = isinstance(region, tuple | list) and len(region) == 4
+    if (
+        not has_sides
+        or not all(isinstance(side, Real) and math.isfinite(side) for side in region)
+        or min(region[2:]) <= 0
+    ):
+        raise OptionError(f"region={region!r}: give x, y, width and height in pixels; the sides are above 0")
+
+
 KINDS: tuple[tuple[tuple[str, ...], type, str], ...] = (
     (("start", "end", "fps", "smoothing", "min_episode"), Real, "a number"),
     (("threads", "stream", "max_faces"), Integral, "a whole number"),
     (("annotate", "charts", "blur_faces"), bool, "True or False"),
+    (("model", "device"), str, "a name"),
+    (("network",), str, "file.py:Class"),
+    (("weights", "face_model"), Path, "a path"),
     (("sampling",), Sampling, "a Sampling, such as Sampling(fps=10)"),
     (("exports", "ignore"), tuple, "a list"),
 )
 """Fields of AnalysisOptions, the type that they have, and its name for a message."""
-MAY_BE_NONE = ("end", "fps", "threads", "stream")
+MAY_BE_NONE = ("end", "fps", "threads", "stream", "network", "weights", "face_model")
 
 
 class AnalysisKeywords(TypedDict, total=False):
@@ -194,5 +214,6 @@ def change_options(options: AnalysisOptions, changes: dict[str, Any]) -> Analysi
     elif isinstance(exports, Iterable):
         changes["exports"] = tuple(exports)
     if isinstance(ignore := changes.get("ignore"), Iterable):
-        changes["ignore"] = tuple(sorted(set(ignore)))
+        faces = tuple(ignore)
+        changes["ignore"] = tuple(sorted(set(faces))) if all(isinstance(f, Integral) for f in faces) else faces
     return replace(options, **changes)

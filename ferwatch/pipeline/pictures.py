@@ -15,7 +15,10 @@ def read_image(path: Path) -> Image:
     """Return the picture in a file, (H, W, 3) uint8 BGR, upright. Raises DataError where it cannot be read."""
     if not path.is_file():
         raise DataError(f"{path} cannot be read: there is no such file")
-    image = cv2.imread(str(path))
+    try:
+        image = cv2.imread(str(path))
+    except cv2.error:  # more pixels than OpenCV reads
+        image = None
     if image is None:
-        raise DataError(f"{path} cannot be read as an image: it is none that OpenCV knows, or damaged")
+        raise DataError(f"{path} cannot be read as an image: it is none that OpenCV knows, damaged, or too large")
     return np.asarray(image, np.uint8)

@@ -7,10 +7,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ferwatch.errors import DataError
+from ferwatch.errors import DataError, OutputError
 from ferwatch.export.registry import EXPORTS, write_timeline
 from ferwatch.pipeline.executors import cores
 from ferwatch.pipeline.lock import FolderLock
+from ferwatch.pipeline.options import check_region, check_seconds
 from ferwatch.pipeline.progress import Progress, no_progress
 from ferwatch.pipeline.redraw import redraw_film
 from ferwatch.pipeline.run_folder import RunFolder
@@ -23,6 +24,15 @@ from ferwatch.timeline.smoothing import SMOOTHING_SECONDS
 from ferwatch.timeline.table import FrameTable, read_frames_csv
 from ferwatch.utils.find_video import has_content
 from ferwatch.utils.timecode import format_time, parse_time
+
+NEEDED_FACTS = {
+    "video": ("file", "fps", "width", "height"),
+    "settings": ("annotated video",),
+    "sampling": ("start", "end"),
+    "timeline": ("media", "duration"),
+    "counts": (),
+}
+"""What a rebuild needs of run.json: its parts, and their keys."""
 
 
 @dataclass(frozen=True)
@@ -69,44 +79,54 @@ def rebuild(
         video: the analysed video, where it is not beside the run folder.
         progress: called while annotated.mp4 is drawn.
         threads: number of processes that draw it; None: one for each core.
-    Raises DataError where there are no rows to read, the corrections do not fit them or `video` is another one,
-    OutputError where a file cannot be written, VideoError where the video cannot be read.
+    Raises OptionError where a number or the region cannot be, DataError where there are no rows to read, the
+    corrections do not fit them or `video` is another one, OutputError where a file cannot be written or `out` holds
+    another run, VideoError where the video cannot be read.
     """
+    check_seconds("smoothing", smoothing)
+    check_seconds("min_episode", min_episode)
+    check_region(None if corrections is None else corrections.region)
     folder = RunFolder(run if run.is_dir() else run.parent)
     rows = folder.rows if run.is_dir() else run
     if not rows.exists() and folder.partial_rows.exists():
         raise DataError(
             f"{folder.path} holds an interrupted run; finish it with --resume, or name {folder.partial_rows}"
         )
-    facts = folder.read_facts() if folder.facts.exists() else {}
-    earlier = Corrections() if reset else read_corrections(facts)
-    kept_baseline = None if reset else read_baseline(facts.get("timeline", {}).get("baseline"))
-    corrections = corrections or Corrections()
-    of_run = bool(facts) and rows == folder.rows
-    in_place = out is None and of_run
-    if video is not None:
-        _check_video(video, facts, in_place)
-    _check_region(corrections, facts)
-    table = folder.read_measured() if rows == folder.rows and (reset or of_run) else read_frames_csv(rows)
-    corrected = corrections.apply(table, earlier if of_run else None)
-    faces = facts_of(earlier.followed_by(corrections))
-    timeline = build_timeline(
-        corrected,
-        baseline=_baseline(baseline, corrected) if baseline else kept_baseline,
-        smoothing=_first(smoothing, facts.get("timeline", {}).get("smoothing"), SMOOTHING_SECONDS),
-        min_episode=_first(min_episode, facts.get("timeline", {}).get("min_episode"), MIN_EPISODE_SECONDS),
-        names={int(face): name for face, name in faces["names"].items()},
-        keep=faces["keep"],
-        **_about(folder, facts),
-    )
-    notes = []
-    if timeline.baseline and (without := set(corrected.face_ids) - set(timeline.baseline.shifts)):
-        notes.append(f"not corrected, because the baseline does not show them: faces {sorted(without)}")
-    with FolderLock(out or folder.path, "ferwatch timeline"):
+    place = out or folder.path
+    with FolderLock(place, "ferwatch timeline"):
+        facts = _read_facts(folder) if folder.facts.exists() else {}
+        of_run = bool(facts) and rows == folder.rows
+        in_place = of_run and place.resolve() == folder.path.resolve()
+        if not in_place and RunFolder(place).facts.exists():
+            raise OutputError(
+                f"{place} holds a run, whose files would contradict these; name another folder with --out"
+            )
+        if video is not None:
+            _check_video(video, facts, in_place)
+        corrections = corrections or Corrections()
+        _check_region(corrections, facts)
+        table = folder.read_measured() if rows == folder.rows and (reset or of_run) else read_frames_csv(rows)
+        earlier = Corrections() if reset else read_corrections(facts)
+        corrected = corrections.apply(table, earlier if of_run else None)
+        faces = facts_of(earlier.followed_by(corrections))
+        of_timeline = facts.get("timeline", {})
+        kept_baseline = None if reset else read_baseline(of_timeline.get("baseline"))
+        timeline = build_timeline(
+            corrected,
+            baseline=_baseline(baseline, corrected) if baseline else kept_baseline,
+            smoothing=_first(smoothing, of_timeline.get("smoothing"), SMOOTHING_SECONDS),
+            min_episode=_first(min_episode, of_timeline.get("min_episode"), MIN_EPISODE_SECONDS),
+            names={int(face): name for face, name in faces["names"].items()},
+            keep=faces["keep"],
+            **_about(folder, facts),
+        )
+        notes = []
+        if timeline.baseline and (without := set(corrected.face_ids) - set(timeline.baseline.shifts)):
+            notes.append(f"not corrected, because the baseline does not show them: faces {sorted(without)}")
         if not in_place:
             if facts_of(corrections) != facts_of(Corrections()):
-                notes.append(f"the names and corrections are in {out or folder.path} alone; no run folder keeps them")
-            return Rebuilt(tuple(write_timeline(out or folder.path, timeline, exports)), timeline, tuple(notes))
+                notes.append(f"the names and corrections are in {place} alone; no run folder keeps them")
+            return Rebuilt(tuple(write_timeline(place, timeline, exports)), timeline, tuple(notes))
         exports = [name for name, export in EXPORTS.items() if name in exports or (folder.path / export.file).exists()]
         # First what takes longest and may fail: until then the folder is as it was.
         film = redraw_film(folder, facts, timeline, table, video, progress, threads or cores())
@@ -116,6 +136,16 @@ def rebuild(
         files += [folder.film] if film.exists else []
         files.append(folder.write_facts(_updated(facts, timeline, exports, faces, film.checksum)))
     return Rebuilt(tuple(files), timeline, (*notes, *film.notes))
+
+
+def _read_facts(folder: RunFolder) -> dict[str, Any]:
+    """Return the contents of run.json. Raises DataError where it is damaged, or lacks what a rebuild needs."""
+    facts = folder.read_facts()
+    for part, names in NEEDED_FACTS.items():
+        held = facts.get(part)
+        if not isinstance(held, dict) or not held.keys() >= set(names):
+            raise DataError(f"{folder.facts} is damaged: it lacks {part!r}, or a part of it; analyse the video again")
+    return facts
 
 
 def _check_region(corrections: Corrections, facts: Mapping[str, Any]) -> None:

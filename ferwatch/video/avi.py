@@ -1,15 +1,44 @@
-"""Counts what an AVI file holds by its chunks, without FFmpeg, which believes the file's index."""
+"""The times of an AVI's pictures, and what it holds by its chunks: FFmpeg believes its index."""
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from heapq import heappop, heappush
 from pathlib import Path
 from typing import BinaryIO
+
+from av.packet import Packet
+from av.video.frame import VideoFrame
 
 PICTURE_CHUNKS = (b"dc", b"db")
 """Last two letters of the names of chunks that hold a picture, compressed or not; the first two number the stream."""
 LISTS_OF_CHUNKS = (b"movi", b"rec ")
+
+
+class AviTimes:
+    """Gives the pictures of an AVI their times.
+
+    An AVI tells of each packet only its place in decoding order. The picture that is shown first has the first place,
+    and so on. A key frame has the place of its own packet, so that pictures that do not decode shift none after them.
+    """
+
+    def __init__(self) -> None:
+        self._places: list[int] = []
+
+    def send(self, packet: Packet) -> None:
+        """Take note of a packet that is decoded next, and give it its place as presentation time."""
+        packet.pts = packet.dts
+        if packet.size and packet.dts is not None:
+            heappush(self._places, packet.dts)
+
+    def assign(self, picture: VideoFrame) -> VideoFrame:
+        """Give a decoded picture the time at which it is shown, and return it."""
+        while picture.key_frame and picture.pts is not None and self._places and self._places[0] < picture.pts:
+            heappop(self._places)
+        if self._places:
+            picture.pts = heappop(self._places)
+        return picture
 
 
 def avi_is_whole(path: Path) -> bool:

@@ -108,6 +108,11 @@ class PacketClock:
         if packet.dts is None or base is None:
             return
         own, shown = packet.dts, packet.dts if packet.pts is None else packet.pts
+        # A packet that an edit list leaves out may lie anywhere in the file's time.
+        if packet.is_discard:
+            packet.dts = own + self._shift_ticks
+            packet.pts = None if packet.pts is None else packet.pts + self._shift_ticks
+            return
         if self._latest is not None and self._restarts(own + self._shift_ticks - self._latest, base):
             shift = self._shift_after_jump(own * base, (self._latest + self._length) * base)
             self._shift_ticks = round(shift / base)
@@ -122,7 +127,7 @@ class PacketClock:
         elif self._latest is not None and time > self._latest:
             self._length = time - self._latest
         self._latest = time if self._latest is None else max(time, self._latest)
-        if packet.pts is not None and not packet.is_discard:
+        if packet.pts is not None:
             self._pts = packet.pts
             self._max_pts = packet.pts if self._max_pts is None else max(packet.pts, self._max_pts)
 
@@ -227,14 +232,14 @@ def shown_until(path: Path, container: InputContainer, stream: VideoStream, info
     """Return the earliest time in seconds at which the last picture ends; 0 where the file does not say.
 
     AVI stores a picture that stays on screen as empty frames, which are in no packet but count for the stream's length.
-    Matroska may store the length of the last picture only as that of the file or the track.
+    Matroska may store the length of the last picture only as that of the file or the track, on the file's own clock.
     """
     name = container.format.name
     if name == "avi" and stream.duration and stream.time_base and avi_is_whole(path):
         return float(stream.duration * stream.time_base)
     if "matroska" in name and matroska_is_whole(path):
         if (tagged := _matroska_duration(stream.metadata.get("DURATION", ""))) is not None:
-            return tagged
+            return tagged - float(container_start(container))
         if not info.has_audio and info.duration:
             return info.duration
     return 0.0

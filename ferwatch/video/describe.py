@@ -15,6 +15,7 @@ from ferwatch.video import hdr
 from ferwatch.video.clock import container_start, has_times, rate_without_times
 from ferwatch.video.container import VideoInfo, open_container
 from ferwatch.video.picture import Geometry, PixelAspect, display_size, gray_bits
+from ferwatch.video.sampling import ROUNDING
 from ferwatch.video.scan import CHANGING_FORMATS, Scan, scan_stream
 
 GRAY_PROBES = 8
@@ -64,7 +65,10 @@ def describe(
         if other[0] * other[1] > width * height:
             width, height = other
     duration = container.duration / av.time_base if container.duration else 0.0
-    held = float(scan.end - container_start(container)) if timed else scan.packets / rate
+    start = float(container_start(container))
+    held = float(scan.end) - start if timed else scan.packets / rate
+    if "matroska" in container.format.name and duration - start > held - ROUNDING:
+        duration -= start  # it is the time of the end on the file's own clock
     if scan.jumps:  # the container subtracts times of different clocks
         duration = held
     info = VideoInfo(

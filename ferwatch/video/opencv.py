@@ -102,15 +102,19 @@ class OpenCVReader(FileSource):
             clock = PacketClock.for_container(container)
             start = container_start(container)
             times: list[Fraction] = []
+            latest = Fraction(-1)
             count = 0
             length = Fraction(1) / Fraction(self.info.fps)
             with suppress(av.FFmpegError, IndexError):
                 for packet in container.demux(stream):
                     clock.advance(packet)
+                    if container.format.name == "avi":
+                        packet.pts = packet.dts  # an AVI knows no other order
                     count += packet.size > 0
                     if packet.pts is not None and packet.size and not packet.is_discard:
                         time = packet.pts * packet.time_base - start
-                        if not times or time >= max(times):
+                        if time >= latest or not times:
+                            latest = time
                             length = packet.duration * packet.time_base if packet.duration else length
                         times.append(time)
             if self.info.timestamp_source == "index/fps":

@@ -14,7 +14,7 @@ from av.video.frame import VideoFrame
 
 from ferwatch.errors import VideoError
 from ferwatch.records import Frame
-from ferwatch.video.avi import avi_is_whole, pictures_held
+from ferwatch.video.avi import AviTimes, avi_is_whole, pictures_held
 from ferwatch.video.clock import PacketClock, PictureClock, container_start, shown_until
 from ferwatch.video.container import choose_stream, open_container, threads_for
 from ferwatch.video.describe import describe
@@ -141,6 +141,9 @@ class VideoReader(FileSource):
 
     def _decode_in_threads(self) -> Iterator[VideoFrame]:
         packets = self._container.demux(self._stream)
+        # FFmpeg knows the times of MPEG-4 in an AVI, whose packets may hold two pictures or none.
+        is_mpeg4 = self._stream.codec_context.name == "mpeg4"
+        times = AviTimes() if self._is_avi and not is_mpeg4 else None
         while True:
             try:
                 packet = next(packets)
@@ -154,10 +157,13 @@ class VideoReader(FileSource):
                 self._corrupt.append(self._packet_clock.packets)
             self._packet_clock.advance(packet)
             self._packets += packet.size > 0
-            is_repeat = self._stream.codec_context.name == "mpeg4" and 0 < packet.size <= MAX_REPEAT_BYTES
+            is_repeat = is_mpeg4 and 0 < packet.size <= MAX_REPEAT_BYTES
             self._hidden += packet.is_discard or is_repeat
+            if times is not None:
+                times.send(packet)
             try:
-                yield from self._stream.decode(packet)
+                for picture in self._stream.decode(packet):
+                    yield picture if times is None else times.assign(picture)
             except av.FFmpegError:
                 self._broken += 1
         # Where a clock restarts, another recording begins: that its packets do not follow is no damage.
@@ -174,6 +180,7 @@ class VideoReader(FileSource):
             if latest > -math.inf:
                 container.seek(int(latest), stream=stream)
             for packet in container.demux(stream):
+                packet.pts = packet.dts if self._is_avi else packet.pts
                 with suppress(av.FFmpegError):
                     yield from (p for p in stream.decode(packet) if p.pts is not None and p.pts > latest)
 

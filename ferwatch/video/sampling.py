@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
+from ferwatch.errors import OptionError
+
 ROUNDING = 0.0005
 """Tolerance in seconds for start and end, so that a time from frames.csv (three decimals) means that frame."""
 
@@ -15,16 +17,19 @@ Picture = TypeVar("Picture")
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """Selection of the frames to analyse: every Nth, or, with `fps`, that many per second by their timestamps."""
+    """Selection of the frames to analyse: every Nth, or, with `fps`, that many per second by their timestamps.
+
+    Raises OptionError where a number is not above 0.
+    """
 
     every: int = 1
     fps: float | None = None
 
     def __post_init__(self) -> None:
         if self.every < 1:
-            raise ValueError(f"every {self.every}th frame: the number must be 1 or more")
+            raise OptionError(f"every {self.every}th frame: the number must be 1 or more")
         if self.fps is not None and not 0 < self.fps < math.inf:
-            raise ValueError(f"{self.fps} samples a second: the rate must be a positive number")
+            raise OptionError(f"{self.fps} samples a second: the rate must be a positive number")
 
     def cell(self, number: int, time: float) -> int:
         """Return the sampling interval that a frame falls in; the first frame of each is a sample.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import math
 import os
 import subprocess
 import sys
@@ -212,6 +213,13 @@ def test_images_share_a_loaded_model(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(loaded) == 1
 
 
+def test_options_of_a_picture_are_those_of_the_call() -> None:
+    image = np.hstack([next(frames_of_demo(1))] * 2)
+    assert len(ferwatch.analyze_image(image).faces) == 2
+    assert len(ferwatch.analyze_image(image, ignore=[1]).faces) == 1
+    assert len(ferwatch.analyze_image(image, max_faces=1).faces) == 1
+
+
 def test_faces_outside_the_region_are_left_out() -> None:
     image = next(frames_of_demo(1))
     (face,) = ferwatch.analyze_image(image).faces
@@ -222,6 +230,7 @@ def test_faces_outside_the_region_are_left_out() -> None:
         with ferwatch.Analyzer(region=region) as analyzer:
             assert len(analyzer.image(image).faces) == faces
             assert [len(result.faces) for result in analyzer.track([image] * 3, fps=10)] == [faces] * 3
+        assert len(ferwatch.analyze_image(image, region=region).faces) == faces
     with pytest.raises(ferwatch.OptionError, match="region"):
         ferwatch.Analyzer(region=(0, 0, 0, 10))
 
@@ -230,7 +239,8 @@ def test_faces_outside_the_region_are_left_out() -> None:
     ("option", "value"),
     [
         *(("start", "0:05"), ("start", True), ("end", "x"), ("smoothing", "a"), ("min_episode", None)),
-        *(("threads", "2"), ("sampling", 5), ("annotate", "no"), ("exports", None), ("ignore", 3)),
+        *(("threads", "2"), ("sampling", 5), ("annotate", "no"), ("exports", None), ("ignore", 3), ("ignore", ("a",))),
+        *(("region", 5), ("region", "abcd"), ("region", (float("nan"), 0, 1, 1)), ("weights", 5), ("end", math.inf)),
     ],
 )
 def test_an_option_of_another_type_is_named(option: str, value: object) -> None:

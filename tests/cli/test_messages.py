@@ -44,6 +44,14 @@ def test_what_cannot_be_read_or_written_is_named_in_plain_words(arguments: tuple
     assert says in message(invoke(*arguments))
 
 
+@pytest.mark.parametrize("option", ["--interval", "--sample-fps", "--fps", "--smoothing", "--min-episode"])
+@pytest.mark.parametrize("value", ["nan", "inf"])
+def test_what_is_no_number_is_refused(option: str, value: str) -> None:
+    result = invoke(DEMO, option, value)
+    assert result.exit_code == 2
+    assert f"'{value}' is no number" in message(result)
+
+
 def test_a_command_that_is_mistyped_is_suggested() -> None:
     result = invoke("timelne", "interview-ferwatch")
     assert result.exit_code == 2

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from tables import facts_of_run, story_frames, write_frames
 
 from ferwatch.cli.timeline import timeline as command
-from ferwatch.errors import DataError
+from ferwatch.errors import DataError, OptionError, OutputError
 from ferwatch.export.registry import EXPORTS
 from ferwatch.pipeline.rebuild import rebuild
 from ferwatch.pipeline.run_folder import RUN_FILES
@@ -230,6 +230,40 @@ def test_the_same_settings_give_the_same_bytes(run: Path) -> None:
     assert set(before) <= set(RUN_FILES)
 
 
+def test_the_run_folder_itself_may_be_named_as_out(run: Path) -> None:
+    rebuild(run, out=run, corrections=Corrections(ignore=(2,)))
+    assert json.loads((run / "run.json").read_text())["faces"]["ignore"] == [2]
+    assert set(pd.read_csv(run / "frames.csv").face_id.dropna()) == {1, 3}
+
+
+def test_files_are_not_mixed_with_those_of_another_run(run: Path, made: Path, tmp_path: Path) -> None:
+    other = Path(shutil.copytree(made, tmp_path / "other"))
+    shutil.copy(run / "frames.csv", run / "frames.measured.csv")
+    before = {path: path.read_bytes() for folder in (run, other) for path in folder.iterdir()}
+    for rows, out in ((run, other), (run / "frames.measured.csv", None)):
+        with pytest.raises(OutputError, match=r"holds a run.*--out"):
+            rebuild(rows, out=out, smoothing=1.0)
+    assert {path: path.read_bytes() for folder in (run, other) for path in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize("damage", [{}, {"timeline": None}, {"video": {}}])
+def test_a_run_json_that_lacks_a_part_is_named(run: Path, damage: dict[str, object]) -> None:
+    facts = json.loads((run / "run.json").read_text()) | damage if damage else {"a": 1}
+    (run / "run.json").write_text(json.dumps(facts))
+    with pytest.raises(DataError, match=r"run\.json is damaged: it lacks"):
+        rebuild(run)
+
+
+@pytest.mark.parametrize("option", ["--smoothing", "--min-episode"])
+@pytest.mark.parametrize("value", ["nan", "inf"])
+def test_what_is_no_number_of_seconds_is_refused(run: Path, option: str, value: str) -> None:
+    before = (run / "run.json").read_bytes()
+    assert CliRunner().invoke(command, [str(run), option, value]).exit_code == 2
+    with pytest.raises(OptionError, match="give a number of seconds"):
+        rebuild(run, **{option[2:].replace("-", "_"): float(value)})
+    assert (run / "run.json").read_bytes() == before
+
+
 def test_on_the_command_line(run: Path) -> None:
     call = CliRunner().invoke(command, [str(run), "--name", "1=Anna=B", "--ignore", "2", "--region", "0,0,999,999"])
     assert call.exit_code == 0, call.output
@@ -237,7 +271,13 @@ def test_on_the_command_line(run: Path) -> None:
     assert "face 2" not in call.output
     assert "the share to report" in call.output
     assert names(the_story(run)) == {"Anna=B", "Face 3"}
-    for wrong in (["--name", "Anna"], ["--merge", "1=x"], ["--region", "1,2,3"], ["--region", "0,0,-1,5"]):
+    for wrong in (
+        ["--name", "Anna"],
+        ["--merge", "1=x"],
+        ["--region", "1,2,3"],
+        ["--region", "0,0,-1,5"],
+        ["--region", "nan,0,1,1"],
+    ):
         assert CliRunner().invoke(command, [str(run), *wrong]).exit_code == 2
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import av
 import pytest
 from av.packet import Packet
-from clips import make_clip, number_of
+from clips import make_clip, number_of, write_edits
 from conftest import SHARED
 
 from ferwatch.errors import VideoError
@@ -199,6 +199,37 @@ def test_mpeg_4_packets_that_repeat_the_picture_are_no_damage(tmp_path):
     assert [round(frame.timestamp, 2) for frame in frames[:10]] == [round(n * 0.08, 2) for n in range(10)]
     assert len(frames) <= 11
     assert reader.warnings == []
+
+
+@pytest.mark.parametrize("bframes", [0, 2])
+@pytest.mark.parametrize("reader", [VideoReader, OpenCVReader])
+def test_h264_in_an_avi_keeps_its_order_and_its_gaps(tmp_path, bframes, reader):
+    """An AVI tells no presentation times; FFmpeg 8 takes the place of the next packet for them."""
+    times = THIRTY if bframes else [time for time in THIRTY if not 0.5 < time < 1]
+    with reader(make_clip(tmp_path / "c.avi", times, bframes=bframes)) as source:
+        frames = list(source)
+    assert [number_of(frame.image) for frame in frames] == list(range(len(times)))
+    assert [frame.timestamp for frame in frames] == pytest.approx(times, abs=0.001)
+    assert source.warnings == []
+
+
+def test_a_piece_that_was_cut_out_of_the_middle(tmp_path):
+    """Two edits; decoding of the second begins before it, at a key frame that is not shown."""
+    path = make_clip(tmp_path / "c.mp4", [i / 30 for i in range(150)], bframes=2, sound="aac", seconds=5.0)
+    write_edits(path, [(0.5, 1.5), (3.4, 4.4)])
+    frames, reader = read(path)
+    assert [number_of(frame.image) for frame in frames] == [*range(15, 45), *range(102, 132)]
+    assert [frame.timestamp for frame in frames] == pytest.approx([i / 30 for i in range(60)], abs=0.001)
+    assert reader.warnings == []
+
+
+@pytest.mark.parametrize("sound", [None, "pcm_s16le"])
+def test_matroska_whose_clock_starts_late(tmp_path, sound):
+    """Its durations are times of the end on its own clock."""
+    path = make_clip(tmp_path / "c.mkv", THIRTY, sound=sound, seconds=2.0, sound_from=0.0, offset=3600.0)
+    frames, reader = read(path)
+    assert frames[-1].duration == pytest.approx(1 / 30, abs=0.03)
+    assert reader.info.duration == pytest.approx(2.0, abs=0.1)
 
 
 @pytest.mark.parametrize(

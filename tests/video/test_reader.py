@@ -8,6 +8,7 @@ import av
 import pytest
 from clips import make_clip, number_of, presentation_times
 
+from ferwatch.errors import OptionError
 from ferwatch.video.reader import VideoReader
 from ferwatch.video.sampling import Sampling
 
@@ -111,7 +112,7 @@ def test_every_nth_and_a_range_count_from_the_right_places(tmp_path):
 
 @pytest.mark.parametrize("wrong", [{"every": 0}, {"fps": 0.0}, {"fps": float("nan")}, {"fps": float("inf")}])
 def test_sampling_refuses_what_makes_no_sense(wrong):
-    with pytest.raises(ValueError, match="must be"):
+    with pytest.raises(OptionError, match="must be"):
         Sampling(**wrong)
 
 
