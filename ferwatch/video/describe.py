@@ -76,7 +76,7 @@ def describe(
         width=width,
         height=height,
         fps=rate,
-        frames_declared=stream.frames or None,
+        frames_declared=(stream.frames or None) if container.format.name != "ivf" else None,  # that of IVF may be ticks
         duration=max(duration, held) or None,
         rotation=orientation.rotation,
         codec=stream.codec_context.codec.canonical_name,

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import av
 
-from ferwatch.video.clock import PacketClock, PictureClock, container_start, shown_until
+from ferwatch.video.clock import PacketClock, PictureClock, container_start, matroska_is_whole, shown_until
 from ferwatch.video.container import VideoInfo, choose_stream, open_container
 from ferwatch.video.sampling import Sampler, Sampling, TimedPicture
 
@@ -114,7 +114,8 @@ def read_index(path: Path, info: VideoInfo) -> list[TimedPicture[IndexedPicture]
         length = max(length, shown_until(path, container, stream, info) - last.timestamp)
         timed[-1] = replace(last, length=length)
         declared, end = info.frames_declared, last.timestamp + length
-        is_cut_off = packets < declared if declared else info.duration is not None and end + 1 < info.duration
+        ends_early = info.duration is not None and end + 1 < info.duration and not matroska_is_whole(path)
+        is_cut_off = packets < declared if declared else ends_early
         return None if clock.held or is_cut_off else timed
 
 

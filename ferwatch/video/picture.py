@@ -14,6 +14,7 @@ from typing import NamedTuple, cast
 import cv2
 import numpy as np
 from av.sidedata.sidedata import SideData
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
@@ -143,12 +144,12 @@ class PictureConverter:
     """Converts decoded pictures to images.
 
     Args:
-        field_order: FFmpeg's number of the stream's field order.
+        bottom_field_first: whether the lower line of an interlaced picture was recorded first.
         gray_bits: bits that the values of 16-bit gray pictures use; see `gray_bits`.
     """
 
-    def __init__(self, field_order: int = 0, gray_bits: int | None = None) -> None:
-        self._first_line = 1 if field_order in BOTTOM_FIELD_FIRST else 0
+    def __init__(self, bottom_field_first: bool = False, gray_bits: int | None = None) -> None:
+        self._first_line = int(bottom_field_first)
         self._gray_bits = gray_bits
 
     def image(self, picture: VideoFrame, geometry: Geometry) -> NDArray[np.uint8]:
@@ -170,6 +171,11 @@ class PictureConverter:
         if picture.format.name == "bgr24":
             image = image.copy()  # the decoder may reuse its own
         return image
+
+
+def has_bottom_field_first(context: VideoCodecContext) -> bool:
+    """Return whether the lower field of a stream's interlaced pictures was recorded first; DV's always is."""
+    return context.name == "dvvideo" or context.field_order in BOTTOM_FIELD_FIRST
 
 
 def gray_bits(pictures: Sequence[VideoFrame]) -> int | None:

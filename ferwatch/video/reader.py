@@ -15,11 +15,11 @@ from av.video.frame import VideoFrame
 from ferwatch.errors import VideoError
 from ferwatch.records import Frame
 from ferwatch.video.avi import AviTimes, avi_is_whole, pictures_held
-from ferwatch.video.clock import PacketClock, PictureClock, container_start, shown_until
+from ferwatch.video.clock import PacketClock, PictureClock, container_start, matroska_is_whole, shown_until
 from ferwatch.video.container import choose_stream, open_container, threads_for
 from ferwatch.video.describe import describe
 from ferwatch.video.file_source import FileSource
-from ferwatch.video.picture import Geometry, GeometryReader, PictureConverter, placement
+from ferwatch.video.picture import Geometry, GeometryReader, PictureConverter, has_bottom_field_first, placement
 from ferwatch.video.sampling import Sampling, TimedPicture
 
 FEW = 0.9
@@ -86,7 +86,7 @@ class VideoReader(FileSource):
         self._container.close()
 
     def __iter__(self) -> Iterator[Frame]:
-        converter = PictureConverter(self._stream.codec_context.field_order, self.info.gray_bits)
+        converter = PictureConverter(has_bottom_field_first(self._stream.codec_context), self.info.gray_bits)
         canvas = (self.info.width, self.info.height)
         for sample in self.sampler.select(self._timed_pictures()):
             if sample.number >= self.first_yielded:
@@ -219,5 +219,6 @@ class VideoReader(FileSource):
             self.warnings.append(f"damaged: {decoded} of {declared} declared frames decode")
         elif self._broken:
             self.warnings.append(f"damaged packets: {self._broken}; {decoded} frames decode")
-        if not declared and duration and end + 1 < duration and self.info.timestamp_source == "container":
+        is_timed, is_whole = self.info.timestamp_source == "container", matroska_is_whole(self.path)
+        if not declared and duration and end + 1 < duration and is_timed and not is_whole:  # else sound lasts longer
             self.warnings.append(f"its pictures end at {end:.1f} s of {duration:.1f} s declared")

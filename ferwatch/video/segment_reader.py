@@ -12,7 +12,7 @@ from ferwatch.records import Frame
 from ferwatch.utils.url import Url
 from ferwatch.video.container import VideoInfo, choose_stream, open_container
 from ferwatch.video.index import IndexMismatch, VideoSegment
-from ferwatch.video.picture import GeometryReader, PictureConverter
+from ferwatch.video.picture import GeometryReader, PictureConverter, has_bottom_field_first
 
 SKIPPING_CODECS = ("h264", "hevc")
 """Codecs of which pictures that no other picture needs can be left undecoded."""
@@ -58,7 +58,7 @@ class SegmentReader:
         converter: PictureConverter | None = None
         for picture in self._promised(segment, decoder):
             if converter is None:
-                converter = PictureConverter(self._stream.codec_context.field_order, self._info.gray_bits)
+                converter = PictureConverter(has_bottom_field_first(self._stream.codec_context), self._info.gray_bits)
             geometry = self._geometry.read(picture)
             if geometry.size != (self._info.width, self._info.height):
                 raise IndexMismatch("the size of the picture changes")

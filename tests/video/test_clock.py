@@ -223,6 +223,26 @@ def test_a_piece_that_was_cut_out_of_the_middle(tmp_path):
     assert reader.warnings == []
 
 
+def test_an_ivf_that_counts_ticks_is_whole(tmp_path):
+    """Some versions of FFmpeg write the length in ticks into the field for the number of frames."""
+    path = make_clip(tmp_path / "c.ivf", THIRTY, codec="libvpx-vp9")
+    data = path.read_bytes()
+    path.write_bytes(data[:24] + struct.pack("<I", 180_000) + data[28:])
+    frames, reader = read(path)
+    assert [frame.timestamp for frame in frames] == pytest.approx(THIRTY, abs=0.001)
+    assert reader.warnings == []
+
+
+def test_sound_that_outlasts_the_pictures_of_a_whole_matroska_is_no_damage(tmp_path):
+    path = make_clip(tmp_path / "c.mkv", THIRTY, sound="pcm_s16le", seconds=5.0)
+    _, reader = read(path)
+    assert reader.warnings == []
+    assert read_index(path, reader.info) is not None
+    path.write_bytes(path.read_bytes()[:-2000])
+    _, reader = read(path)
+    assert [warning[:23] for warning in reader.warnings] == ["its pictures end at 2.0"]
+
+
 @pytest.mark.parametrize("sound", [None, "pcm_s16le"])
 def test_matroska_whose_clock_starts_late(tmp_path, sound):
     """Its durations are times of the end on its own clock."""

@@ -189,6 +189,26 @@ def test_what_stands_still_keeps_its_lines():
     assert np.array_equal(deinterlace(picture), picture)
 
 
+def test_of_dv_the_lower_field_is_the_first(tmp_path):
+    """Its header does not say so, but it always is."""
+    first, second = (np.zeros((576, 720, 3), np.uint8) for _ in range(2))
+    first[200:380, 100:300] = second[200:380, 340:540] = 235
+    woven = second.copy()
+    woven[1::2] = first[1::2]
+    with av.open(str(tmp_path / "c.dv"), "w") as out:
+        track = out.add_stream("dvvideo", rate=25)
+        track.width, track.height, track.pix_fmt = 720, 576, "yuv420p"
+        for number in range(3):
+            frame = av.VideoFrame.from_ndarray(woven, format="bgr24")
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            out.mux(track.encode(frame))
+        out.mux(track.encode(None))
+    with VideoReader(tmp_path / "c.dv") as reader:
+        image = cv2.resize(next(iter(reader)).image, (720, 576))
+    assert np.abs(image.astype(int) - first)[210:370].mean() < 10
+    assert np.abs(image.astype(int) - second)[210:370].mean() > 50
+
+
 def test_an_interlaced_film_is_near_to_the_same_film_in_whole_pictures():
     folder = FAULTS / "interlaced"
     ours = difference(folder / "inter.mpg", folder / "progressive_reference.mp4")
