@@ -13,7 +13,7 @@ from typing import Any
 
 from ferwatch.errors import DataError, OutputError
 from ferwatch.records import EMOTIONS, Episode
-from ferwatch.study.highlights import Highlight
+from ferwatch.study.highlights import Highlight, is_highlights_csv
 from ferwatch.study.runs import FinishedRun
 from ferwatch.utils.files import atomic_write, make_folder, remove_files
 from ferwatch.utils.find_video import find_video
@@ -24,7 +24,7 @@ MARGIN_SECONDS = 1.0
 MAX_CLIP_SECONDS = 15.0
 """Longest clip; a longer one is cut to this length around its peak."""
 
-
+TABLE = "highlights.csv"
 REEL = "reel.mp4"
 CLIP_NAME = re.compile(rf"\d+-({'|'.join(EMOTIONS)})-face\d+-[\d-]+s\.mp4")
 """Names that _clip_of gives."""
@@ -58,9 +58,27 @@ def write_clips(run: FinishedRun, highlights: Sequence[Highlight], out: Path) ->
     return [*(clip.path for clip in clips), reel]
 
 
-def remove_clips(out: Path) -> None:
-    """Remove the clips and the reel that an earlier call has left in a folder. Raises OutputError."""
-    remove_files(file for file in out.iterdir() if file.name == REEL or CLIP_NAME.fullmatch(file.name))
+def prepare_folder(run: FinishedRun, out: Path, with_clips: bool) -> None:
+    """Makes the folder of highlights, and removes the clips and the reel that an earlier call has left in it.
+
+    with_clips: whether clips will be written. Raises DataError where they have no video to be cut from, and OutputError
+    where the folder holds a highlights.csv, or, with clips, a clip or a reel that `ferwatch highlights` did not write.
+    """
+    if with_clips:
+        _video_of(run)
+    make_folder(out)
+    table, reel = out / TABLE, out / REEL
+    clips = sorted(file for file in out.iterdir() if CLIP_NAME.fullmatch(file.name))
+    if table.exists():
+        if not (table.is_file() and is_highlights_csv(table)):
+            raise OutputError(f"{table} is not one of ferwatch's; name another folder with --out")
+        # A reel has its clips beside it: one without is not ferwatch's.
+        remove_files([*clips, reel] if clips else [])
+    for file in (*clips, reel):
+        if with_clips and file.exists():
+            raise OutputError(
+                f"{file} would be replaced, and no ferwatch highlights wrote it; name another folder with --out"
+            )
 
 
 def _video_of(run: FinishedRun) -> tuple[Path, float]:

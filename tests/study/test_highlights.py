@@ -102,6 +102,42 @@ def test_clips_of_an_earlier_call_do_not_stay(ferwatch: Ferwatch, tmp_path: Path
     assert {file.name for file in out.glob("*.mp4")} == {"01-my own.mp4"}
 
 
+def test_the_files_of_others_are_neither_removed_nor_replaced(ferwatch: Ferwatch, tmp_path: Path) -> None:
+    write_video(tmp_path / "talk.mp4", 20)
+    make_run(tmp_path / "talk-ferwatch", "talk.mp4", EPISODES)
+    out = tmp_path / "cuts"
+    out.mkdir()
+    theirs = {out / "reel.mp4": b"a film", out / "01-happy-face1-2-0s.mp4": b"a clip"}
+    for file, content in theirs.items():
+        file.write_bytes(content)
+        refused = ferwatch("highlights", "talk-ferwatch", "--out", out, "--clips")
+        assert refused.returncode == 1
+        assert "would be replaced" in refused.stderr
+        assert "name another folder with --out" in refused.stderr
+    (out / "01-happy-face1-2-0s.mp4").unlink()
+    for _ in range(2):
+        assert ferwatch("highlights", "talk-ferwatch", "--out", out).returncode == 0
+    assert (out / "reel.mp4").read_bytes() == b"a film"
+    assert "reel.mp4 would be replaced" in ferwatch("highlights", "talk-ferwatch", "--out", out, "--clips").stderr
+    (out / "highlights.csv").write_text("my,own\n1,2\n")
+    refused = ferwatch("highlights", "talk-ferwatch", "--out", out)
+    assert refused.returncode == 1
+    assert "highlights.csv is not one of ferwatch's; name another folder with --out" in refused.stderr
+    assert (out / "highlights.csv").read_text() == "my,own\n1,2\n"
+    assert (out / "reel.mp4").read_bytes() == b"a film"
+
+
+def test_without_a_video_the_clips_of_an_earlier_call_stay(ferwatch: Ferwatch, tmp_path: Path) -> None:
+    write_video(tmp_path / "talk.mp4", 20)
+    make_run(tmp_path / "talk-ferwatch", "talk.mp4", EPISODES)
+    assert ferwatch("highlights", "talk-ferwatch", "--clips").returncode == 0
+    out = tmp_path / "talk-ferwatch" / "highlights"
+    before = {file.name: file.read_bytes() for file in out.iterdir()}
+    (tmp_path / "talk.mp4").unlink()
+    assert ferwatch("highlights", "talk-ferwatch", "--emotion", "sad", "--clips").returncode == 1
+    assert {file.name: file.read_bytes() for file in out.iterdir()} == before
+
+
 def test_clips_of_a_blurred_run_come_from_the_blurred_video_alone(ferwatch: Ferwatch, tmp_path: Path) -> None:
     write_video(tmp_path / "talk.mp4", 20)
     run = make_run(tmp_path / "talk-ferwatch", "talk.mp4", EPISODES)
