@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +9,8 @@ from pathlib import Path
 from ferwatch.errors import DataError
 from ferwatch.records import Episode
 from ferwatch.study.bands import Band, band_of, fill
-from ferwatch.study.codes import Code, CodedRecording, read_codes
-from ferwatch.study.runs import FinishedRun, is_run, read_run
+from ferwatch.study.codes import Code, CodedRecording, read_codes, read_text, table_lines
+from ferwatch.study.runs import FinishedRun, is_run, parse_face_id, read_run
 from ferwatch.timeline.model import LABELS
 
 
@@ -126,14 +125,29 @@ def _pair(reference: Side, other: Side, rename: Mapping[str, str], uncoded: str 
 
 
 def _sides_of_study(path: Path, face: int | None) -> list[Side]:
-    """Return the runs that recordings.csv of a study names, each with the participant's face."""
-    try:
-        with open(path / "recordings.csv", encoding="utf-8", newline="") as file:
-            lines = [(line["run"], line["face_id"]) for line in csv.DictReader(file)]
-    except (OSError, KeyError, csv.Error) as error:
-        raise DataError(f"{path / 'recordings.csv'} is no list of a study's recordings: {error}") from error
+    """Return the runs that recordings.csv of a study names, each with the participant's face.
+
+    Raises DataError, naming the line, where it cannot be read.
+    """
+    file = path / "recordings.csv"
+    header, *lines = table_lines(file, read_text(file)) or [[]]
+    missing = [name for name in ("run", "face_id") if name not in header]
+    if missing:
+        raise DataError(f"{file} is no list of a study's recordings: it lacks the column {' and '.join(missing)}")
+    run_column, face_column = header.index("run"), header.index("face_id")
+    named: list[tuple[str, int]] = []
+    for number, line in enumerate(lines, start=2):
+        if not any(line):
+            continue
+        if len(line) <= max(run_column, face_column):
+            raise DataError(f"{file}, line {number}: {len(line)} fields instead of {len(header)}")
+        try:
+            if line[face_column]:  # empty where no face has an episode
+                named.append((line[run_column], parse_face_id(line[face_column])))
+        except ValueError as error:
+            raise DataError(f"{file}, line {number}: {error}") from None
     # Several lines of a plan may be about one run and face.
-    return [_side_of_run(read_run(path / run), face or int(own)) for run, own in dict.fromkeys(lines) if own]
+    return [_side_of_run(read_run(path / run), face or own) for run, own in dict.fromkeys(named)]
 
 
 def _side_of_run(run: FinishedRun, face: int | None) -> Side:
