@@ -47,6 +47,13 @@ class FinishedRun:
         return settings if isinstance(settings, dict) else {}
 
     @property
+    def start(self) -> float:
+        """Seconds at which the analysed part of the video begins; 0 where run.json does not say."""
+        sampling = self.facts.get("sampling")
+        start = sampling.get("start") if isinstance(sampling, dict) else None
+        return float(start) if isinstance(start, int | float) else 0.0
+
+    @property
     def end(self) -> float:
         """Seconds at which the analysed part of the video ends; infinite where run.json does not say."""
         parts = (self.facts.get("timeline"), "duration"), (self.facts.get("sampling"), "end")
@@ -89,11 +96,16 @@ class FinishedRun:
         """Return a line on the faces that never move; "" where there are none."""
         return still_text(self.still)
 
-    def main_face(self) -> int | None:
-        """Returns the face with the most time in episodes, the first of several; None where there is no episode."""
+    def main_face(self, start: float = 0.0, end: float = math.inf) -> int | None:
+        """Returns the face with the most time in episodes from `start` to `end` (seconds), the first of several.
+
+        None where there is no episode.
+        """
         seconds: dict[int, float] = {}
         for episode in self.episodes:
-            seconds[episode.face_id] = seconds.get(episode.face_id, 0.0) + episode.duration
+            if episode.start < end and episode.end > start:
+                inside = min(episode.end, end) - max(episode.start, start)
+                seconds[episode.face_id] = seconds.get(episode.face_id, 0.0) + inside
         return max(sorted(seconds), key=seconds.__getitem__, default=None)
 
 
