@@ -19,7 +19,9 @@ from ferwatch.timeline.still import still_text
 from ferwatch.timeline.table import FrameTable, read_frames_csv
 
 EPISODE_FIELDS = ("face_id", "emotion", "start", "end", "mean_confidence", "peak_time", "peak_confidence")
-"""Columns of a run's episodes.csv that are read."""
+"""Columns that a run's episodes.csv has to have."""
+MEAN_VALENCE = "mean_valence"
+"""A further column of it, which earlier versions did not write."""
 
 
 @dataclass(frozen=True)
@@ -133,13 +135,13 @@ def read_run(folder: Path) -> FinishedRun:
 def read_episodes_csv(path: Path) -> tuple[Episode, ...]:
     """Reads episodes.csv by the names of its columns, also after a spreadsheet program has saved it.
 
-    Raises DataError, naming the line, where it cannot be read.
+    The mean valence is 0 where the column is missing. Raises DataError, naming the line, where it cannot be read.
     """
     header, *lines = table_lines(path, read_text(path)) or [[]]
     missing = [name for name in EPISODE_FIELDS if name not in header]
     if missing:
         raise DataError(f"{path} is no episodes.csv of ferwatch: it lacks the columns {', '.join(missing)}")
-    place = [header.index(name) for name in EPISODE_FIELDS]
+    place = [header.index(name) for name in (*EPISODE_FIELDS, MEAN_VALENCE) if name in header]
     episodes = []
     for number, line in enumerate(lines, start=2):
         if not any(line):

@@ -9,6 +9,8 @@ from codes_files import write_tsv
 from command_line import Ferwatch, in_process
 from made_runs import make_run
 
+from ferwatch.study.runs import read_episodes_csv
+
 EPISODES = [(1, "neutral", 0.0, 2.0), (1, "happy", 2.0, 4.0), (2, "sad", 0.0, 1.0)]
 
 
@@ -85,6 +87,16 @@ def test_episodes_are_read_as_spreadsheets_save_them(ferwatch: Ferwatch, tmp_pat
     ):
         table.write_bytes(saved)
         assert ferwatch("agree", "runs/a", "--codes", "a.tsv", "--face", "2").stdout == expected
+
+
+def test_the_mean_valence_of_episodes_is_read_where_it_is_there(tmp_path: Path) -> None:
+    table = make_run(tmp_path / "a", "a.mp4", EPISODES) / "episodes.csv"
+    assert [episode.mean_valence for episode in read_episodes_csv(table)] == [0.0] * 3
+    head, *lines = table.read_text().splitlines()
+    valences = ("0.7500", "-0.0125", "-0.5000")
+    with_valence = [f"{head},mean_valence", *(",".join(pair) for pair in zip(lines, valences, strict=True))]
+    table.write_text("\n".join(with_valence))
+    assert [episode.mean_valence for episode in read_episodes_csv(table)] == [0.75, -0.0125, -0.5]
 
 
 @pytest.mark.parametrize(
