@@ -14,12 +14,12 @@ from ferwatch.study.runs import FinishedRun, is_run, read_run
 if TYPE_CHECKING:
     from ferwatch.pipeline.options import AnalysisOptions
 
-Report = Callable[[int, int, str | None], None]
+StudyProgress = Callable[[int, int, str | None], None]
 """Progress callback: number of videos done, number of all videos, and why the last one failed (None: it did not)."""
 
 
 def find_runs(
-    plan: Plan, out: Path, options: AnalysisOptions | None, jobs: int | None, overwrite: bool, report: Report
+    plan: Plan, out: Path, options: AnalysisOptions | None, jobs: int | None, overwrite: bool, report: StudyProgress
 ) -> tuple[dict[Path, FinishedRun], list[str]]:
     """Returns the run of every path in the plan, and one line for each that failed.
 
