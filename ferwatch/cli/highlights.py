@@ -25,19 +25,16 @@ def highlights(run: Path, emotion: str | None, top: int, clips: bool, out: Path 
     \b
     ferwatch highlights interview-ferwatch --emotion happy --top 5 --clips
     """
-    from ferwatch.study.clips import remove_clips, write_clips
-    from ferwatch.study.highlights import as_text, find_highlights
+    from ferwatch.study.clips import TABLE, prepare_folder, write_clips
+    from ferwatch.study.highlights import HIGHLIGHT_COLUMNS, as_text, find_highlights
     from ferwatch.study.runs import read_run
     from ferwatch.study.tables import write_table
-    from ferwatch.utils.files import make_folder
 
     found = read_run(run)
     moments = find_highlights(found, emotion, top)
     out = out or run / "highlights"
-    make_folder(out)
-    remove_clips(out)
-    header = ("kind", "rank", "face_id", "emotion", "start", "end", "peak_time", "value")
-    files = [write_table(out / "highlights.csv", [moment.as_row() for moment in moments], header)]
+    prepare_folder(found, out, clips)
+    files = [write_table(out / TABLE, [moment.as_row() for moment in moments], HIGHLIGHT_COLUMNS)]
     click.echo(as_text(moments) or f"{run}: there is no episode of {emotion or 'any emotion but neutral'}")
     if clips:
         files += write_clips(found, moments, out)

@@ -14,27 +14,28 @@ from ferwatch.study.runs import FinishedRun, is_run, read_run
 if TYPE_CHECKING:
     from ferwatch.pipeline.options import AnalysisOptions
 
-Report = Callable[[int, int, str | None], None]
+StudyProgress = Callable[[int, int, str | None], None]
 """Progress callback: number of videos done, number of all videos, and why the last one failed (None: it did not)."""
 
 
 def find_runs(
-    plan: Plan, out: Path, options: AnalysisOptions | None, jobs: int | None, overwrite: bool, report: Report
+    plan: Plan, out: Path, options: AnalysisOptions | None, jobs: int | None, overwrite: bool, report: StudyProgress
 ) -> tuple[dict[Path, FinishedRun], list[str]]:
     """Returns the run of every path in the plan, and one line for each that failed.
 
     A path that is a run folder is read. A video is analysed into `out`/runs as `ferwatch batch` does it: a run with the
     same options is kept. options: None for the defaults.
-    Raises OutputError where `out`/runs holds runs with other options and `overwrite` is not set.
+    Raises OutputError where another study or batch is at work in `out`/runs, or it holds runs with other options and
+    `overwrite` is not set.
     """
     paths = list(dict.fromkeys(recording.path for recording in plan.recordings))
     runs = {path: read_run(path) for path in paths if path.is_dir()}
     videos = [path for path in paths if path not in runs]
     failures: list[str] = []
     if videos:
-        from ferwatch.pipeline.batch import run_batch
         from ferwatch.pipeline.executors import LocalProcesses, cores
         from ferwatch.pipeline.options import AnalysisOptions
+        from ferwatch.pipeline.remote_batch import run_batch_at
         from ferwatch.pipeline.video_files import FoundVideos, VideoFile, relative_name
 
         chosen = options or AnalysisOptions()
@@ -43,7 +44,7 @@ def find_runs(
         base = Path(os.path.commonpath([path.parent for path in absolute]))
         found = FoundVideos(tuple(VideoFile(path, relative_name(path, base)) for path in absolute), ())
         with LocalProcesses(jobs or cores()) as executor:
-            result = run_batch(
+            result = run_batch_at(
                 found,
                 out / "runs",
                 chosen,

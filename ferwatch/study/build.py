@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ferwatch.errors import DataError, FerwatchError, OutputError
-from ferwatch.study.analysis import Report, find_runs
+from ferwatch.study.analysis import StudyProgress, find_runs
 from ferwatch.study.contrasts import contrast_table
 from ferwatch.study.events import event_rows
 from ferwatch.study.figures import write_figures
@@ -57,7 +57,7 @@ def run_study(
     options: AnalysisOptions | None = None,
     jobs: int | None = None,
     overwrite: bool = False,
-    report: Report = lambda done, total, cause: None,
+    report: StudyProgress = lambda done, total, cause: None,
 ) -> Study:
     """Analyses what is missing of a plan's recordings, and writes the study's tables, figures, page and methods text.
 

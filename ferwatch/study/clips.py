@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from typing import Any
 
 from ferwatch.errors import DataError, OutputError
 from ferwatch.records import EMOTIONS, Episode
-from ferwatch.study.highlights import Highlight
+from ferwatch.study.highlights import Highlight, is_highlights_csv
 from ferwatch.study.runs import FinishedRun
 from ferwatch.utils.files import atomic_write, make_folder, remove_files
 from ferwatch.utils.find_video import find_video
@@ -24,7 +25,7 @@ MARGIN_SECONDS = 1.0
 MAX_CLIP_SECONDS = 15.0
 """Longest clip; a longer one is cut to this length around its peak."""
 
-
+TABLE = "highlights.csv"
 REEL = "reel.mp4"
 CLIP_NAME = re.compile(rf"\d+-({'|'.join(EMOTIONS)})-face\d+-[\d-]+s\.mp4")
 """Names that _clip_of gives."""
@@ -43,6 +44,8 @@ class Clip:
 def write_clips(run: FinishedRun, highlights: Sequence[Highlight], out: Path) -> list[Path]:
     """Cuts a clip of every episode among the highlights into `out`, and joins them to reel.mp4; returns the files.
 
+    An episode during which the video shows no frame gets no clip.
+
     Clips of a run that was made with --blur-faces are cut from its annotated.mp4, in which faces are blurred, and from
     nothing else. Raises DataError where there is no video to cut from, VideoError and OutputError.
     """
@@ -50,17 +53,35 @@ def write_clips(run: FinishedRun, highlights: Sequence[Highlight], out: Path) ->
     make_folder(out)
     episodes = sorted({h.episode for h in highlights}, key=lambda e: (e.start, e.face_id))
     clips = [_clip_of(episode, number, offset, out) for number, episode in enumerate(episodes, start=1)]
-    if not clips:
+    cut = _cut(video, clips, _opening(run, video)) if clips else []
+    if not cut:
         return []
-    _cut(video, clips, _opening(run, video))
-    reel = out / REEL
-    _join([clip.path for clip in clips], reel)
-    return [*(clip.path for clip in clips), reel]
+    files = [clip.path for clip in clips if clip in cut]
+    _join(files, out / REEL)
+    return [*files, out / REEL]
 
 
-def remove_clips(out: Path) -> None:
-    """Remove the clips and the reel that an earlier call has left in a folder. Raises OutputError."""
-    remove_files(file for file in out.iterdir() if file.name == REEL or CLIP_NAME.fullmatch(file.name))
+def prepare_folder(run: FinishedRun, out: Path, with_clips: bool) -> None:
+    """Makes the folder of highlights, and removes the clips and the reel that an earlier call has left in it.
+
+    with_clips: whether clips will be written. Raises DataError where they have no video to be cut from, and OutputError
+    where the folder holds a highlights.csv, or, with clips, a clip or a reel that `ferwatch highlights` did not write.
+    """
+    if with_clips:
+        _video_of(run)
+    make_folder(out)
+    table, reel = out / TABLE, out / REEL
+    clips = sorted(file for file in out.iterdir() if CLIP_NAME.fullmatch(file.name))
+    if table.exists():
+        if not (table.is_file() and is_highlights_csv(table)):
+            raise OutputError(f"{table} is not one of ferwatch's; name another folder with --out")
+        # A reel has its clips beside it: one without is not ferwatch's.
+        remove_files([*clips, reel] if clips else [])
+    for file in (*clips, reel):
+        if with_clips and file.exists():
+            raise OutputError(
+                f"{file} would be replaced, and no ferwatch highlights wrote it; name another folder with --out"
+            )
 
 
 def _video_of(run: FinishedRun) -> tuple[Path, float]:
@@ -100,23 +121,36 @@ def _clip_of(episode: Episode, number: int, offset: float, out: Path) -> Clip:
     return Clip(out / name, max(start - offset, 0.0), end - offset)
 
 
-def _cut(video: Path, clips: Sequence[Clip], opening: Mapping[str, Any]) -> None:
-    """Writes all clips in one pass over the video, which is opened with `opening`; they may overlap."""
+def _cut(video: Path, clips: Sequence[Clip], opening: Mapping[str, Any]) -> list[Clip]:
+    """Writes all clips in one pass over the video, which is opened with `opening`; they may overlap.
+
+    Each is open only from its first frame to its last. Returns the clips without those during which no frame is shown.
+    """
     from ferwatch.video.encoding import to_picture
     from ferwatch.video.source import open_source
-    from ferwatch.video.writer import annotated_video
+    from ferwatch.video.writer import AnnotatedVideo, annotated_video
 
+    cut: list[Clip] = []
+    at_work: list[tuple[Clip, AnnotatedVideo, ExitStack]] = []
+    waiting = deque(sorted(clips, key=lambda clip: clip.start))
     first, last = min(clip.start for clip in clips), max(clip.end for clip in clips)
     with open_source(video, start=first, end=last, **opening) as source, ExitStack() as writing:
-        writers = [
-            (clip, writing.enter_context(annotated_video(clip.path, source.info, clip.start, clip.end)))
-            for clip in clips
-        ]
         for frame in source:
-            for clip, writer in writers:
-                if clip.start <= frame.timestamp < clip.end:
-                    # Each clip gets its own copy, because the encoder writes a time into the picture.
-                    writer.write(to_picture(frame.image), frame.timestamp, frame.duration)
+            for clip, _, own in at_work:
+                if clip.end <= frame.timestamp:
+                    own.close()
+            at_work = [one for one in at_work if one[0].end > frame.timestamp]
+            while waiting and waiting[0].start <= frame.timestamp:
+                clip = waiting.popleft()
+                if frame.timestamp < clip.end:
+                    own = writing.enter_context(ExitStack())
+                    writer = own.enter_context(annotated_video(clip.path, source.info, clip.start, clip.end))
+                    at_work.append((clip, writer, own))
+                    cut.append(clip)
+            for _, writer, _ in at_work:
+                # Each clip gets its own copy, because the encoder writes a time into the picture.
+                writer.write(to_picture(frame.image), frame.timestamp, frame.duration)
+    return cut
 
 
 def _join(clips: Sequence[Path], reel: Path) -> None:

@@ -97,7 +97,7 @@ def read_codes(path: Path) -> list[CodedRecording]:
     text = read_text(path)
     if text.lstrip().startswith("{"):
         return read_boris_project(path, text)
-    lines = table_lines(text)
+    lines = table_lines(path, text)
     if is_boris_events(lines):
         return read_boris_events(path, lines)
     return _read_table(path, lines)
@@ -117,11 +117,23 @@ def read_text(path: Path) -> str:
         return data.decode("cp1252", "replace")  # what Excel saves as "CSV" in western Europe and America
 
 
-def table_lines(text: str) -> list[list[str]]:
-    """Returns the cells of a table, split at the most frequent of tab, semicolon and comma in its header."""
+def table_lines(path: Path, text: str) -> list[list[str]]:
+    """Returns the cells of a table, split at the most frequent of tab, semicolon and comma in its header.
+
+    path: the file that holds the text, for the message. Raises DataError, naming the line, where the text is no table.
+    """
     head = next((line for line in text.splitlines() if re.search(r"[\t;,]", line)), "")
     delimiter = max("\t;,", key=head.count)
-    return [[cell.strip() for cell in line] for line in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)]
+    lines: list[list[str]] = []
+    try:
+        for line in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True):
+            lines.append([cell.strip() for cell in line])
+    except csv.Error as error:
+        raise DataError(
+            f"{path}, line {len(lines) + 1}: {error}; look there for a quotation mark without its partner, or a cell "
+            "that is too long"
+        ) from None
+    return lines
 
 
 def parse_seconds(text: str) -> float:

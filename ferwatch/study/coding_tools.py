@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ from ferwatch.study.codes import CodedRecording, CodesBuilder, parse_seconds
 BORIS_TIME, BORIS_BEHAVIOR, BORIS_SUBJECT = "time", "behavior", "subject"
 BORIS_KIND = ("behavior type", "status")
 """Names of the column that says START, STOP or POINT: since BORIS 8, and in earlier versions."""
+
+NEVER_STOP = "that start and never stop"
+"""Reason why starts without a stop are skipped."""
 
 
 def read_eaf(path: Path) -> list[CodedRecording]:
@@ -47,7 +51,8 @@ def read_boris_project(path: Path, text: str) -> list[CodedRecording]:
             recording = media[0] if media else name
             # time, subject, behaviour, modifier, comment, ...
             events = sorted(observation["events"], key=lambda event: float(event[0]))
-            _pair_events(builder, recording, [(float(e[0]), str(e[1]), str(e[2]), e[2] in states) for e in events])
+            found = [(float(e[0]), str(e[1]), str(e[2]), "" if e[2] in states else "POINT") for e in events]
+            _pair_events(builder, recording, found)
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise DataError(f"{path} is no BORIS project: {type(error).__name__}: {error}") from error
     return builder.finish()
@@ -65,14 +70,14 @@ def read_boris_events(path: Path, lines: list[list[str]]) -> list[CodedRecording
     names = [name.lower() for name in lines[header]]
     kind = next(names.index(name) for name in BORIS_KIND if name in names)
     about = next((n for n in ("media file name", "media file path", "media file", "observation id") if n in names), "")
-    by_recording: dict[str, list[tuple[float, str, str, bool]]] = {}
+    by_recording: dict[str, list[tuple[float, str, str, str]]] = {}
     for number, line in enumerate(lines[header + 1 :], start=header + 2):
         if not any(line):
             continue
         cell: dict[str, Any] = dict(zip(names, line, strict=False))
         try:
             time = parse_seconds(cell[BORIS_TIME])
-            event = (time, cell.get(BORIS_SUBJECT, ""), cell[BORIS_BEHAVIOR], line[kind].upper() != "POINT")
+            event = (time, cell.get(BORIS_SUBJECT, ""), cell[BORIS_BEHAVIOR], line[kind].upper())
         except (ValueError, KeyError, IndexError) as error:
             raise DataError(f"{path}, line {number}: {error}") from error
         by_recording.setdefault(cell.get(about, "") or path.stem, []).append(event)
@@ -91,18 +96,28 @@ def _header_of(lines: list[list[str]]) -> int | None:
     return None
 
 
-def _pair_events(builder: CodesBuilder, recording: str, events: list[tuple[float, str, str, bool]]) -> None:
-    """Adds a code for each pair of equal events: a state's first event is its start, the next its stop.
+def _pair_events(builder: CodesBuilder, recording: str, events: list[tuple[float, str, str, str]]) -> None:
+    """Adds a code for each start of a state and the stop that follows it.
 
-    events: time in seconds, subject, behaviour, whether it is a state; by time.
+    A stop that follows no start is skipped, and so is a start that another start of the state follows.
+    events: time in seconds, subject, behaviour, and "START", "STOP" or "POINT"; with any other word, a state's first
+    event is its start, and the next its stop. By time.
     """
-    started: dict[tuple[str, str], float] = {}
-    for time, subject, behavior, is_state in events:
-        if not is_state:
+    started: dict[tuple[str, str], list[float]] = {}
+    for time, subject, behavior, kind in events:
+        starts = started.setdefault((subject, behavior), [])
+        if kind == "POINT":
             builder.skip("without a duration")
-        elif (subject, behavior) in started:
-            builder.add(recording, started.pop((subject, behavior)), time, behavior, subject)
+        elif kind == "START" or (kind != "STOP" and not starts):
+            starts.append(time)
+        elif not starts:
+            builder.skip("that stop and never start")
         else:
-            started[subject, behavior] = time
-    for _ in started:
-        builder.skip("that start and never stop")
+            # Where a state stops and starts again at one time, either may stand first.
+            again = [starts.pop()] if len(starts) > 1 and starts[-1] == time else []
+            builder.add(recording, starts.pop(), time, behavior, subject)
+            for _ in starts:
+                builder.skip(NEVER_STOP)
+            started[subject, behavior] = again
+    for _ in chain.from_iterable(started.values()):
+        builder.skip(NEVER_STOP)

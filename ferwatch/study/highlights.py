@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from ferwatch.records import EMOTIONS, Episode
+from ferwatch.study.codes import read_text
 from ferwatch.study.participants import Row
 from ferwatch.study.runs import FinishedRun
 from ferwatch.timeline.model import UNCERTAIN
 
 ONSET_SECONDS = 0.5
 """Time before and after an onset over which its suddenness is measured."""
+
+HIGHLIGHT_COLUMNS = ("kind", "rank", "face_id", "emotion", "start", "end", "peak_time", "value")
+"""Columns of highlights.csv."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,15 @@ def find_highlights(run: FinishedRun, emotion: str | None = None, top: int = 10)
         )
         found += [Highlight(kind, rank, round(value, 4), e) for rank, (value, e) in enumerate(ordered[:top], start=1)]
     return found
+
+
+def is_highlights_csv(path: Path) -> bool:
+    """Return whether a file has the header of highlights.csv, also as a spreadsheet program saves it.
+
+    Raises DataError where it cannot be read.
+    """
+    header = read_text(path).partition("\n")[0].strip()
+    return tuple(name.strip('"') for name in re.split("[,;\t]", header)) == HIGHLIGHT_COLUMNS
 
 
 def as_text(highlights: Sequence[Highlight]) -> str:

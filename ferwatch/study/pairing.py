@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ferwatch.errors import DataError
 from ferwatch.records import Episode
 from ferwatch.study.bands import Band, band_of, fill
-from ferwatch.study.codes import Code, CodedRecording, read_codes
-from ferwatch.study.runs import FinishedRun, is_run, read_run
+from ferwatch.study.codes import Code, CodedRecording, read_codes, read_text, table_lines
+from ferwatch.study.runs import FinishedRun, is_run, parse_face_id, read_run
 from ferwatch.timeline.model import LABELS
+
+SOUND_SUFFIXES = (".wav", ".mp3", ".m4a", ".aac", ".flac", ".ogg")
+"""Ends of the sound files that tools for codes link to."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class Side:
     name: str
     """Display name: the file or folder, and the tier or face."""
     aliases: tuple[str, ...]
-    """Names that the other side may use for the recording, in lower case and without suffix."""
+    """Names that the other side may use for the recording, in lower case, without and with a suffix."""
     codes: tuple[Code, ...]
     run: FinishedRun | None = None
     """Run that the codes are episodes of; None: a coder's."""
@@ -126,14 +128,29 @@ def _pair(reference: Side, other: Side, rename: Mapping[str, str], uncoded: str 
 
 
 def _sides_of_study(path: Path, face: int | None) -> list[Side]:
-    """Return the runs that recordings.csv of a study names, each with the participant's face."""
-    try:
-        with open(path / "recordings.csv", encoding="utf-8", newline="") as file:
-            lines = [(line["run"], line["face_id"]) for line in csv.DictReader(file)]
-    except (OSError, KeyError, csv.Error) as error:
-        raise DataError(f"{path / 'recordings.csv'} is no list of a study's recordings: {error}") from error
+    """Return the runs that recordings.csv of a study names, each with the participant's face.
+
+    Raises DataError, naming the line, where it cannot be read.
+    """
+    file = path / "recordings.csv"
+    header, *lines = table_lines(file, read_text(file)) or [[]]
+    missing = [name for name in ("run", "face_id") if name not in header]
+    if missing:
+        raise DataError(f"{file} is no list of a study's recordings: it lacks the column {' and '.join(missing)}")
+    run_column, face_column = header.index("run"), header.index("face_id")
+    named: list[tuple[str, int]] = []
+    for number, line in enumerate(lines, start=2):
+        if not any(line):
+            continue
+        if len(line) <= max(run_column, face_column):
+            raise DataError(f"{file}, line {number}: {len(line)} fields instead of {len(header)}")
+        try:
+            if line[face_column]:  # empty where no face has an episode
+                named.append((line[run_column], parse_face_id(line[face_column])))
+        except ValueError as error:
+            raise DataError(f"{file}, line {number}: {error}") from None
     # Several lines of a plan may be about one run and face.
-    return [_side_of_run(read_run(path / run), face or int(own)) for run, own in dict.fromkeys(lines) if own]
+    return [_side_of_run(read_run(path / run), face or own) for run, own in dict.fromkeys(named)]
 
 
 def _side_of_run(run: FinishedRun, face: int | None) -> Side:
@@ -142,14 +159,14 @@ def _side_of_run(run: FinishedRun, face: int | None) -> Side:
     if face is not None and face not in faces:
         raise DataError(f"{run.folder}: there is no face {face}; its faces are {', '.join(map(str, sorted(faces)))}")
     folder = run.folder.resolve().name
-    aliases = dict.fromkeys(_alias(name) for name in (run.source, folder.removesuffix("-ferwatch"), folder) if name)
+    names = (Path(run.source).stem, run.source, folder.removesuffix("-ferwatch"), folder)
     warnings = () if faces else (f"{run.name}: no face has an episode",)
     notes = tuple(f"{run.name}: {note}" for note in (run.probabilities_note(), run.still_note()) if note)
     codes = tuple(_code(episode) for episode in run.episodes if episode.face_id == face_id)
     name = f"{run.name}, face {face_id}" if faces else run.name
     if face is None and len(faces) > 1:
         warnings = (f"{run.name}: face {face_id}, which has the most time of {len(faces)}, is compared",)
-    return Side(name, tuple(aliases), codes, run, face_id, (*warnings, *notes))
+    return Side(name, _aliases(names), codes, run, face_id, (*warnings, *notes))
 
 
 def _side_of_codes(path: Path, coded: CodedRecording, wanted: Sequence[str]) -> Side:
@@ -162,15 +179,23 @@ def _side_of_codes(path: Path, coded: CodedRecording, wanted: Sequence[str]) -> 
     codes = tuple(code for code in coded.codes if not wanted or code.tier in wanted)
     tier = ", ".join(wanted or tiers)
     name = f"{path.name}, {tier}" if tier else path.name
-    return Side(name, tuple(dict.fromkeys((_alias(coded.name), _alias(path.name)))), codes, None, None, coded.warnings)
+    # What a table calls the recording may be a name without a suffix, and yet hold a dot.
+    names = (_without_media_suffix(coded.name), coded.name, _without_media_suffix(path.stem), path.stem)
+    return Side(name, _aliases(names), codes, None, None, coded.warnings)
 
 
 def _listed(names: Sequence[str]) -> str:
     return ", ".join(repr(name) for name in names)
 
 
-def _alias(name: str) -> str:
-    return Path(name).stem.casefold()
+def _aliases(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name.casefold() for name in names if name))
+
+
+def _without_media_suffix(name: str) -> str:
+    from ferwatch.pipeline.video_files import VIDEO_SUFFIXES
+
+    return name[: -len(Path(name).suffix)] if name.lower().endswith((*VIDEO_SUFFIXES, *SOUND_SUFFIXES)) else name
 
 
 def _code(episode: Episode) -> Code:

@@ -116,7 +116,7 @@ def _read_events(path: Path, recordings: Sequence[PlannedRecording]) -> tuple[Pl
 
 def _read_table(path: Path, expected: str) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
     """Return the header, with known names in lower case, and the number and cells of each line that is not empty."""
-    lines = table_lines(read_text(path))
+    lines = table_lines(path, read_text(path))
     filled = [(number, line) for number, line in enumerate(lines, start=1) if any(line)]
     if len(filled) < 2:
         raise DataError(f"{path} has no lines: {expected}")

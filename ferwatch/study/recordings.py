@@ -45,8 +45,8 @@ class Totals:
     confidence: Array
     """(8,) sum over episodes of mean confidence times seconds."""
     first_onset: Array
-    """(8,) seconds from the start of the recording to the first episode of each label, the earliest of several
-    recordings; infinite where there is none."""
+    """(8,) seconds from the start of what counts of the recording to the first episode of each label, the earliest of
+    several recordings; infinite where there is none."""
 
     def __add__(self, other: Totals) -> Totals:
         return Totals(
@@ -80,7 +80,7 @@ class StudyRecording:
     end: float
     """Time in seconds of the last sample, or the plan's `end`."""
     episodes: tuple[Episode, ...]
-    """Episodes of the participant, cut at the plan's `start` and `end`."""
+    """Episodes of the participant, cut at the plan's `start` and `end`; the peak of one is NaN where it was cut off."""
     totals: Totals
     facts: dict[str, object]
     """Contents of run.json."""
@@ -96,27 +96,28 @@ def read_recording(plan: PlannedRecording, run: FinishedRun, out: Path) -> tuple
     Raises DataError where the plan names a face that the run does not have, or a time without any sampled frame.
     """
     table = run.table
-    face_id = run.main_face() if plan.face is None else plan.face
+    end = np.inf if plan.end is None else plan.end
+    face_id = plan.face or run.main_face(plan.start, end) or run.main_face()
     faces = table.face_ids
     if plan.face is not None and plan.face not in faces:
         listed = ", ".join(map(str, faces)) or "none"
         raise DataError(f"{plan.name}: the plan names face {plan.face}, and the faces of {run.folder} are: {listed}")
-    end = np.inf if plan.end is None else plan.end
-    own = _rows_of_face(table.select((table.timestamp >= plan.start) & (table.timestamp < end)), face_id or -1)
+    counted = table.select((table.timestamp >= plan.start) & (table.timestamp < end))
+    own = _rows_of_face(counted, face_id or -1)
     if not len(own):
         until = "the end" if plan.end is None else f"{end:g} s"
         raise DataError(
             f"{plan.name}: no frame was sampled from {plan.start:g} s to {until}; change start and end in the plan"
         )
     episodes = tuple(
-        replace(e, start=max(e.start, plan.start), end=min(e.end, end))
+        _cut(e, plan.start, end)
         for e in sorted(run.episodes, key=lambda e: e.start)
         if e.face_id == face_id and e.start < end and e.end > plan.start
     )
     notes = [f"{plan.name}: {note}" for note in (run.probabilities_note(), run.still_note()) if note]
-    faces = [face for face in faces if face not in run.still]
+    faces = [face for face in counted.face_ids if face not in run.still]
     others = len(set(faces) - {face_id})
-    if others and plan.face is None:
+    if others and face_id is not None and plan.face is None:
         notes.append(
             f"{plan.name}: face {face_id}, which has the most time of {len(faces)}, is taken for the participant"
         )
@@ -131,12 +132,20 @@ def read_recording(plan: PlannedRecording, run: FinishedRun, out: Path) -> tuple
         start=plan.start or float(own.timestamp[0]),
         end=float(own.timestamp[-1]) if plan.end is None else min(plan.end, float(own.timestamp[-1])),
         episodes=episodes,
-        totals=_totals(own, episodes, plan.start, min(end, run.end)),
+        totals=_totals(own, episodes, max(plan.start, run.start), min(end, run.end)),
         facts=run.facts,
         baseline=run.baseline.source if run.baseline else "",
         notes=tuple(notes),
     )
     return recording, own
+
+
+def _cut(episode: Episode, start: float, end: float) -> Episode:
+    """Return what an episode has between two times in seconds; its peak is NaN where it lies outside."""
+    part = replace(episode, start=max(episode.start, start), end=min(episode.end, end))
+    if start <= episode.peak_time < end:
+        return part
+    return replace(part, peak_time=np.nan, peak_confidence=np.nan)
 
 
 def _totals(table: FrameTable, episodes: Sequence[Episode], start: float, end: float) -> Totals:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import math
+import re
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,9 +12,16 @@ from typing import Any
 
 from ferwatch.errors import DataError
 from ferwatch.records import Episode
+from ferwatch.study.codes import read_text, table_lines
 from ferwatch.timeline.baseline import Baseline, read_baseline
+from ferwatch.timeline.model import LABELS
 from ferwatch.timeline.still import still_text
 from ferwatch.timeline.table import FrameTable, read_frames_csv
+
+EPISODE_FIELDS = ("face_id", "emotion", "start", "end", "mean_confidence", "peak_time", "peak_confidence")
+"""Columns that a run's episodes.csv has to have."""
+MEAN_VALENCE = "mean_valence"
+"""A further column of it, which earlier versions did not write."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,13 @@ class FinishedRun:
         """Settings of the run, from run.json; empty where it records none."""
         settings = self.facts.get("settings")
         return settings if isinstance(settings, dict) else {}
+
+    @property
+    def start(self) -> float:
+        """Seconds at which the analysed part of the video begins; 0 where run.json does not say."""
+        sampling = self.facts.get("sampling")
+        start = sampling.get("start") if isinstance(sampling, dict) else None
+        return float(start) if isinstance(start, int | float) else 0.0
 
     @property
     def end(self) -> float:
@@ -84,11 +98,16 @@ class FinishedRun:
         """Return a line on the faces that never move; "" where there are none."""
         return still_text(self.still)
 
-    def main_face(self) -> int | None:
-        """Returns the face with the most time in episodes, the first of several; None where there is no episode."""
+    def main_face(self, start: float = 0.0, end: float = math.inf) -> int | None:
+        """Returns the face with the most time in episodes from `start` to `end` (seconds), the first of several.
+
+        None where there is no episode.
+        """
         seconds: dict[int, float] = {}
         for episode in self.episodes:
-            seconds[episode.face_id] = seconds.get(episode.face_id, 0.0) + episode.duration
+            if episode.start < end and episode.end > start:
+                inside = min(episode.end, end) - max(episode.start, start)
+                seconds[episode.face_id] = seconds.get(episode.face_id, 0.0) + inside
         return max(sorted(seconds), key=seconds.__getitem__, default=None)
 
 
@@ -114,24 +133,41 @@ def read_run(folder: Path) -> FinishedRun:
 
 
 def read_episodes_csv(path: Path) -> tuple[Episode, ...]:
-    """Reads episodes.csv by the names of its columns; raises DataError, naming the line, where it cannot be read."""
+    """Reads episodes.csv by the names of its columns, also after a spreadsheet program has saved it.
+
+    The mean valence is 0 where the column is missing. Raises DataError, naming the line, where it cannot be read.
+    """
+    header, *lines = table_lines(path, read_text(path)) or [[]]
+    missing = [name for name in EPISODE_FIELDS if name not in header]
+    if missing:
+        raise DataError(f"{path} is no episodes.csv of ferwatch: it lacks the columns {', '.join(missing)}")
+    place = [header.index(name) for name in (*EPISODE_FIELDS, MEAN_VALENCE) if name in header]
     episodes = []
-    try:
-        with open(path, encoding="utf-8", newline="") as file:
-            for number, row in enumerate(csv.DictReader(file), start=2):
-                try:
-                    episode = Episode(
-                        face_id=int(row["face_id"]),
-                        emotion=row["emotion"],
-                        start=float(row["start"]),
-                        end=float(row["end"]),
-                        mean_confidence=float(row["mean_confidence"]),
-                        peak_time=float(row["peak_time"]),
-                        peak_confidence=float(row["peak_confidence"]),
-                    )
-                except (KeyError, TypeError, ValueError) as error:
-                    raise DataError(f"{path}, line {number}: {error}") from error
-                episodes.append(episode)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path} cannot be read: {error}") from error
+    for number, line in enumerate(lines, start=2):
+        if not any(line):
+            continue
+        if len(line) <= max(place):
+            raise DataError(f"{path}, line {number}: {len(line)} fields instead of {max(place) + 1}")
+        face_id, emotion, *numbers = [line[i] for i in place]
+        try:
+            if emotion not in LABELS:
+                raise ValueError(f"emotion: there is no {emotion!r}")
+            episodes.append(Episode(parse_face_id(face_id), emotion, *map(_finite, numbers)))
+        except ValueError as error:
+            raise DataError(f"{path}, line {number}: {error}") from None
     return tuple(episodes)
+
+
+def parse_face_id(text: str) -> int:
+    """Return the face_id of "2", or of the "2.0" and "2,0" of spreadsheets; raises ValueError where it is none."""
+    number = re.fullmatch(r"([1-9]\d*)(?:[.,]0+)?", text, re.ASCII)
+    if not number:
+        raise ValueError(f"face_id: {text!r} is no face_id; face ids are 1, 2 and so on")
+    return int(number[1])
+
+
+def _finite(text: str) -> float:
+    number = float(text.replace(",", "."))
+    if not math.isfinite(number):
+        raise ValueError(f"{text!r} is no number")
+    return number

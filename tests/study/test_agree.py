@@ -109,6 +109,30 @@ def test_two_coders_and_two_runs_are_compared(ferwatch: Ferwatch, tmp_path: Path
     assert "Cohen's kappa 1.00" in runs.stdout
 
 
+def test_names_that_hold_a_dot_are_not_cut(ferwatch: Ferwatch, tmp_path: Path) -> None:
+    for name in ("P1", "P1.stress", "P1.rest"):
+        make_run(tmp_path / f"{name}-ferwatch", f"{name}.mp4", EPISODES[:3])
+        write_tsv(tmp_path / f"{name}.tsv", [(0, 2, "neutral"), (2, 4, "happy")])
+    (tmp_path / "all.csv").write_text("file,start,end,label\nP1.stress,0,2,neutral\nP1.rest.MP4,0,2,neutral\n")
+    write_eaf(tmp_path / "anna.eaf", [(0, 2, "neutral")], "P1.rest.wav")
+    write_tsv(tmp_path / "P1.stress.mp4.tsv", [(0, 2, "neutral")])
+    runs = ("P1-ferwatch", "P1.stress-ferwatch", "P1.rest-ferwatch")
+    for codes, paired in (
+        (("P1.stress.tsv",), ("P1.stress.mp4",)),
+        (("P1.tsv",), ("P1.mp4",)),
+        (("all.csv",), ("P1.stress.mp4", "P1.rest.mp4")),
+        (("anna.eaf", "P1.stress.mp4.tsv"), ("P1.rest.mp4", "P1.stress.mp4")),
+    ):
+        done = ferwatch("agree", *runs, "--codes", *codes, "--out", "out")
+        assert done.returncode == 0, done.stderr
+        found = json.loads((tmp_path / "out" / "agreement.json").read_text())
+        assert tuple(pair["recording"] for pair in found["recordings"]) == paired
+    # A folder of another name says which recording it is, too.
+    make_run(tmp_path / "P2.calm-ferwatch", "", EPISODES[:3])
+    done = ferwatch("agree", *runs, "P2.calm-ferwatch", "--codes", write_tsv(tmp_path / "P2.calm.tsv", [(0, 2, "sad")]))
+    assert done.returncode == 0, done.stderr
+
+
 def test_what_has_to_be_chosen_is_said(ferwatch: Ferwatch, tmp_path: Path) -> None:
     for name in ("a", "b"):
         make_run(tmp_path / "runs" / name, f"{name}.mp4", EPISODES[:3])

@@ -66,6 +66,27 @@ def test_what_cannot_be_used_is_counted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("events", "codes", "left_out"),
+    [
+        ("2 STOP, 5 START, 7 STOP, 9 START, 10 STOP", [(5, 7), (9, 10)], ["1 codes that stop and never start"]),
+        ("2 START, 5 START, 7 STOP, 9 START, 10 STOP", [(5, 7), (9, 10)], ["1 codes that start and never stop"]),
+        ("2 START, 3 STOP, 4 STOP, 5 START, 6 STOP", [(2, 3), (5, 6)], ["1 codes that stop and never start"]),
+        ("2 START, 4 START, 4 STOP, 6 STOP", [(2, 4), (4, 6)], []),
+    ],
+)
+def test_a_missing_start_or_stop_turns_no_gap_into_a_code(
+    tmp_path: Path, events: str, codes: list[tuple[int, int]], left_out: list[str]
+) -> None:
+    path = tmp_path / "c.tsv"
+    lines = ["Subject\tBehavior\tBehavior type\tTime"]
+    lines += [f"Anna\tsmile\t{kind}\t{time}" for time, kind in (event.split() for event in events.split(", "))]
+    path.write_text("\n".join(lines))
+    (recording,) = read_codes(path)
+    assert [(code.start // 1000, code.end // 1000) for code in recording.codes] == codes
+    assert recording.warnings == tuple(f"c.tsv: {reason} are left out" for reason in left_out)
+
+
+@pytest.mark.parametrize(
     ("name", "content", "said"),
     [
         ("a.csv", "start,end\n0,1\n", "lacks the columns label"),

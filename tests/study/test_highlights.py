@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -13,6 +16,7 @@ from command_line import Ferwatch, in_process
 from made_runs import make_run
 
 from ferwatch.utils.files import fingerprint
+from ferwatch.video.writer import AnnotatedVideo, annotated_video
 
 FPS, SECONDS = 10, 12
 EPISODES = [
@@ -90,6 +94,34 @@ def test_clips_show_the_moments_and_the_reel_shows_all(ferwatch: Ferwatch, tmp_p
         assert source.duration / av.time_base == pytest.approx(9.5, abs=0.2)
 
 
+def test_a_clip_is_open_from_its_first_frame_to_its_last(
+    ferwatch: Ferwatch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_video(tmp_path / "talk.mp4", 20)
+    # With a second before and after them, the first two overlap.
+    shown = [(1, "happy", 1.0, 2.0), (1, "sad", 2.25, 3.0), (1, "happy", 5.5, 6.5), (1, "sad", 9.0, 9.5)]
+    make_run(tmp_path / "talk-ferwatch", "talk.mp4", [*shown, (1, "happy", 20.0, 21.0)])
+    open_now, most = 0, 0
+
+    @contextmanager
+    def counted(*arguments: Any) -> Iterator[AnnotatedVideo]:
+        nonlocal open_now, most
+        open_now += 1
+        most = max(most, open_now)
+        with annotated_video(*arguments) as one:
+            yield one
+        open_now -= 1
+
+    monkeypatch.setattr("ferwatch.video.writer.annotated_video", counted)
+    done = ferwatch("highlights", "talk-ferwatch", "--clips")
+    assert done.returncode == 0, done.stderr
+    assert (open_now, most) == (0, 2)
+    clips = sorted((tmp_path / "talk-ferwatch" / "highlights").glob("0*.mp4"))
+    # The fifth lies behind the end of the video.
+    assert [len(levels(clip)) for clip in clips] == [30, 27, 30, 25]
+    assert [levels(clip)[0] for clip in clips] == pytest.approx([20, 33, 65, 100], abs=2)
+
+
 def test_clips_of_an_earlier_call_do_not_stay(ferwatch: Ferwatch, tmp_path: Path) -> None:
     write_video(tmp_path / "talk.mp4", 20)
     make_run(tmp_path / "talk-ferwatch", "talk.mp4", EPISODES)
@@ -100,6 +132,42 @@ def test_clips_of_an_earlier_call_do_not_stay(ferwatch: Ferwatch, tmp_path: Path
     assert {file.name for file in out.glob("*.mp4")} == {"01-my own.mp4", "01-sad-face1-6-0s.mp4", "reel.mp4"}
     assert ferwatch("highlights", "talk-ferwatch", "--emotion", "fear").returncode == 0
     assert {file.name for file in out.glob("*.mp4")} == {"01-my own.mp4"}
+
+
+def test_the_files_of_others_are_neither_removed_nor_replaced(ferwatch: Ferwatch, tmp_path: Path) -> None:
+    write_video(tmp_path / "talk.mp4", 20)
+    make_run(tmp_path / "talk-ferwatch", "talk.mp4", EPISODES)
+    out = tmp_path / "cuts"
+    out.mkdir()
+    theirs = {out / "reel.mp4": b"a film", out / "01-happy-face1-2-0s.mp4": b"a clip"}
+    for file, content in theirs.items():
+        file.write_bytes(content)
+        refused = ferwatch("highlights", "talk-ferwatch", "--out", out, "--clips")
+        assert refused.returncode == 1
+        assert "would be replaced" in refused.stderr
+        assert "name another folder with --out" in refused.stderr
+    (out / "01-happy-face1-2-0s.mp4").unlink()
+    for _ in range(2):
+        assert ferwatch("highlights", "talk-ferwatch", "--out", out).returncode == 0
+    assert (out / "reel.mp4").read_bytes() == b"a film"
+    assert "reel.mp4 would be replaced" in ferwatch("highlights", "talk-ferwatch", "--out", out, "--clips").stderr
+    (out / "highlights.csv").write_text("my,own\n1,2\n")
+    refused = ferwatch("highlights", "talk-ferwatch", "--out", out)
+    assert refused.returncode == 1
+    assert "highlights.csv is not one of ferwatch's; name another folder with --out" in refused.stderr
+    assert (out / "highlights.csv").read_text() == "my,own\n1,2\n"
+    assert (out / "reel.mp4").read_bytes() == b"a film"
+
+
+def test_without_a_video_the_clips_of_an_earlier_call_stay(ferwatch: Ferwatch, tmp_path: Path) -> None:
+    write_video(tmp_path / "talk.mp4", 20)
+    make_run(tmp_path / "talk-ferwatch", "talk.mp4", EPISODES)
+    assert ferwatch("highlights", "talk-ferwatch", "--clips").returncode == 0
+    out = tmp_path / "talk-ferwatch" / "highlights"
+    before = {file.name: file.read_bytes() for file in out.iterdir()}
+    (tmp_path / "talk.mp4").unlink()
+    assert ferwatch("highlights", "talk-ferwatch", "--emotion", "sad", "--clips").returncode == 1
+    assert {file.name: file.read_bytes() for file in out.iterdir()} == before
 
 
 def test_clips_of_a_blurred_run_come_from_the_blurred_video_alone(ferwatch: Ferwatch, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from command_line import in_process
 from made_runs import make_run
 
+from ferwatch.pipeline.lock import BATCH_LOCK_FILE, FolderLock
 from ferwatch.study.figures import curve_of_event
 
 
@@ -31,6 +32,16 @@ def test_a_study_replaces_neither_its_inputs_nor_the_files_of_others(tmp_path: P
     for _ in range(2):
         done = in_process("study", plan, "--events", events, "--out", tmp_path / "study")
         assert done.returncode == 0, done.stderr
+
+
+def test_two_studies_do_not_analyse_into_one_folder(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").write_bytes(b"no video")
+    (tmp_path / "plan.csv").write_text("video,participant\na.mp4,A\n")
+    with FolderLock(tmp_path / "out" / "runs", "a batch", BATCH_LOCK_FILE):
+        done = in_process("study", tmp_path / "plan.csv", "--out", tmp_path / "out")
+    assert done.returncode == 1
+    assert "another ferwatch is at work in" in done.stderr
+    assert not (tmp_path / "out" / "runs" / "batch.json").exists()
 
 
 def test_runs_that_were_made_in_different_ways_are_named(tmp_path: Path) -> None:
