@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,7 +83,8 @@ def batch(
             names = listed([entry.video for entry in result.absent])
             click.echo(f"not among these videos any more, and left out of all-frames.csv: {names}")
         click.echo(f"{done} of {len(entries)} videos done, {len(entries) - worked_on} of them before")
-        click.echo(f"in {out}: a folder for each, all-frames.csv, batch.json")
+        parquet = "all-frames.parquet, " if find_spec("pyarrow") else ""
+        click.echo(f"in {out}: a folder for each, all-frames.csv, {parquet}batch.json")
     if failed:
         raise FerwatchError(f"{failed} of {len(entries)} videos failed; {out / 'batch.json'} says why")
 

@@ -51,9 +51,7 @@ class Interval(click.ParamType):
 @click.option("--weights", type=FILE, metavar="FILE", help="Other weights of this model.")
 @labels_option
 @click.option("--face-model", type=FILE, metavar="FILE", help="Another MediaPipe face model.")
-@click.option(
-    "--out", type=FILE, metavar="DIR", default=Path(), help="Output folder.  [default: the working directory]"
-)
+@click.option("--out", type=FILE, metavar="DIR", help="Output folder.  [default: the working directory]")
 def compare(
     inputs: tuple[Path, ...],
     times: tuple[float, ...],
@@ -64,7 +62,7 @@ def compare(
     weights: Path | None,
     labels: Literal["crowd", "fer2013"] | None,
     face_model: Path | None,
-    out: Path,
+    out: Path | None,
 ) -> None:
     """Compare two faces: at two times of a video, in two images, or side by side in one image. Print both
     distributions and what changed, and write pair.png and pair.json.
@@ -87,8 +85,8 @@ def compare(
         raise click.UsageError("--weights is for one model: leave out --all-models")
     stills = [is_image(path) for path in inputs]
     if every is not None:
-        if len(inputs) != 1 or stills[0] or times or all_models:
-            raise click.UsageError("--pairs takes one video and one model, and no --at")
+        if len(inputs) != 1 or stills[0] or times or all_models or out is not None:
+            raise click.UsageError("--pairs takes one video and one model, no --at and no --out: it prints a table")
         _list_changes(inputs[0], every, face, model, weights, labels, face_model)
         return
     if len(inputs) > 2 or (all(stills) and times) or (not all(stills) and (len(inputs) != 1 or len(times) != 2)):
@@ -108,6 +106,7 @@ def compare(
         [compare_faces(left, right, name, classifier) for name, classifier in classifiers.items()]
         for left, right in pairs
     ]
+    out = out or Path()
     files = write_comparison(comparisons, out)
     click.echo("\n\n".join(map(table, comparisons)))
     click.echo(f"\nin {out.resolve()}: {', '.join(file.name for file in files)}")

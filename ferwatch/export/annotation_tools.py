@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import mimetypes
+from math import ceil
 from pathlib import Path
 
 import numpy as np
@@ -89,6 +90,13 @@ def _video_length(timeline: Timeline) -> float:
     return round(min(timeline.end or timeline.duration, timeline.duration) - timeline.video_start, 3)
 
 
+def _frame_at(time: float, timeline: Timeline) -> int:
+    """Return the number of the frame that is shown at a time in seconds, or ends there as the last one."""
+    table = timeline.table
+    after_last = max(ceil(round((time - float(table.timestamp[-1])) * timeline.fps, 3)) - 1, 0)
+    return int(np.interp(time, table.timestamp, table.frame)) + after_last
+
+
 def write_boris(path: Path, timeline: Timeline) -> None:
     """Write a BORIS project (format 7.0): faces as subjects, emotions as state events, one observation.
 
@@ -103,7 +111,7 @@ def write_boris(path: Path, timeline: Timeline) -> None:
         start, end = _video_times(timeline, e)
         for time, stop, text in ((start, False, comment), (end, True, "")):
             # BORIS takes the first event of a state for its start and the next for its stop.
-            frame = int(np.interp(time + timeline.video_start, table.timestamp, table.frame)) - first_frame
+            frame = _frame_at(time + timeline.video_start, timeline) - first_frame
             event = [time, timeline.name_of(e.face_id), e.emotion, "", text, frame]
             events.append((time, not stop, e.face_id, event))
     observation = {

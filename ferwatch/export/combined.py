@@ -8,38 +8,51 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
+from ferwatch.errors import DataError, OutputError
 from ferwatch.timeline.schema import COLUMNS, SCHEMA, rows_of_table
 from ferwatch.timeline.table import read_frames_csv
 from ferwatch.utils.files import atomic_write
 
 
-def write_all_frames(folder: Path, runs: Mapping[str, tuple[Path, str]]) -> list[Path]:
-    """Write all-frames.csv, and where pyarrow is installed all-frames.parquet, and return their paths.
+def write_all_frames(folder: Path, runs: Mapping[str, tuple[Path, str]]) -> dict[str, str]:
+    """Write all-frames.csv, and where pyarrow is installed all-frames.parquet.
 
     One run after the other, each copied line by line, so that nothing has to fit in memory.
 
     Args:
         runs: name of the run -> its frames.csv, and the path of its video for the column `path`.
-    Raises OutputError where a file cannot be written.
+    Returns the runs that are left out, because their frames.csv is damaged, with the cause. Raises OutputError where a
+    file cannot be written.
     """
+    left_out = {}
     table = folder / "all-frames.csv"
     with atomic_write(table) as temp_path, open(temp_path, "w", encoding="utf-8", newline="") as out:
         header = ",".join(COLUMNS) + "\n"
         out.write(f"video,{header.rstrip()},path\n")
         for name, (rows, path) in runs.items():
             field, end = _quoted(name), f",{_quoted(path)}\n"
-            with open(rows, encoding="utf-8", newline="") as file:
+            with open(rows, encoding="utf-8", errors="replace", newline="") as file:
                 if next(file, "") == header:
-                    out.writelines(f"{field},{line[:-1]}{end}" for line in file)
+                    out.writelines(f"{field},{line.rstrip()}{end}" for line in file)
                     continue
             # The table of an earlier version, or one that a spreadsheet program has saved.
-            out.writelines(f"{field},{','.join(row)}{end}" for row in rows_of_table(read_frames_csv(rows)))
+            try:
+                table_of_run = read_frames_csv(rows)
+            except DataError as error:
+                left_out[name] = str(error)
+                continue
+            out.writelines(f"{field},{','.join(row)}{end}" for row in rows_of_table(table_of_run))
     columns = folder / "all-frames.parquet"
     if find_spec("pyarrow") is None:
         columns.unlink(missing_ok=True)  # of an earlier batch: it would not hold the same rows
-        return [table]
-    _write_parquet(columns, table)
-    return [table, columns]
+        return left_out
+    from pyarrow import ArrowInvalid
+
+    try:
+        _write_parquet(columns, table)
+    except ArrowInvalid as error:
+        raise OutputError(f"cannot write {columns}: a row of {table.name} is damaged ({error})") from None
+    return left_out
 
 
 def _quoted(name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import logging
+import math
 import threading
 import time
 import weakref
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
     from ferwatch.pipeline.options import AnalysisKeywords
 
+MAX_LIVE_WAIT = 0.5
+"""Seconds of video for which a picture that comes from no file waits for others that are classified with it."""
 LOG = logging.getLogger("ferwatch")
 Pictures: TypeAlias = FrameSource | Iterable[tuple[float, Image]] | Iterable[Image]
 
@@ -159,7 +162,8 @@ class Analyzer:
         limit = FaceLimit(options)
         with ExitStack() as stack:
             detector = self._detector or stack.enter_context(MediaPipeDetector(options.face_model))
-            for result in track_faces(frames, detector, FaceTracker(), self._classifier, options, limit):
+            max_wait = math.inf if isinstance(frames, FileSource) else MAX_LIVE_WAIT
+            for result in track_faces(frames, detector, FaceTracker(), self._classifier, options, limit, max_wait):
                 yield without_ignored(result, options)
         for warning in limit.warnings:
             LOG.warning("%s", warning)

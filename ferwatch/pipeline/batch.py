@@ -158,7 +158,13 @@ def run_batch(
     finally:
         save()
     done = [entry for entry in entries if entry.state == "done" and (out / entry.run / "frames.csv").exists()]
-    write_all_frames(out, {entry.run: (out / entry.run / "frames.csv", entry.video) for entry in done})
+    damaged = write_all_frames(out, {entry.run: (out / entry.run / "frames.csv", entry.video) for entry in done})
+    for entry in done:
+        if entry.run in damaged:
+            remedy = f"remove the folder {out / entry.run} and call batch again"
+            entry.state, entry.cause = "failed", f"{entry.video}: {damaged[entry.run]}; {remedy}"
+            report(entry, finished)
+            save()
     return BatchResult(entries, absent)
 
 
@@ -237,12 +243,8 @@ def _run_job(job: Job, options: AnalysisOptions) -> tuple[str, ...]:
     if job.missing_exports:
         with run_folder_at(job.folder, overwrite=True, fetch=True) as path:
             assert path is not None
-            rebuild(path, exports=job.missing_exports, threads=1)  # a worker has no workers of its own
-            folder = RunFolder(path)
-            facts = folder.read_facts()
-            facts["settings"]["exports"] = sorted({*facts["settings"]["exports"], *job.missing_exports})
-            folder.write_facts(facts)
-            return tuple(facts["warnings"])
+            rebuilt = rebuild(path, exports=job.missing_exports, threads=1)  # a worker has no workers of its own
+            return (*RunFolder(path).read_facts()["warnings"], *rebuilt.notes)
     classifier = kept_classifier(loading_options(options))
     resume = (
         isinstance(job.folder, Path)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ferwatch.errors import FerwatchError, OutputError
-from ferwatch.pipeline.video_files import VideoFile
+from ferwatch.pipeline.video_files import BATCH_FILES, VideoFile
 from ferwatch.utils.files import atomic_write
 from ferwatch.utils.url import fingerprint_of
 
@@ -61,11 +61,12 @@ def match_entries(videos: Sequence[VideoFile], entries: list[ManifestEntry]) -> 
     for number, video in enumerate(videos):
         if number not in matched:
             match(number, next((e for e in free if e.video == video.name), None))
-    taken = {entry.run for entry in entries}
+    # Some file systems take Talk and talk for the same name.
+    taken = {entry.run.casefold() for entry in entries}.union(BATCH_FILES)
     for number, video in enumerate(videos):
         if number not in matched:
             matched[number] = ManifestEntry(video.name, _free_name(Path(video.name).stem, taken))
-            taken.add(matched[number].run)
+            taken.add(matched[number].run.casefold())
             entries.append(matched[number])
         matched[number].video, matched[number].content = video.name, contents[number]
     return [matched[number] for number in range(len(videos))]
@@ -95,9 +96,9 @@ def save_manifest(entries: Sequence[ManifestEntry], passed_over: Sequence[str], 
 
 
 def _free_name(stem: str, taken: set[str]) -> str:
-    """Return the stem, with -2, -3 and so on where it is taken."""
+    """Return the stem, with -2, -3 and so on where it is among the names `taken`, in small letters."""
     name, number = stem, 1
-    while name in taken:
+    while name.casefold() in taken:
         number += 1
         name = f"{stem}-{number}"
     return name

@@ -121,6 +121,8 @@ def rebuild(
             **_about(folder, facts),
         )
         notes = []
+        if corrections.region and table.success.any() and not corrected.success.any():
+            notes.append("no face has its centre in the region: give another --region, or --reset to undo it")
         if timeline.baseline and (without := set(corrected.face_ids) - set(timeline.baseline.shifts)):
             notes.append(f"not corrected, because the baseline does not show them: faces {sorted(without)}")
         if not in_place:
@@ -132,7 +134,8 @@ def rebuild(
         film = redraw_film(folder, facts, timeline, table, video, progress, threads or cores())
         timeline = replace(timeline, video=film.link, has_annotated_video=film.exists)
         folder.write_corrected(table, corrected)
-        files = write_timeline(folder.path, timeline, exports)
+        corrected_rows = [folder.rows, folder.measured_rows] if folder.measured_rows.exists() else []
+        files = [*corrected_rows, *write_timeline(folder.path, timeline, exports)]
         files += [folder.film] if film.exists else []
         files.append(folder.write_facts(_updated(facts, timeline, exports, faces, film.checksum)))
     return Rebuilt(tuple(files), timeline, (*notes, *film.notes))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import groupby
-from math import floor
+from math import floor, inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -118,9 +118,10 @@ def analyze_frames(
     classify: Classify,
     max_faces: int = MAX_FACES,
     region: Region | None = None,
+    max_wait: float = inf,
 ) -> Iterator[FrameFaces]:
     """Yield the faces of each frame, and detections that may be faces, classified and described, a few frames late."""
-    for group in grouped(FaceStream(detector, max_faces, region).follow(frames)):
+    for group in grouped(FaceStream(detector, max_faces, region).follow(frames), max_wait):
         yield from describe_faces(classify_faces(group, classify))
 
 
@@ -177,15 +178,17 @@ def track(
     classify: Classify,
     options: AnalysisOptions | None = None,
     limit: FaceLimit | None = None,
+    max_wait: float = inf,
 ) -> Iterator[FrameResult]:
     """Yield the result of each frame of a source, in order, a few frames late.
 
     Args:
         options: the region and the limit on faces; None: the defaults.
         limit: keeps the warning about the limit; None: nobody asks for it.
+        max_wait: seconds of video for which a frame waits for others that are classified with it.
     """
     options = options or AnalysisOptions()
-    found = analyze_frames(frames, detector, classify, options.max_faces, options.region)
+    found = analyze_frames(frames, detector, classify, options.max_faces, options.region, max_wait)
     return assign_ids(found, tracker, limit or FaceLimit(options))
 
 
@@ -218,10 +221,13 @@ def load_classifier(options: AnalysisOptions) -> Classifier:
     )
 
 
-def grouped(frames: Iterable[FrameFaces]) -> Iterator[list[FrameFaces]]:
+def grouped(frames: Iterable[FrameFaces], max_wait: float = inf) -> Iterator[list[FrameFaces]]:
     """Yield frames in groups that hold about as many faces as one pass of the classifier takes, for classify_faces.
 
     A group ends with its period of four seconds, so that groups do not depend on where a video is cut into segments.
+
+    Args:
+        max_wait: a group ends when its first frame has waited for this long, in seconds of video.
     """
     for _, period in groupby(frames, lambda frame: floor(frame.timestamp / FULL_SEARCH_SECONDS)):
         group: list[FrameFaces] = []
@@ -229,7 +235,8 @@ def grouped(frames: Iterable[FrameFaces]) -> Iterator[list[FrameFaces]]:
         for frame in period:
             group.append(frame)
             faces += len(frame.faces)
-            if faces >= FACES_PER_PASS or len(group) >= MAX_FRAMES_PER_PASS:
+            has_waited = frame.timestamp - group[0].timestamp >= max_wait
+            if faces >= FACES_PER_PASS or len(group) >= MAX_FRAMES_PER_PASS or has_waited:
                 yield group
                 group, faces = [], 0
         if group:

@@ -54,15 +54,17 @@ class ArraySource:
         self._has_times = False
         self._images = self._timed(images)
         self._first: list[TimedPicture[Image]] = []
+        self._size: tuple[int, int] | None = None
 
     @property
     def info(self) -> VideoInfo:
         """What the first image shows; raises VideoError where there is none."""
-        if not self._first and self.frames_decoded == 0:
+        if self._size is None:
             self._first = list(islice(self._images, 1))
-        if not self._first:
-            raise VideoError("there is no image to analyse: the iterable is empty, or was read before")
-        height, width = self._first[0].picture.shape[:2]
+            if not self._first:
+                raise VideoError("there is no image to analyse: the iterable is empty, or was read before")
+            self._size = _size_of(self._first[0].picture)
+        width, height = self._size
         return VideoInfo(
             path=Path("images"),
             width=width,
@@ -88,12 +90,12 @@ class ArraySource:
         self._images, self._first = iter(()), []
 
     def __iter__(self) -> Iterator[Frame]:
-        size: tuple[int, int] | None = None
-        for timed in with_lengths(chain(self._first, self._images)):
+        first, self._first = self._first, []
+        for timed in with_lengths(chain(first, self._images)):
             self.frames_decoded += 1
-            shape = (timed.picture.shape[1], timed.picture.shape[0])
-            size = size or shape
-            yield Frame(timed.number, timed.timestamp, timed.picture, timed.length, placement(shape, size))
+            size = _size_of(timed.picture)
+            self._size = self._size or size
+            yield Frame(timed.number, timed.timestamp, timed.picture, timed.length, placement(size, self._size))
 
     def _timed(self, images: Iterable[tuple[float, Image]] | Iterable[Image]) -> Iterator[TimedPicture[Image]]:
         before, interval = -math.inf, 1 / self._rate
@@ -112,6 +114,11 @@ class ArraySource:
                 time, image = number / self._rate, item
             before = time
             yield TimedPicture(number, time, interval, check_image(image, f"picture {number}").copy())
+
+
+def _size_of(image: Image) -> tuple[int, int]:
+    """Return width and height of an image (H, W, 3)."""
+    return image.shape[1], image.shape[0]
 
 
 def _seconds(value: Any, number: int) -> float:

@@ -213,6 +213,19 @@ def test_images_share_a_loaded_model(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(loaded) == 1
 
 
+def test_results_of_a_camera_come_within_about_a_second() -> None:
+    taken = 0
+
+    def camera() -> Iterator[tuple[float, np.ndarray]]:
+        nonlocal taken
+        for taken in range(60):
+            yield taken / 10, np.zeros((60, 80, 3), np.uint8)
+
+    late = [taken - result.index for result in ferwatch.track(camera())]
+    assert len(late) == 60
+    assert max(late) <= 11
+
+
 def test_options_of_a_picture_are_those_of_the_call() -> None:
     image = np.hstack([next(frames_of_demo(1))] * 2)
     assert len(ferwatch.analyze_image(image).faces) == 2

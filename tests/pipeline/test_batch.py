@@ -119,6 +119,14 @@ def test_a_damaged_run_is_replaced_only_with_overwrite(ferwatch: Callable[..., R
         assert "its run.json is damaged; give --overwrite" in refused.stderr
     assert ferwatch("batch", recordings, "--out", "out", "--overwrite", *QUICK).returncode == 0
     assert json.loads(facts.read_text("utf-8"))["video"]["file"] == 'a "b", c.mp4'
+    facts.with_name("frames.csv").write_text("no table")
+    failed = ferwatch("batch", recordings, "--out", "out", *QUICK)
+    assert failed.returncode == 1
+    assert "remove the folder" in failed.stderr
+    out = recordings.parent / "out"
+    assert {name: entry["state"] for name, entry in entries(out).items()}['a "b", c'] == "failed"
+    with open(out / "all-frames.csv", encoding="utf-8", newline="") as file:
+        assert {row["video"] for row in csv.DictReader(file)} == {'a "b", c-2'}
 
 
 def test_a_run_is_not_replaced_because_its_video_cannot_be_read_for_a_moment(
@@ -245,7 +253,10 @@ def test_parquet_holds_the_table(tmp_path: Path) -> None:
         + "\n0,0.000,,0,,,,,,,,,,,,,,,0.120,\n"
         + "3,0.120,1,1,0.911,242.0,122.0,160.0,160.0,neutral,0.7000,0.05,0.05,0.05,0.05,0.05,0.05,0.7,0.120,-0.1\n"
     )
-    write_all_frames(tmp_path, {"one": (rows, "a/one.mp4"), "two": (rows, "two.mp4")})
+    cut = tmp_path / "cut.csv"
+    cut.write_text(rows.read_text().rstrip("\n"))
+    write_all_frames(tmp_path, {"one": (rows, "a/one.mp4"), "two": (cut, "two.mp4")})
+    assert pandas.read_csv(tmp_path / "all-frames.csv")["valence"].tolist()[1::2] == [-0.1, -0.1]
     assert pandas.read_csv(tmp_path / "all-frames.csv")["path"].tolist() == ["a/one.mp4"] * 2 + ["two.mp4"] * 2
     table = pandas.read_parquet(tmp_path / "all-frames.parquet")
     assert list(table.columns) == ["video", *COLUMNS, "path"]

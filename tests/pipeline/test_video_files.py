@@ -12,6 +12,7 @@ from ferwatch.errors import DataError
 from ferwatch.pipeline import batch as batch_module
 from ferwatch.pipeline.batch import BatchResult, Outcome, run_batch
 from ferwatch.pipeline.executors import InProcess
+from ferwatch.pipeline.manifest import match_entries
 from ferwatch.pipeline.options import AnalysisOptions
 from ferwatch.pipeline.video_files import VideoFile, find_videos
 
@@ -150,3 +151,9 @@ def test_videos_of_two_folders_with_one_name_are_two(tmp_path: Path) -> None:
         VideoFile(tmp_path / "x/clip.mp4", "clip.mp4"),
         VideoFile(tmp_path / "y/clip.mp4", "clip.mp4"),
     )
+
+
+def test_run_folders_get_names_of_their_own_on_every_file_system(tmp_path: Path) -> None:
+    names = ("Talk.mp4", "talk.mov", "batch.json.mp4")
+    videos = [VideoFile(tmp_path / name, name) for name in names]
+    assert [entry.run for entry in match_entries(videos, [])] == ["Talk", "talk-2", "batch.json-2"]

@@ -93,6 +93,8 @@ def test_images_with_times_are_a_source():
         assert isinstance(source, FrameSource)
         assert (source.info.width, source.info.height, source.info.timestamp_source) == (160, 96, "given")
         frames = list(source)
+        assert list(source) == [], "they can be read once"
+        assert source.info.width == 160
     assert [number_of(frame.image) for frame in frames] == [0, 1, 2]
     assert [frame.timestamp for frame in frames] == [0.0, 0.5, 0.6]
     assert [frame.duration for frame in frames] == pytest.approx([0.5, 0.1, 0.1])
