@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ferwatch.errors import DataError
 from ferwatch.records import Episode
 from ferwatch.study.bands import Band, band_of, fill
-from ferwatch.study.codes import Code, CodedRecording, read_codes, read_text, table_lines
+from ferwatch.study.codes import Code, CodedRecording, parse_seconds, read_codes, read_text, table_lines
 from ferwatch.study.runs import FinishedRun, is_run, parse_face_id, read_run
 from ferwatch.timeline.model import LABELS
 
@@ -31,6 +31,8 @@ class Side:
     face_id: int | None = None
     """Face of the run that is compared; None for a coder's codes, or where no face has an episode."""
     warnings: tuple[str, ...] = ()
+    part: tuple[int, int] | None = None
+    """Milliseconds between which a study counts the recording; None: all of it."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ def pair_up(
 ) -> tuple[list[Pair], list[str]]:
     """Returns the pairs of sides that are about the same recording, and warnings.
 
+    Several recordings of a study about one face of one run are parts of it: codes of the video belong to each.
     rename: as in `band_of`, for both sides. uncoded: the label that counts where a file of codes has none; None: that
     time is not compared. Raises DataError where a side has no partner or several.
     """
@@ -79,22 +82,29 @@ def pair_up(
         if not fitting and len(references) == len(others) == 1:
             fitting = [0]
             warnings.append(f"{reference.name} and {others[0].name} name different recordings; compared all the same")
-        if len(fitting) != 1:
+        if not fitting or not _of_one_face([others[i] for i in fitting]):
             names = ", ".join(others[i].name for i in fitting) or ", ".join(other.name for other in others)
             problem = "belongs to several recordings" if fitting else "belongs to none of the recordings"
             raise DataError(f"{reference.name} {problem} ({names}): name the files of codes after their recordings")
-        if fitting[0] in used:
-            both = f"{used[fitting[0]].name} and {reference.name}"
-            raise DataError(
-                f"{both} code the same recording: give one, or compare them by 'ferwatch agree ONE --codes OTHER'"
-            )
-        used[fitting[0]] = reference
-        pairs.append(_pair(reference, others[fitting[0]], rename, uncoded))
+        for i in fitting:
+            if i in used and not _of_one_face([used[i], reference]):
+                both = f"{used[i].name} and {reference.name}"
+                raise DataError(
+                    f"{both} code the same recording: give one, or compare them by 'ferwatch agree ONE --codes OTHER'"
+                )
+            used[i] = reference
+            pairs.append(_pair(reference, others[i], rename, uncoded))
     warnings += _label_warnings(references, others, rename)
     without = [other.name for i, other in enumerate(others) if i not in used]
     if without:
         warnings.append(f"without codes, and left out: {', '.join(without)}")
     return pairs, warnings
+
+
+def _of_one_face(sides: Sequence[Side]) -> bool:
+    """Return whether there is one side, or all are parts of one run, of one face."""
+    runs = {(side.run.folder, side.face_id) for side in sides if side.run is not None and side.part is not None}
+    return len(sides) == 1 or (len(runs) == 1 and all(side.part is not None for side in sides))
 
 
 def _label_warnings(references: Sequence[Side], others: Sequence[Side], rename: Mapping[str, str]) -> list[str]:
@@ -114,7 +124,10 @@ def _label_warnings(references: Sequence[Side], others: Sequence[Side], rename: 
 
 
 def _pair(reference: Side, other: Side, rename: Mapping[str, str], uncoded: str | None) -> Pair:
-    bands = [band_of(side.codes, rename) for side in (reference, other)]
+    bands = [
+        band_of(_within(side.codes, opposite.part), rename)
+        for side, opposite in ((reference, other), (other, reference))
+    ]
     if uncoded is not None:
         events = [event for band in bands for event in band.events]
         start, end = min((e.start for e in events), default=0), max((e.end for e in events), default=0)
@@ -128,7 +141,7 @@ def _pair(reference: Side, other: Side, rename: Mapping[str, str], uncoded: str 
 
 
 def _sides_of_study(path: Path, face: int | None) -> list[Side]:
-    """Return the runs that recordings.csv of a study names, each with the participant's face.
+    """Return the recordings in recordings.csv of a study: the participant's face of a run, in the part that counts.
 
     Raises DataError, naming the line, where it cannot be read.
     """
@@ -138,19 +151,35 @@ def _sides_of_study(path: Path, face: int | None) -> list[Side]:
     if missing:
         raise DataError(f"{file} is no list of a study's recordings: it lacks the column {' and '.join(missing)}")
     run_column, face_column = header.index("run"), header.index("face_id")
-    named: list[tuple[str, int]] = []
+    ends = [header.index(name) for name in ("start", "end") if name in header]
+    named: list[tuple[str, int, tuple[int, ...]]] = []
     for number, line in enumerate(lines, start=2):
         if not any(line):
             continue
-        if len(line) <= max(run_column, face_column):
+        if len(line) <= max(run_column, face_column, *ends):
             raise DataError(f"{file}, line {number}: {len(line)} fields instead of {len(header)}")
         try:
             if line[face_column]:  # empty where no face has an episode
-                named.append((line[run_column], parse_face_id(line[face_column])))
+                part = tuple(round(parse_seconds(line[i]) * 1000) for i in ends)
+                named.append((line[run_column], parse_face_id(line[face_column]), part))
         except ValueError as error:
             raise DataError(f"{file}, line {number}: {error}") from None
-    # Several lines of a plan may be about one run and face.
-    return [_side_of_run(read_run(path / run), face or own) for run, own in dict.fromkeys(named)]
+    runs = {run: read_run(path / run) for run, *_ in named}
+    # Several lines of a plan may be about one run, face and part.
+    return [_side_of_part(runs[run], face or own, part) for run, own, part in dict.fromkeys(named)]
+
+
+def _side_of_part(run: FinishedRun, face: int, part: tuple[int, ...]) -> Side:
+    """Return the side of a study's recording: what a run's face shows in a part, (start, end) in milliseconds or ()."""
+    side = _side_of_run(run, face)
+    if len(part) != 2:
+        return side
+    start, end = part
+    warnings = side.warnings
+    if start > round(run.start * 1000) or end / 1000 < run.end - 0.001:
+        warnings += (f"{side.name}: what counts is {start / 1000:g} to {end / 1000:g} s, as in the study",)
+    codes = _within(side.codes, (start, end))
+    return replace(side, codes=codes, part=(start, end), warnings=warnings)
 
 
 def _side_of_run(run: FinishedRun, face: int | None) -> Side:
@@ -196,6 +225,18 @@ def _without_media_suffix(name: str) -> str:
     from ferwatch.pipeline.video_files import VIDEO_SUFFIXES
 
     return name[: -len(Path(name).suffix)] if name.lower().endswith((*VIDEO_SUFFIXES, *SOUND_SUFFIXES)) else name
+
+
+def _within(codes: Sequence[Code], part: tuple[int, int] | None) -> tuple[Code, ...]:
+    """Return what codes have between two times in milliseconds; None: all of them."""
+    if part is None:
+        return tuple(codes)
+    start, end = part
+    return tuple(
+        replace(code, start=max(code.start, start), end=min(code.end, end))
+        for code in codes
+        if code.start < end and code.end > start
+    )
 
 
 def _code(episode: Episode) -> Code:

@@ -1,0 +1,50 @@
+"""`ferwatch agree` on a study: the part of a recording that the plan counts, and videos with several participants."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from codes_files import write_tsv
+from command_line import in_process
+from made_runs import make_run
+
+EPISODES = [(1, "neutral", 0.0, 4.0), (1, "happy", 4.0, 8.0), (2, "sad", 0.0, 5.0), (2, "neutral", 5.0, 8.0)]
+
+
+@pytest.fixture(autouse=True)
+def talk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_run(tmp_path / "talk-ferwatch", "talk.mp4", EPISODES)
+
+
+def study(plan: str) -> None:
+    Path("plan.csv").write_text(plan)
+    done = in_process("study", "plan.csv", "--out", "study")
+    assert done.returncode == 0, done.stderr
+
+
+def agreement(*arguments: str | Path) -> dict[str, object]:
+    done = in_process("agree", *arguments, "--out", "out")
+    assert done.returncode == 0, done.stderr
+    return json.loads(Path("out/agreement.json").read_text())  # type: ignore[no-any-return]
+
+
+def test_only_the_part_that_the_plan_counts_is_compared(tmp_path: Path) -> None:
+    study("video,participant,face,start,end\ntalk-ferwatch,Anna,1,1,7\n")
+    codes = write_tsv(tmp_path / "talk.tsv", [(0, 4, "neutral"), (4, 8, "happy")])
+    for sides in (("study", "--codes", codes), (codes, "--codes", "study"), ("study", "--codes", "talk-ferwatch")):
+        found = agreement(*sides)
+        assert (found["seconds_compared"], found["seconds_only_reference"], found["seconds_only_other"]) == (6, 0, 0)
+    assert "talk.mp4, face 1: what counts is 1 to 7 s" in str(found["warnings"])
+
+
+def test_parts_of_one_recording_are_recordings_of_their_own(tmp_path: Path) -> None:
+    study("video,participant,face,start,end\ntalk-ferwatch,Anna,1,0,2\ntalk-ferwatch,Anna,1,5,8\n")
+    codes = write_tsv(tmp_path / "talk.tsv", [(0, 3, "neutral"), (3, 8, "happy")])
+    for sides in (("study", "--codes", codes), (codes, "--codes", "study")):
+        found = agreement(*sides)
+        assert found["seconds_compared"] == 5
+        assert len(found["recordings"]) == 2  # type: ignore[arg-type]
+        assert found["time"]["kappa"] == 1  # type: ignore[index]
