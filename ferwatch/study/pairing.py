@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,6 +34,8 @@ class Side:
     warnings: tuple[str, ...] = ()
     part: tuple[int, int] | None = None
     """Milliseconds between which a study counts the recording; None: all of it."""
+    own_names: tuple[str, ...] = ()
+    """Those of the aliases that tell the recording from others of its video: the ones with the study's "#2"."""
 
 
 @dataclass(frozen=True)
@@ -77,15 +80,12 @@ def pair_up(
     pairs = []
     warnings = [w for side in (*references, *others) for w in side.warnings]
     used: dict[int, Side] = {}
-    for reference in references:
-        fitting = [i for i, other in enumerate(others) if set(reference.aliases) & set(other.aliases)]
+    for reference, fitting in zip(references, _fitting(references, others), strict=True):
         if not fitting and len(references) == len(others) == 1:
             fitting = [0]
             warnings.append(f"{reference.name} and {others[0].name} name different recordings; compared all the same")
         if not fitting or not _of_one_face([others[i] for i in fitting]):
-            names = ", ".join(others[i].name for i in fitting) or ", ".join(other.name for other in others)
-            problem = "belongs to several recordings" if fitting else "belongs to none of the recordings"
-            raise DataError(f"{reference.name} {problem} ({names}): name the files of codes after their recordings")
+            raise _no_partner(reference, [others[i] for i in fitting], others)
         for i in fitting:
             if i in used and not _of_one_face([used[i], reference]):
                 both = f"{used[i].name} and {reference.name}"
@@ -99,6 +99,35 @@ def pair_up(
     if without:
         warnings.append(f"without codes, and left out: {', '.join(without)}")
     return pairs, warnings
+
+
+def _fitting(references: Sequence[Side], others: Sequence[Side]) -> list[list[int]]:
+    """Return, for each reference, the numbers of the other sides that are about its recording.
+
+    Those whose own name it has; else those with which it shares a name, and which are not another reference's by name.
+    """
+    named = [
+        [i for i, other in enumerate(others) if set(reference.aliases) & set(other.own_names)]
+        for reference in references
+    ]
+    taken = {i for own in named for i in own}
+    return [
+        own or [i for i, other in enumerate(others) if i not in taken and set(reference.aliases) & set(other.aliases)]
+        for reference, own in zip(references, named, strict=True)
+    ]
+
+
+def _no_partner(reference: Side, fitting: Sequence[Side], others: Sequence[Side]) -> DataError:
+    """Return the error of a side that belongs to none of the others, or to several."""
+    names = ", ".join(side.name for side in fitting or others)
+    if not fitting:
+        remedy = "name the files of codes after their recordings"
+        return DataError(f"{reference.name} belongs to none of the recordings ({names}): {remedy}")
+    numbered = next((side.own_names[0] for side in fitting if side.own_names), "")
+    remedy = "give only the one that it codes"
+    if numbered:
+        remedy = f"choose with --face, or name each file of codes after its recording, such as {numbered}"
+    return DataError(f"{reference.name} belongs to several recordings ({names}): {remedy}")
 
 
 def _of_one_face(sides: Sequence[Side]) -> bool:
@@ -137,13 +166,15 @@ def _pair(reference: Side, other: Side, rename: Mapping[str, str], uncoded: str 
             for side, band in zip((reference, other), bands, strict=True)
         ]
     named = other.run or reference.run
-    return Pair(named.name if named else other.aliases[0], reference, other, *bands)
+    number = next((_number_of(side.own_names[0]) for side in (other, reference) if side.own_names), "")
+    return Pair(f"{named.name}{number}" if named else other.aliases[0], reference, other, *bands)
 
 
 def _sides_of_study(path: Path, face: int | None) -> list[Side]:
     """Return the recordings in recordings.csv of a study: the participant's face of a run, in the part that counts.
 
-    Raises DataError, naming the line, where it cannot be read.
+    face: only the recordings of this face; None: all. Raises DataError, naming the line, where it cannot be read, and
+    where there is no recording of the face.
     """
     file = path / "recordings.csv"
     header, *lines = table_lines(file, read_text(file)) or [[]]
@@ -152,7 +183,8 @@ def _sides_of_study(path: Path, face: int | None) -> list[Side]:
         raise DataError(f"{file} is no list of a study's recordings: it lacks the column {' and '.join(missing)}")
     run_column, face_column = header.index("run"), header.index("face_id")
     ends = [header.index(name) for name in ("start", "end") if name in header]
-    named: list[tuple[str, int, tuple[int, ...]]] = []
+    name_column = header.index("recording") if "recording" in header else None
+    named: dict[tuple[str, int, tuple[int, ...]], str] = {}
     for number, line in enumerate(lines, start=2):
         if not any(line):
             continue
@@ -161,17 +193,38 @@ def _sides_of_study(path: Path, face: int | None) -> list[Side]:
         try:
             if line[face_column]:  # empty where no face has an episode
                 part = tuple(round(parse_seconds(line[i]) * 1000) for i in ends)
-                named.append((line[run_column], parse_face_id(line[face_column]), part))
+                name = "" if name_column is None else line[name_column]
+                # Several lines of a plan may be about one run, face and part.
+                named.setdefault((line[run_column], parse_face_id(line[face_column]), part), name)
         except ValueError as error:
             raise DataError(f"{file}, line {number}: {error}") from None
+    faces = sorted({own for _, own, _ in named})
+    if face is not None and face not in faces:
+        raise DataError(f"{path}: no recording is of face {face}; its faces are {', '.join(map(str, faces))}")
     runs = {run: read_run(path / run) for run, *_ in named}
-    # Several lines of a plan may be about one run, face and part.
-    return [_side_of_part(runs[run], face or own, part) for run, own, part in dict.fromkeys(named)]
+    return [
+        _side_of_part(runs[run], own, part, _number_of(name))
+        for (run, own, part), name in named.items()
+        if face in (None, own)
+    ]
 
 
-def _side_of_part(run: FinishedRun, face: int, part: tuple[int, ...]) -> Side:
-    """Return the side of a study's recording: what a run's face shows in a part, (start, end) in milliseconds or ()."""
+def _number_of(recording: str) -> str:
+    """Return the "#2" that a study gives to the name of a recording after others of the same video; "" without one."""
+    number = re.search(r"#\d+$", recording)
+    return number[0] if number else ""
+
+
+def _side_of_part(run: FinishedRun, face: int, part: tuple[int, ...], number: str) -> Side:
+    """Return the side of a study's recording: what a run's face shows in a part, (start, end) in milliseconds or ().
+
+    number: what the study adds to the name of the recording.
+    """
     side = _side_of_run(run, face)
+    if number:
+        own_names = tuple(f"{name}{number}" for name in (run.name.casefold(), *side.aliases))
+        name = f"{run.name}{number}, face {face}"
+        side = replace(side, name=name, aliases=(*side.aliases, *own_names), own_names=own_names)
     if len(part) != 2:
         return side
     start, end = part

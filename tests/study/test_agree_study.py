@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from codes_files import write_tsv
+from codes_files import write_eaf, write_tsv
 from command_line import in_process
 from made_runs import make_run
 
@@ -48,3 +48,29 @@ def test_parts_of_one_recording_are_recordings_of_their_own(tmp_path: Path) -> N
         assert found["seconds_compared"] == 5
         assert len(found["recordings"]) == 2  # type: ignore[arg-type]
         assert found["time"]["kappa"] == 1  # type: ignore[index]
+
+
+def test_each_participant_of_one_video_has_codes_of_their_own(tmp_path: Path) -> None:
+    study("video,participant,face\ntalk-ferwatch,Anna,1\ntalk-ferwatch,Ben,2\n")
+    anna, ben = [(0, 4, "neutral"), (4, 8, "happy")], [(0, 5, "sad"), (5, 8, "neutral")]
+    first = write_tsv(tmp_path / "talk-ferwatch.tsv", anna)
+    second = write_tsv(tmp_path / "talk-ferwatch#2.tsv", ben)
+    table = tmp_path / "all.csv"
+    lines = [(name, *code) for name, codes in (("talk.mp4", anna), ("talk.mp4#2", ben)) for code in codes]
+    rows = [",".join(map(str, line)) for line in (("file", "start", "end", "label"), *lines)]
+    table.write_text("\n".join(rows))
+    for codes in ((first, second), (table,)):
+        found = agreement("study", "--codes", *codes)
+        assert found["time"]["kappa"] == 1  # type: ignore[index]
+        assert [one["recording"] for one in found["recordings"]] == ["talk.mp4", "talk.mp4#2"]  # type: ignore[attr-defined]
+    linked = write_eaf(tmp_path / "ben.eaf", ben, "talk.mp4")
+    for arguments in ((second,), (linked, "--face", "2"), (first, "--face", "1")):
+        assert agreement("study", "--codes", *arguments)["time"]["kappa"] == 1  # type: ignore[index]
+    refused = in_process("agree", "study", "--codes", linked)
+    assert refused.returncode == 1
+    assert "several recordings (talk.mp4, face 1, talk.mp4#2, face 2): choose with --face, or name" in refused.stderr
+    assert "such as talk.mp4#2" in refused.stderr
+    assert (
+        "no recording is of face 3; its faces are 1, 2"
+        in in_process("agree", "study", "--codes", first, "--face", "3").stderr
+    )
