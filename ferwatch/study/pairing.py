@@ -11,6 +11,7 @@ from ferwatch.errors import DataError
 from ferwatch.records import Episode
 from ferwatch.study.bands import Band, band_of, fill
 from ferwatch.study.codes import Code, CodedRecording, parse_seconds, read_codes, read_text, table_lines
+from ferwatch.study.film_times import in_video_times
 from ferwatch.study.runs import FinishedRun, is_run, parse_face_id, read_run
 from ferwatch.timeline.model import LABELS
 
@@ -65,7 +66,7 @@ def read_sides(path: Path, *, face: int | None = None, tiers: Sequence[str] = ()
         if not folders:
             raise DataError(f"{path} holds no finished run")
         return [_side_of_run(read_run(folder), face) for folder in folders]
-    return [_side_of_codes(path, coded, tiers) for coded in read_codes(path)]
+    return [_side_of_codes(path, in_video_times(path, coded), tiers) for coded in read_codes(path)]
 
 
 def pair_up(

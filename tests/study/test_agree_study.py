@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from codes_files import write_eaf, write_tsv
+from codes_files import write_boris_project, write_eaf, write_tsv
 from command_line import in_process
 from made_runs import make_run
 
@@ -74,3 +74,20 @@ def test_each_participant_of_one_video_has_codes_of_their_own(tmp_path: Path) ->
         "no recording is of face 3; its faces are 1, 2"
         in in_process("agree", "study", "--codes", first, "--face", "3").stderr
     )
+
+
+def test_codes_of_a_film_that_begins_later_than_its_video_are_shifted(tmp_path: Path) -> None:
+    run = tmp_path / "talk-ferwatch"
+    facts = json.loads((run / "run.json").read_text())
+    facts["sampling"]["start"], facts["settings"]["blurred faces"] = 2.0, True
+    (run / "run.json").write_text(json.dumps(facts))
+    (run / "annotated.mp4").touch()
+    film = [(0, 2, "neutral"), (2, 6, "happy")]
+    for write, name in ((write_eaf, "episodes.eaf"), (write_boris_project, "episodes.boris")):
+        found = agreement(run, "--codes", write(run / name, film, "annotated.mp4"))
+        assert (found["seconds_compared"], found["time"]["kappa"]) == (6, 1)  # type: ignore[index]
+        assert "too early" not in str(found["warnings"])
+    copied = agreement(run, "--codes", write_eaf(tmp_path / "talk.eaf", film, "annotated.mp4"))
+    assert "codes of that film are 2 s too early" in str(copied["warnings"])
+    source = agreement(run, "--codes", write_eaf(tmp_path / "talk.eaf", [(2, 4, "neutral")], "talk.mp4"))
+    assert "too early" not in str(source["warnings"])
