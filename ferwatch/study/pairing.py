@@ -244,7 +244,7 @@ def _side_of_run(run: FinishedRun, face: int | None) -> Side:
     folder = run.folder.resolve().name
     names = (Path(run.source).stem, run.source, folder.removesuffix("-ferwatch"), folder)
     warnings = () if faces else (f"{run.name}: no face has an episode",)
-    notes = tuple(f"{run.name}: {note}" for note in (run.probabilities_note(), run.still_note()) if note)
+    notes = tuple(f"{run.name}: {note}" for note in (run.probabilities_note(face_id), run.still_note()) if note)
     codes = tuple(_code(episode) for episode in run.episodes if episode.face_id == face_id)
     name = f"{run.name}, face {face_id}" if faces else run.name
     if face is None and len(faces) > 1:

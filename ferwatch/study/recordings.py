@@ -121,7 +121,7 @@ def read_recording(plan: PlannedRecording, run: FinishedRun, out: Path) -> tuple
         for e in sorted(run.episodes, key=lambda e: e.start)
         if e.face_id == face_id and e.start < end and e.end > plan.start
     )
-    notes = [f"{plan.name}: {note}" for note in (run.probabilities_note(), run.still_note()) if note]
+    notes = [f"{plan.name}: {note}" for note in (run.probabilities_note(face_id), run.still_note()) if note]
     faces = [face for face in table.select(inside).face_ids if face not in run.still]
     others = len(set(faces) - {face_id})
     if others and face_id is not None and plan.face is None:
@@ -141,7 +141,7 @@ def read_recording(plan: PlannedRecording, run: FinishedRun, out: Path) -> tuple
         episodes=episodes,
         totals=_totals(own, episodes, part[0], _seconds_seen(rows, *part)),
         facts=run.facts,
-        baseline=run.baseline.source if run.baseline else "",
+        baseline=run.baseline.source if run.baseline and run.is_corrected(face_id) else "",
         notes=tuple(notes),
     )
     return recording, own
