@@ -53,13 +53,14 @@ def agree(
     """
     from ferwatch.study.agreement import compute_agreement
     from ferwatch.study.agreement_report import as_text, write_agreement
+    from ferwatch.study.film_times import film_warnings
     from ferwatch.study.pairing import pair_up, read_sides
 
     rename = dict(_rename(text) for text in renames)
     others = [side for path in runs for side in read_sides(path, face=face, tiers=tiers)]
     references = [side for path in codes for side in read_sides(path, tiers=tiers)]
     pairs, warnings = pair_up(references, others, rename, uncoded)
-    agreement = compute_agreement(pairs, warnings)
+    agreement = compute_agreement(pairs, [*warnings, *film_warnings(pairs)])
     click.echo(as_text(agreement))
     if out is not None:
         files = write_agreement(agreement, out)

@@ -33,9 +33,12 @@ def highlights(run: Path, emotion: str | None, top: int, clips: bool, out: Path 
     found = read_run(run)
     moments = find_highlights(found, emotion, top)
     out = out or run / "highlights"
-    prepare_folder(found, out, clips)
+    removed = prepare_folder(found, out, clips)
     files = [write_table(out / TABLE, [moment.as_row() for moment in moments], HIGHLIGHT_COLUMNS)]
     click.echo(as_text(moments) or f"{run}: there is no episode of {emotion or 'any emotion but neutral'}")
     if clips:
         files += write_clips(found, moments, out)
     click.echo(f"\nin {out}: {', '.join(file.name for file in files)}")
+    gone = [file.name for file in removed if file not in files]
+    if gone:
+        click.echo(f"removed, because an earlier call wrote them: {', '.join(gone)}")

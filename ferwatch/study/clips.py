@@ -61,9 +61,10 @@ def write_clips(run: FinishedRun, highlights: Sequence[Highlight], out: Path) ->
     return [*files, out / REEL]
 
 
-def prepare_folder(run: FinishedRun, out: Path, with_clips: bool) -> None:
+def prepare_folder(run: FinishedRun, out: Path, with_clips: bool) -> list[Path]:
     """Makes the folder of highlights, and removes the clips and the reel that an earlier call has left in it.
 
+    Returns the files that it has removed.
     with_clips: whether clips will be written. Raises DataError where they have no video to be cut from, and OutputError
     where the folder holds a highlights.csv, or, with clips, a clip or a reel that `ferwatch highlights` did not write.
     """
@@ -72,16 +73,19 @@ def prepare_folder(run: FinishedRun, out: Path, with_clips: bool) -> None:
     make_folder(out)
     table, reel = out / TABLE, out / REEL
     clips = sorted(file for file in out.iterdir() if CLIP_NAME.fullmatch(file.name))
+    removed: list[Path] = []
     if table.exists():
         if not (table.is_file() and is_highlights_csv(table)):
             raise OutputError(f"{table} is not one of ferwatch's; name another folder with --out")
         # A reel has its clips beside it: one without is not ferwatch's.
-        remove_files([*clips, reel] if clips else [])
+        removed = [file for file in (*clips, reel) if file.exists()] if clips else []
+        remove_files(removed)
     for file in (*clips, reel):
         if with_clips and file.exists():
             raise OutputError(
                 f"{file} would be replaced, and no ferwatch highlights wrote it; name another folder with --out"
             )
+    return removed
 
 
 def _video_of(run: FinishedRun) -> tuple[Path, float]:

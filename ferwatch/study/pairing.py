@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ferwatch.errors import DataError
 from ferwatch.records import Episode
 from ferwatch.study.bands import Band, band_of, fill
-from ferwatch.study.codes import Code, CodedRecording, read_codes, read_text, table_lines
+from ferwatch.study.codes import Code, CodedRecording, parse_seconds, read_codes, read_text, table_lines
+from ferwatch.study.film_times import in_video_times
 from ferwatch.study.runs import FinishedRun, is_run, parse_face_id, read_run
 from ferwatch.timeline.model import LABELS
 
@@ -31,6 +33,10 @@ class Side:
     face_id: int | None = None
     """Face of the run that is compared; None for a coder's codes, or where no face has an episode."""
     warnings: tuple[str, ...] = ()
+    part: tuple[int, int] | None = None
+    """Milliseconds between which a study counts the recording; None: all of it."""
+    own_names: tuple[str, ...] = ()
+    """Those of the aliases that tell the recording from others of its video: the ones with the study's "#2"."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,7 @@ def read_sides(path: Path, *, face: int | None = None, tiers: Sequence[str] = ()
         if not folders:
             raise DataError(f"{path} holds no finished run")
         return [_side_of_run(read_run(folder), face) for folder in folders]
-    return [_side_of_codes(path, coded, tiers) for coded in read_codes(path)]
+    return [_side_of_codes(path, in_video_times(path, coded), tiers) for coded in read_codes(path)]
 
 
 def pair_up(
@@ -68,33 +74,67 @@ def pair_up(
 ) -> tuple[list[Pair], list[str]]:
     """Returns the pairs of sides that are about the same recording, and warnings.
 
+    Several recordings of a study about one face of one run are parts of it: codes of the video belong to each.
     rename: as in `band_of`, for both sides. uncoded: the label that counts where a file of codes has none; None: that
     time is not compared. Raises DataError where a side has no partner or several.
     """
     pairs = []
     warnings = [w for side in (*references, *others) for w in side.warnings]
     used: dict[int, Side] = {}
-    for reference in references:
-        fitting = [i for i, other in enumerate(others) if set(reference.aliases) & set(other.aliases)]
+    for reference, fitting in zip(references, _fitting(references, others), strict=True):
         if not fitting and len(references) == len(others) == 1:
             fitting = [0]
             warnings.append(f"{reference.name} and {others[0].name} name different recordings; compared all the same")
-        if len(fitting) != 1:
-            names = ", ".join(others[i].name for i in fitting) or ", ".join(other.name for other in others)
-            problem = "belongs to several recordings" if fitting else "belongs to none of the recordings"
-            raise DataError(f"{reference.name} {problem} ({names}): name the files of codes after their recordings")
-        if fitting[0] in used:
-            both = f"{used[fitting[0]].name} and {reference.name}"
-            raise DataError(
-                f"{both} code the same recording: give one, or compare them by 'ferwatch agree ONE --codes OTHER'"
-            )
-        used[fitting[0]] = reference
-        pairs.append(_pair(reference, others[fitting[0]], rename, uncoded))
+        if not fitting or not _of_one_face([others[i] for i in fitting]):
+            raise _no_partner(reference, [others[i] for i in fitting], others)
+        for i in fitting:
+            if i in used and not _of_one_face([used[i], reference]):
+                both = f"{used[i].name} and {reference.name}"
+                raise DataError(
+                    f"{both} code the same recording: give one, or compare them by 'ferwatch agree ONE --codes OTHER'"
+                )
+            used[i] = reference
+            pairs.append(_pair(reference, others[i], rename, uncoded))
     warnings += _label_warnings(references, others, rename)
     without = [other.name for i, other in enumerate(others) if i not in used]
     if without:
         warnings.append(f"without codes, and left out: {', '.join(without)}")
     return pairs, warnings
+
+
+def _fitting(references: Sequence[Side], others: Sequence[Side]) -> list[list[int]]:
+    """Return, for each reference, the numbers of the other sides that are about its recording.
+
+    Those whose own name it has; else those with which it shares a name, and which are not another reference's by name.
+    """
+    named = [
+        [i for i, other in enumerate(others) if set(reference.aliases) & set(other.own_names)]
+        for reference in references
+    ]
+    taken = {i for own in named for i in own}
+    return [
+        own or [i for i, other in enumerate(others) if i not in taken and set(reference.aliases) & set(other.aliases)]
+        for reference, own in zip(references, named, strict=True)
+    ]
+
+
+def _no_partner(reference: Side, fitting: Sequence[Side], others: Sequence[Side]) -> DataError:
+    """Return the error of a side that belongs to none of the others, or to several."""
+    names = ", ".join(side.name for side in fitting or others)
+    if not fitting:
+        remedy = "name the files of codes after their recordings"
+        return DataError(f"{reference.name} belongs to none of the recordings ({names}): {remedy}")
+    numbered = next((side.own_names[0] for side in fitting if side.own_names), "")
+    remedy = "give only the one that it codes"
+    if numbered:
+        remedy = f"choose with --face, or name each file of codes after its recording, such as {numbered}"
+    return DataError(f"{reference.name} belongs to several recordings ({names}): {remedy}")
+
+
+def _of_one_face(sides: Sequence[Side]) -> bool:
+    """Return whether there is one side, or all are parts of one run, of one face."""
+    runs = {(side.run.folder, side.face_id) for side in sides if side.run is not None and side.part is not None}
+    return len(sides) == 1 or (len(runs) == 1 and all(side.part is not None for side in sides))
 
 
 def _label_warnings(references: Sequence[Side], others: Sequence[Side], rename: Mapping[str, str]) -> list[str]:
@@ -114,7 +154,10 @@ def _label_warnings(references: Sequence[Side], others: Sequence[Side], rename: 
 
 
 def _pair(reference: Side, other: Side, rename: Mapping[str, str], uncoded: str | None) -> Pair:
-    bands = [band_of(side.codes, rename) for side in (reference, other)]
+    bands = [
+        band_of(_within(side.codes, opposite.part), rename)
+        for side, opposite in ((reference, other), (other, reference))
+    ]
     if uncoded is not None:
         events = [event for band in bands for event in band.events]
         start, end = min((e.start for e in events), default=0), max((e.end for e in events), default=0)
@@ -124,13 +167,15 @@ def _pair(reference: Side, other: Side, rename: Mapping[str, str], uncoded: str 
             for side, band in zip((reference, other), bands, strict=True)
         ]
     named = other.run or reference.run
-    return Pair(named.name if named else other.aliases[0], reference, other, *bands)
+    number = next((_number_of(side.own_names[0]) for side in (other, reference) if side.own_names), "")
+    return Pair(f"{named.name}{number}" if named else other.aliases[0], reference, other, *bands)
 
 
 def _sides_of_study(path: Path, face: int | None) -> list[Side]:
-    """Return the runs that recordings.csv of a study names, each with the participant's face.
+    """Return the recordings in recordings.csv of a study: the participant's face of a run, in the part that counts.
 
-    Raises DataError, naming the line, where it cannot be read.
+    face: only the recordings of this face; None: all. Raises DataError, naming the line, where it cannot be read, and
+    where there is no recording of the face.
     """
     file = path / "recordings.csv"
     header, *lines = table_lines(file, read_text(file)) or [[]]
@@ -138,19 +183,57 @@ def _sides_of_study(path: Path, face: int | None) -> list[Side]:
     if missing:
         raise DataError(f"{file} is no list of a study's recordings: it lacks the column {' and '.join(missing)}")
     run_column, face_column = header.index("run"), header.index("face_id")
-    named: list[tuple[str, int]] = []
+    ends = [header.index(name) for name in ("start", "end") if name in header]
+    name_column = header.index("recording") if "recording" in header else None
+    named: dict[tuple[str, int, tuple[int, ...]], str] = {}
     for number, line in enumerate(lines, start=2):
         if not any(line):
             continue
-        if len(line) <= max(run_column, face_column):
+        if len(line) <= max(run_column, face_column, *ends):
             raise DataError(f"{file}, line {number}: {len(line)} fields instead of {len(header)}")
         try:
             if line[face_column]:  # empty where no face has an episode
-                named.append((line[run_column], parse_face_id(line[face_column])))
+                part = tuple(round(parse_seconds(line[i]) * 1000) for i in ends)
+                name = "" if name_column is None else line[name_column]
+                # Several lines of a plan may be about one run, face and part.
+                named.setdefault((line[run_column], parse_face_id(line[face_column]), part), name)
         except ValueError as error:
             raise DataError(f"{file}, line {number}: {error}") from None
-    # Several lines of a plan may be about one run and face.
-    return [_side_of_run(read_run(path / run), face or own) for run, own in dict.fromkeys(named)]
+    faces = sorted({own for _, own, _ in named})
+    if face is not None and face not in faces:
+        raise DataError(f"{path}: no recording is of face {face}; its faces are {', '.join(map(str, faces))}")
+    runs = {run: read_run(path / run) for run, *_ in named}
+    return [
+        _side_of_part(runs[run], own, part, _number_of(name))
+        for (run, own, part), name in named.items()
+        if face in (None, own)
+    ]
+
+
+def _number_of(recording: str) -> str:
+    """Return the "#2" that a study gives to the name of a recording after others of the same video; "" without one."""
+    number = re.search(r"#\d+$", recording)
+    return number[0] if number else ""
+
+
+def _side_of_part(run: FinishedRun, face: int, part: tuple[int, ...], number: str) -> Side:
+    """Return the side of a study's recording: what a run's face shows in a part, (start, end) in milliseconds or ().
+
+    number: what the study adds to the name of the recording.
+    """
+    side = _side_of_run(run, face)
+    if number:
+        own_names = tuple(f"{name}{number}" for name in (run.name.casefold(), *side.aliases))
+        name = f"{run.name}{number}, face {face}"
+        side = replace(side, name=name, aliases=(*side.aliases, *own_names), own_names=own_names)
+    if len(part) != 2:
+        return side
+    start, end = part
+    warnings = side.warnings
+    if start > round(run.start * 1000) or end / 1000 < run.end - 0.001:
+        warnings += (f"{side.name}: what counts is {start / 1000:g} to {end / 1000:g} s, as in the study",)
+    codes = _within(side.codes, (start, end))
+    return replace(side, codes=codes, part=(start, end), warnings=warnings)
 
 
 def _side_of_run(run: FinishedRun, face: int | None) -> Side:
@@ -161,7 +244,7 @@ def _side_of_run(run: FinishedRun, face: int | None) -> Side:
     folder = run.folder.resolve().name
     names = (Path(run.source).stem, run.source, folder.removesuffix("-ferwatch"), folder)
     warnings = () if faces else (f"{run.name}: no face has an episode",)
-    notes = tuple(f"{run.name}: {note}" for note in (run.probabilities_note(), run.still_note()) if note)
+    notes = tuple(f"{run.name}: {note}" for note in (run.probabilities_note(face_id), run.still_note()) if note)
     codes = tuple(_code(episode) for episode in run.episodes if episode.face_id == face_id)
     name = f"{run.name}, face {face_id}" if faces else run.name
     if face is None and len(faces) > 1:
@@ -196,6 +279,18 @@ def _without_media_suffix(name: str) -> str:
     from ferwatch.pipeline.video_files import VIDEO_SUFFIXES
 
     return name[: -len(Path(name).suffix)] if name.lower().endswith((*VIDEO_SUFFIXES, *SOUND_SUFFIXES)) else name
+
+
+def _within(codes: Sequence[Code], part: tuple[int, int] | None) -> tuple[Code, ...]:
+    """Return what codes have between two times in milliseconds; None: all of them."""
+    if part is None:
+        return tuple(codes)
+    start, end = part
+    return tuple(
+        replace(code, start=max(code.start, start), end=min(code.end, end))
+        for code in codes
+        if code.start < end and code.end > start
+    )
 
 
 def _code(episode: Episode) -> Code:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -76,9 +77,10 @@ class StudyRecording:
     face_id: int | None
     """Participant's face_id; None where no face has an episode."""
     start: float
-    """Time in seconds of the first sample, or the plan's `start`."""
+    """Time in seconds at which the part that counts begins: that of the run's part of the video or the plan's `start`,
+    whichever is later."""
     end: float
-    """Time in seconds of the last sample, or the plan's `end`."""
+    """Time in seconds at which it ends: the end of the run's part or the plan's `end`, whichever is earlier."""
     episodes: tuple[Episode, ...]
     """Episodes of the participant, cut at the plan's `start` and `end`; the peak of one is NaN where it was cut off."""
     totals: Totals
@@ -96,26 +98,31 @@ def read_recording(plan: PlannedRecording, run: FinishedRun, out: Path) -> tuple
     Raises DataError where the plan names a face that the run does not have, or a time without any sampled frame.
     """
     table = run.table
-    end = np.inf if plan.end is None else plan.end
+    end = math.inf if plan.end is None else plan.end
     face_id = plan.face or run.main_face(plan.start, end) or run.main_face()
     faces = table.face_ids
     if plan.face is not None and plan.face not in faces:
         listed = ", ".join(map(str, faces)) or "none"
         raise DataError(f"{plan.name}: the plan names face {plan.face}, and the faces of {run.folder} are: {listed}")
-    counted = table.select((table.timestamp >= plan.start) & (table.timestamp < end))
-    own = _rows_of_face(counted, face_id or -1)
-    if not len(own):
+    inside = (table.timestamp >= plan.start) & (table.timestamp < end)
+    if not inside.any():
         until = "the end" if plan.end is None else f"{end:g} s"
         raise DataError(
             f"{plan.name}: no frame was sampled from {plan.start:g} s to {until}; change start and end in the plan"
         )
+    rows = _rows_of_face(table, face_id or -1)
+    own = rows.select((rows.timestamp >= plan.start) & (rows.timestamp < end))
+    # A run.json may not tell the end, and the header of a video may name less time than it has.
+    run_end = run.end if math.isfinite(run.end) else max((episode.end for episode in run.episodes), default=0.0)
+    run_end = max(run_end, float(table.timestamp[-1]))
+    part = max(plan.start, run.start), min(end, run_end)
     episodes = tuple(
         _cut(e, plan.start, end)
         for e in sorted(run.episodes, key=lambda e: e.start)
         if e.face_id == face_id and e.start < end and e.end > plan.start
     )
-    notes = [f"{plan.name}: {note}" for note in (run.probabilities_note(), run.still_note()) if note]
-    faces = [face for face in counted.face_ids if face not in run.still]
+    notes = [f"{plan.name}: {note}" for note in (run.probabilities_note(face_id), run.still_note()) if note]
+    faces = [face for face in table.select(inside).face_ids if face not in run.still]
     others = len(set(faces) - {face_id})
     if others and face_id is not None and plan.face is None:
         notes.append(
@@ -129,12 +136,12 @@ def read_recording(plan: PlannedRecording, run: FinishedRun, out: Path) -> tuple
         run=_relative(run.folder, out),
         page=_relative(page, out) if page.is_file() else None,
         face_id=face_id,
-        start=plan.start or float(own.timestamp[0]),
-        end=float(own.timestamp[-1]) if plan.end is None else min(plan.end, float(own.timestamp[-1])),
+        start=part[0],
+        end=part[1],
         episodes=episodes,
-        totals=_totals(own, episodes, max(plan.start, run.start), min(end, run.end)),
+        totals=_totals(own, episodes, part[0], _seconds_seen(rows, *part)),
         facts=run.facts,
-        baseline=run.baseline.source if run.baseline else "",
+        baseline=run.baseline.source if run.baseline and run.is_corrected(face_id) else "",
         notes=tuple(notes),
     )
     return recording, own
@@ -148,7 +155,19 @@ def _cut(episode: Episode, start: float, end: float) -> Episode:
     return replace(part, peak_time=np.nan, peak_confidence=np.nan)
 
 
-def _totals(table: FrameTable, episodes: Sequence[Episode], start: float, end: float) -> Totals:
+def _seconds_seen(rows: FrameTable, start: float, end: float) -> float:
+    """Return the seconds between two times for which a face is in sight.
+
+    rows: one per sampled frame of the whole run; each stands for the time until the next.
+    """
+    until_next = rows.until_next()
+    # Nothing is sampled after the last frame: it counts for the median interval.
+    until_next[-1] = np.median(until_next[:-1]) if len(rows) > 1 else rows.shown()[-1]
+    first, last = np.maximum(rows.timestamp, start), np.minimum(rows.timestamp + until_next, end)
+    return float(np.maximum(last - first, 0.0)[rows.success].sum())
+
+
+def _totals(table: FrameTable, episodes: Sequence[Episode], start: float, seconds_seen: float) -> Totals:
     seen = table.select(table.success)
     labelled = np.bincount(seen.probabilities.argmax(axis=1) if len(seen) else [], minlength=len(LABELS))
     position = {label: i for i, label in enumerate(LABELS)}
@@ -161,15 +180,11 @@ def _totals(table: FrameTable, episodes: Sequence[Episode], start: float, end: f
         seconds[i] += duration
         confidence[i] += duration * episode.mean_confidence
         first[i] = min(first[i], episode.start - start)
-    until_next = table.until_next()
-    # Nothing is sampled after the last frame: it counts for the median interval, but not beyond the end.
-    usual = np.median(until_next[:-1]) if len(table) > 1 else table.shown()[-1]
-    until_next[-1] = min(usual, max(end - table.timestamp[-1], 0.0))
     return Totals(
         recordings=1,
         frames=len(table),
         rows=len(seen),
-        seconds=float(until_next[table.success].sum()),
+        seconds=seconds_seen,
         labelled_rows=labelled.astype(np.float64),
         probability=np.append(seen.probabilities.sum(axis=0), np.nan),
         valence=float(seen.valence.sum()),

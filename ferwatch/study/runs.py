@@ -90,9 +90,20 @@ class FinishedRun:
         summary = self.facts.get("summary")
         return tuple(int(face) for face in summary.get("still", ())) if isinstance(summary, dict) else ()
 
-    def probabilities_note(self) -> str:
-        """Return a line on which probabilities are used, where a correction was made; "" where none was."""
-        return f"baseline-corrected probabilities are used (baseline: {self.baseline.source})" if self.baseline else ""
+    def is_corrected(self, face_id: int | None) -> bool:
+        """Return whether the baseline corrects a face: one that it does not show stays as it is."""
+        return self.baseline is not None and face_id in self.baseline.shifts
+
+    def probabilities_note(self, face_id: int | None) -> str:
+        """Return a line on which probabilities of a face are used, where the run has a baseline; "" where it has none.
+
+        Raises DataError where the baseline is damaged.
+        """
+        if self.baseline is None or face_id is None:
+            return ""
+        if self.is_corrected(face_id):
+            return f"baseline-corrected probabilities are used (baseline: {self.baseline.source})"
+        return f"face {face_id} is not corrected, because the baseline ({self.baseline.source}) does not show it"
 
     def still_note(self) -> str:
         """Return a line on the faces that never move; "" where there are none."""

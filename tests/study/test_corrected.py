@@ -57,3 +57,14 @@ def test_a_picture_that_never_moves_is_not_counted_and_named(run: Path) -> None:
     change(run, summary={"still": [4]})
     study(run.parent)
     assert "face 4 is still" in (run.parent / "out" / "methods.md").read_text(encoding="utf-8")
+
+
+def test_a_face_that_the_baseline_does_not_show_is_not_said_to_be_corrected(run: Path) -> None:
+    kept = json.loads((run / "run.json").read_text())["timeline"]
+    change(run, timeline={**kept, "baseline": {"source": "0:00 to 0:02", "shifts": {"2": [0.0] * 7}}})
+    study(run.parent)
+    out = run.parent / "out"
+    assert pd.read_csv(out / "recordings.csv").baseline.isna().all()
+    methods = (out / "methods.md").read_text(encoding="utf-8")
+    assert "face 1 is not corrected, because the baseline (0:00 to 0:02) does not show it" in methods
+    assert "shifted in log-odds" not in methods

@@ -130,7 +130,9 @@ def test_clips_of_an_earlier_call_do_not_stay(ferwatch: Ferwatch, tmp_path: Path
     (out / "01-my own.mp4").touch()
     assert ferwatch("highlights", "talk-ferwatch", "--emotion", "sad", "--clips").returncode == 0
     assert {file.name for file in out.glob("*.mp4")} == {"01-my own.mp4", "01-sad-face1-6-0s.mp4", "reel.mp4"}
-    assert ferwatch("highlights", "talk-ferwatch", "--emotion", "fear").returncode == 0
+    done = ferwatch("highlights", "talk-ferwatch", "--emotion", "fear")
+    assert done.returncode == 0
+    assert "removed, because an earlier call wrote them: 01-sad-face1-6-0s.mp4, reel.mp4" in done.stdout
     assert {file.name for file in out.glob("*.mp4")} == {"01-my own.mp4"}
 
 

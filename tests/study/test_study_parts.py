@@ -30,6 +30,17 @@ def test_the_first_onset_counts_from_where_run_and_plan_begin(tmp_path: Path, pl
     assert {row["emotion"]: row["first_onset"] for row in rows}["happy"] == f"{onset:g}"
 
 
+def test_the_part_that_counts_goes_to_its_end_and_its_seconds_are_those_of_its_episode(tmp_path: Path) -> None:
+    """Samples lie at every tenth of a second: 1.05 and 5.05 s lie between two of them."""
+    make_run(tmp_path / "r", "r.mp4", [(1, "happy", 0.0, 8.0)])
+    plan = "video,participant,start,end\nr,A,1.05,5.05\nr,B,,7\nr,C,1,\n"
+    rows = study(tmp_path, plan, "recordings.csv")
+    assert [(row["start"], row["end"]) for row in rows] == [("1.05", "5.05"), ("0", "7"), ("1", "8")]
+    people = study(tmp_path, plan, "participants.csv")
+    seconds = {row["participant"]: float(row["seconds_with_face"]) for row in people}
+    assert seconds == {"A": 4.0, "B": 7.0, "C": 7.0}
+
+
 def test_an_episode_whose_peak_is_cut_off_has_none(tmp_path: Path) -> None:
     """The peaks lie in the middle, at 2 and 6 s."""
     make_run(tmp_path / "r", "r.mp4", [(1, "neutral", 0.0, 4.0), (1, "happy", 4.0, 8.0)])
