@@ -39,7 +39,8 @@ def film_warnings(pairs: Sequence[Pair]) -> list[str]:
             from_film = run.blurred and (run.folder / FILM).is_file() and run.source.casefold() not in coder.aliases
             if from_film or FILM in coder.aliases:
                 warnings.append(
-                    f"{coder.name}: {run.folder / FILM} begins at 0, and its run at {run.start:g} s: codes of that "
-                    f"film are {run.start:g} s too early; put their file, linked to {FILM}, into the run folder"
+                    f"{coder.name}: if these are codes of {run.folder / FILM}, which begins at 0, they are "
+                    f"{run.start:g} s too early, since its run begins later; put their file, linked to {FILM}, into "
+                    "the run folder"
                 )
     return warnings

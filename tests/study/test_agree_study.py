@@ -88,6 +88,6 @@ def test_codes_of_a_film_that_begins_later_than_its_video_are_shifted(tmp_path: 
         assert (found["seconds_compared"], found["time"]["kappa"]) == (6, 1)  # type: ignore[index]
         assert "too early" not in str(found["warnings"])
     copied = agreement(run, "--codes", write_eaf(tmp_path / "talk.eaf", film, "annotated.mp4"))
-    assert "codes of that film are 2 s too early" in str(copied["warnings"])
+    assert "they are 2 s too early" in str(copied["warnings"])
     source = agreement(run, "--codes", write_eaf(tmp_path / "talk.eaf", [(2, 4, "neutral")], "talk.mp4"))
     assert "too early" not in str(source["warnings"])
