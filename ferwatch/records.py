@@ -27,13 +27,6 @@ class BoundingBox(NamedTuple):
 Region = tuple[float, float, float, float]
 """x, y, width and height of a rectangle, in pixels of the upright frame."""
 
-
-def is_outside(region: Region, width: int, height: int) -> bool:
-    """Return whether a region has no part in a picture of this size, in pixels."""
-    x, y, wide, high = region
-    return x >= width or y >= height or x + wide <= 0 or y + high <= 0
-
-
 NEGATIVE_EMOTIONS = ("angry", "disgust", "fear", "sad")
 """The emotions of which the strongest is subtracted from happy in the valence."""
 

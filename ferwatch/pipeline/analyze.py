@@ -21,7 +21,7 @@ from ferwatch.pipeline.film import write_film
 from ferwatch.pipeline.forecast import Forecast, RunForecast
 from ferwatch.pipeline.found_faces import faces_by_workers, faces_in_one_pass, plan
 from ferwatch.pipeline.lock import FolderLock
-from ferwatch.pipeline.options import AnalysisOptions
+from ferwatch.pipeline.options import AnalysisOptions, check_region_of
 from ferwatch.pipeline.progress import Progress, no_progress
 from ferwatch.pipeline.redraw import overlay_of, video_range
 from ferwatch.pipeline.remote import run_folder_at
@@ -30,7 +30,7 @@ from ferwatch.pipeline.resume import Finished, ResumeState, read_resume_state
 from ferwatch.pipeline.run_folder import RunFolder, default_run_folder, linked_video, run_facts
 from ferwatch.pipeline.segment import FaceLimit, assign_ids
 from ferwatch.pipeline.settings import settings_of_outputs, settings_of_rows
-from ferwatch.records import FrameFaces, is_outside
+from ferwatch.records import FrameFaces
 from ferwatch.timeline.build import build_timeline
 from ferwatch.timeline.corrections import Corrections
 from ferwatch.timeline.model import Summary, Timeline
@@ -89,10 +89,11 @@ def open_reader(video: Path, options: AnalysisOptions) -> FileSource:
     Raises VideoError, and OptionError where the region has no part in its pictures.
     """
     reader = video_range(video, options).open(options.sampling)
-    if options.region is not None and is_outside(options.region, reader.info.width, reader.info.height):
+    try:
+        check_region_of(video, options.region, reader.info.width, reader.info.height)
+    except OptionError:
         reader.close()
-        region, size = ",".join(f"{side:g}" for side in options.region), f"{reader.info.width}x{reader.info.height}"
-        raise OptionError(f"{video}: the region {region} lies outside the picture, which is {size}")
+        raise
     return reader
 
 

@@ -134,6 +134,16 @@ def check_region(region: Region | None) -> None:
         raise OptionError(f"region={region!r}: give x, y, width and height in pixels; the sides are above 0")
 
 
+def check_region_of(video: Path, region: Region | None, width: int, height: int) -> None:
+    """Raise OptionError where a region has no part in a video's pictures, whose sides are given in pixels."""
+    if region is None:
+        return
+    x, y, wide, high = region
+    if x >= width or y >= height or x + wide <= 0 or y + high <= 0:
+        sides = ",".join(f"{side:g}" for side in region)
+        raise OptionError(f"{video}: the region {sides} lies outside the picture, which is {width}x{height}")
+
+
 KINDS: tuple[tuple[tuple[str, ...], type, str], ...] = (
     (("start", "end", "fps", "smoothing", "min_episode"), Real, "a number"),
     (("threads", "stream", "max_faces"), Integral, "a whole number"),

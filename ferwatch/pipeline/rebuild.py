@@ -11,11 +11,10 @@ from ferwatch.errors import DataError, OutputError
 from ferwatch.export.registry import EXPORTS, write_timeline
 from ferwatch.pipeline.executors import cores
 from ferwatch.pipeline.lock import FolderLock
-from ferwatch.pipeline.options import check_region, check_seconds
+from ferwatch.pipeline.options import check_region, check_region_of, check_seconds
 from ferwatch.pipeline.progress import Progress, no_progress
 from ferwatch.pipeline.redraw import redraw_film
 from ferwatch.pipeline.run_folder import RunFolder
-from ferwatch.records import is_outside
 from ferwatch.timeline.baseline import Baseline, baseline_of_recording, baseline_of_stretch, read_baseline
 from ferwatch.timeline.build import MIN_EPISODE_SECONDS, build_timeline
 from ferwatch.timeline.corrections import Corrections, facts_of, read_corrections
@@ -104,7 +103,8 @@ def rebuild(
         if video is not None:
             _check_video(video, facts, in_place)
         corrections = corrections or Corrections()
-        _check_region(corrections, facts)
+        if facts:
+            check_region_of(folder.path, corrections.region, facts["video"]["width"], facts["video"]["height"])
         table = folder.read_measured() if rows == folder.rows and (reset or of_run) else read_frames_csv(rows)
         earlier = Corrections() if reset else read_corrections(facts)
         corrected = corrections.apply(table, earlier if of_run else None)
@@ -149,14 +149,6 @@ def _read_facts(folder: RunFolder) -> dict[str, Any]:
         if not isinstance(held, dict) or not held.keys() >= set(names):
             raise DataError(f"{folder.facts} is damaged: it lacks {part!r}, or a part of it; analyse the video again")
     return facts
-
-
-def _check_region(corrections: Corrections, facts: Mapping[str, Any]) -> None:
-    """Raise DataError where the region has no part in the run's pictures."""
-    size = facts.get("video", {})
-    if corrections.region and size and is_outside(corrections.region, size["width"], size["height"]):
-        sides = ",".join(f"{side:g}" for side in corrections.region)
-        raise DataError(f"the region {sides} lies outside the picture, which is {size['width']}x{size['height']}")
 
 
 def _check_video(video: Path, facts: Mapping[str, Any], in_place: bool) -> None:

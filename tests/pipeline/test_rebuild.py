@@ -202,7 +202,7 @@ def test_corrections_can_be_repeated(run: Path) -> None:
 
 
 def test_a_region_outside_the_picture_is_refused(run: Path) -> None:
-    with pytest.raises(DataError, match="the region 900,0,50,50 lies outside the picture, which is"):
+    with pytest.raises(OptionError, match="the region 900,0,50,50 lies outside the picture, which is"):
         rebuild(run, corrections=Corrections(region=(900.0, 0.0, 50.0, 50.0)))
 
 
