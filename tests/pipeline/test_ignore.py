@@ -43,7 +43,7 @@ def test_a_run_is_like_one_that_is_corrected_afterwards(analyzer: Analyzer, tmp_
 def test_an_id_that_is_not_there_is_warned_of(analyzer: Analyzer, tmp_path: Path) -> None:
     run = analyzer.analyze(DEMO, tmp_path / "run", ignore=[2, 9], annotate=False, **PART)
     assert run.warnings == ("--ignore: there is no face 9; the faces are: 1, 2",)
-    with pytest.raises(OptionError, match="face ids are 1 or more"):
+    with pytest.raises(OptionError, match="give face ids, whole numbers from 1 on"):
         analyzer.analyze(DEMO, tmp_path / "run", ignore=[0])
 
 
