@@ -8,12 +8,22 @@ from heapq import heappop, heappush
 from pathlib import Path
 from typing import BinaryIO
 
+from av.container import InputContainer
 from av.packet import Packet
 from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 
 PICTURE_CHUNKS = (b"dc", b"db")
 """Last two letters of the names of chunks that hold a picture, compressed or not; the first two number the stream."""
 LISTS_OF_CHUNKS = (b"movi", b"rec ")
+
+
+def tells_places_only(container: InputContainer, stream: VideoStream) -> bool:
+    """Return whether the packets of a stream tell only their places in decoding order, as in AVI.
+
+    FFmpeg knows the times of MPEG-4 in an AVI, whose packets may hold two pictures or none.
+    """
+    return container.format.name == "avi" and stream.codec_context.name != "mpeg4"
 
 
 class AviTimes:

@@ -245,6 +245,14 @@ def shown_until(path: Path, container: InputContainer, stream: VideoStream, info
     return 0.0
 
 
+def ends_early(path: Path, end: float, declared: float | None) -> bool:
+    """Return whether pictures that end at `end` are too few for the seconds that the file declares.
+
+    In a whole Matroska file they are not: its sound lasts longer.
+    """
+    return declared is not None and end + 1 < declared and not matroska_is_whole(path)
+
+
 def _matroska_duration(text: str) -> float | None:
     """Return the seconds of a tag like 00:00:12.480000000; None where it is no such time."""
     parts = text.strip("\0").split(":")

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import av
 
-from ferwatch.video.clock import PacketClock, PictureClock, container_start, matroska_is_whole, shown_until
+from ferwatch.video.clock import PacketClock, PictureClock, container_start, ends_early, shown_until
 from ferwatch.video.container import VideoInfo, choose_stream, open_container
 from ferwatch.video.sampling import Sampler, Sampling, TimedPicture
 
@@ -114,8 +114,7 @@ def read_index(path: Path, info: VideoInfo) -> list[TimedPicture[IndexedPicture]
         length = max(length, shown_until(path, container, stream, info) - last.timestamp)
         timed[-1] = replace(last, length=length)
         declared, end = info.frames_declared, last.timestamp + length
-        ends_early = info.duration is not None and end + 1 < info.duration and not matroska_is_whole(path)
-        is_cut_off = packets < declared if declared else ends_early
+        is_cut_off = packets < declared if declared else ends_early(path, end, info.duration)
         return None if clock.held or is_cut_off else timed
 
 

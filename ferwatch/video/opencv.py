@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ferwatch.errors import VideoError
 from ferwatch.records import Frame
+from ferwatch.video.avi import tells_places_only
 from ferwatch.video.clock import PacketClock, container_start, shown_until
 from ferwatch.video.container import choose_stream, open_container, picture_streams
 from ferwatch.video.describe import describe
@@ -108,8 +109,7 @@ class OpenCVReader(FileSource):
             with suppress(av.FFmpegError, IndexError):
                 for packet in container.demux(stream):
                     clock.advance(packet)
-                    if container.format.name == "avi":
-                        packet.pts = packet.dts  # an AVI knows no other order
+                    packet.pts = packet.dts if tells_places_only(container, stream) else packet.pts
                     count += packet.size > 0
                     if packet.pts is not None and packet.size and not packet.is_discard:
                         time = packet.pts * packet.time_base - start

@@ -14,8 +14,8 @@ from av.video.frame import VideoFrame
 
 from ferwatch.errors import VideoError
 from ferwatch.records import Frame
-from ferwatch.video.avi import AviTimes, avi_is_whole, pictures_held
-from ferwatch.video.clock import PacketClock, PictureClock, container_start, matroska_is_whole, shown_until
+from ferwatch.video.avi import AviTimes, avi_is_whole, pictures_held, tells_places_only
+from ferwatch.video.clock import PacketClock, PictureClock, container_start, ends_early, shown_until
 from ferwatch.video.container import choose_stream, open_container, threads_for
 from ferwatch.video.describe import describe
 from ferwatch.video.file_source import FileSource
@@ -141,9 +141,7 @@ class VideoReader(FileSource):
 
     def _decode_in_threads(self) -> Iterator[VideoFrame]:
         packets = self._container.demux(self._stream)
-        # FFmpeg knows the times of MPEG-4 in an AVI, whose packets may hold two pictures or none.
-        is_mpeg4 = self._stream.codec_context.name == "mpeg4"
-        times = AviTimes() if self._is_avi and not is_mpeg4 else None
+        times = AviTimes() if tells_places_only(self._container, self._stream) else None
         while True:
             try:
                 packet = next(packets)
@@ -157,7 +155,7 @@ class VideoReader(FileSource):
                 self._corrupt.append(self._packet_clock.packets)
             self._packet_clock.advance(packet)
             self._packets += packet.size > 0
-            is_repeat = is_mpeg4 and 0 < packet.size <= MAX_REPEAT_BYTES
+            is_repeat = self._stream.codec_context.name == "mpeg4" and 0 < packet.size <= MAX_REPEAT_BYTES
             self._hidden += packet.is_discard or is_repeat
             if times is not None:
                 times.send(packet)
@@ -180,7 +178,7 @@ class VideoReader(FileSource):
             if latest > -math.inf:
                 container.seek(int(latest), stream=stream)
             for packet in container.demux(stream):
-                packet.pts = packet.dts if self._is_avi else packet.pts
+                packet.pts = packet.dts if tells_places_only(container, stream) else packet.pts
                 with suppress(av.FFmpegError):
                     yield from (p for p in stream.decode(packet) if p.pts is not None and p.pts > latest)
 
@@ -219,6 +217,6 @@ class VideoReader(FileSource):
             self.warnings.append(f"damaged: {decoded} of {declared} declared frames decode")
         elif self._broken:
             self.warnings.append(f"damaged packets: {self._broken}; {decoded} frames decode")
-        is_timed, is_whole = self.info.timestamp_source == "container", matroska_is_whole(self.path)
-        if not declared and duration and end + 1 < duration and is_timed and not is_whole:  # else sound lasts longer
+        is_timed = self.info.timestamp_source == "container"
+        if not declared and is_timed and ends_early(self.path, end, duration):
             self.warnings.append(f"its pictures end at {end:.1f} s of {duration:.1f} s declared")
