@@ -13,6 +13,7 @@ import numpy as np
 from ferwatch.render.palette import PALETTE
 from ferwatch.study.contrasts import MAX_LEVELS
 from ferwatch.study.events import BIN_SECONDS, CURVES, EDGES, participant_curves
+from ferwatch.study.methods import counted
 from ferwatch.study.participants import Row, measures, totals_by_level
 from ferwatch.study.recordings import StudyRecording, Totals
 from ferwatch.study.statistics import Array, mean_interval
@@ -138,8 +139,8 @@ def _event(event: str, curves: Mapping[str, Array]) -> Figure:
         axes.set_ylim(-limit, limit)
     _caption(
         figure,
-        f"Seconds from the event, in bins of {BIN_SECONDS:g} s; means over {people} participants, of bins in which the "
-        "face of each was seen. Bands: 95% intervals, left out below 6 people.",
+        f"Seconds from the event, in bins of {BIN_SECONDS:g} s; means over {counted(people, 'participant')}, of bins "
+        "in which the face of each was seen. Bands: 95% intervals, left out below 6 people.",
     )
     return figure
 
