@@ -21,8 +21,9 @@ def write_all_frames(folder: Path, runs: Mapping[str, tuple[Path, str]]) -> dict
 
     Args:
         runs: name of the run -> its frames.csv, and the path of its video for the column `path`.
-    Returns the runs that are left out, because their frames.csv is damaged, with the cause. Raises OutputError where a
-    file cannot be written.
+    Returns the runs that are left out, with the cause: their frames.csv has another header than ours, and cannot be
+    read. Rows below our header are copied unread. Raises OutputError where a file cannot be written, and where
+    all-frames.parquet cannot hold a row that was copied.
     """
     left_out = {}
     table = folder / "all-frames.csv"

@@ -21,7 +21,7 @@ from ferwatch.pipeline.film import write_film
 from ferwatch.pipeline.forecast import Forecast, RunForecast
 from ferwatch.pipeline.found_faces import faces_by_workers, faces_in_one_pass, plan
 from ferwatch.pipeline.lock import FolderLock
-from ferwatch.pipeline.options import AnalysisOptions, check_region_of
+from ferwatch.pipeline.options import AnalysisOptions, check_region_in_picture
 from ferwatch.pipeline.progress import Progress, no_progress
 from ferwatch.pipeline.redraw import overlay_of, video_range
 from ferwatch.pipeline.remote import run_folder_at
@@ -90,7 +90,7 @@ def open_reader(video: Path, options: AnalysisOptions) -> FileSource:
     """
     reader = video_range(video, options).open(options.sampling)
     try:
-        check_region_of(video, options.region, reader.info.width, reader.info.height)
+        check_region_in_picture(video, options.region, reader.info.width, reader.info.height)
     except OptionError:
         reader.close()
         raise

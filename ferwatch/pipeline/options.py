@@ -134,14 +134,18 @@ def check_region(region: Region | None) -> None:
         raise OptionError(f"region={region!r}: give x, y, width and height in pixels; the sides are above 0")
 
 
-def check_region_of(video: Path, region: Region | None, width: int, height: int) -> None:
-    """Raise OptionError where a region has no part in a video's pictures, whose sides are given in pixels."""
+def check_region_in_picture(path: Path, region: Region | None, width: int, height: int) -> None:
+    """Raise OptionError where a region has no part in a picture of this width and height, in pixels.
+
+    Args:
+        path: the video or the run, for the message.
+    """
     if region is None:
         return
     x, y, wide, high = region
     if x >= width or y >= height or x + wide <= 0 or y + high <= 0:
         sides = ",".join(f"{side:g}" for side in region)
-        raise OptionError(f"{video}: the region {sides} lies outside the picture, which is {width}x{height}")
+        raise OptionError(f"{path}: the region {sides} lies outside the picture, which is {width}x{height}")
 
 
 KINDS: tuple[tuple[tuple[str, ...], type, str], ...] = (

@@ -11,7 +11,7 @@ from ferwatch.errors import DataError, OutputError
 from ferwatch.export.registry import EXPORTS, write_timeline
 from ferwatch.pipeline.executors import cores
 from ferwatch.pipeline.lock import FolderLock
-from ferwatch.pipeline.options import check_region, check_region_of, check_seconds
+from ferwatch.pipeline.options import check_region, check_region_in_picture, check_seconds
 from ferwatch.pipeline.progress import Progress, no_progress
 from ferwatch.pipeline.redraw import redraw_film
 from ferwatch.pipeline.run_folder import RunFolder
@@ -104,7 +104,7 @@ def rebuild(
             _check_video(video, facts, in_place)
         corrections = corrections or Corrections()
         if facts:
-            check_region_of(folder.path, corrections.region, facts["video"]["width"], facts["video"]["height"])
+            check_region_in_picture(folder.path, corrections.region, facts["video"]["width"], facts["video"]["height"])
         table = folder.read_measured() if rows == folder.rows and (reset or of_run) else read_frames_csv(rows)
         earlier = Corrections() if reset else read_corrections(facts)
         corrected = corrections.apply(table, earlier if of_run else None)

@@ -54,8 +54,9 @@ class Pair:
 def read_sides(path: Path, *, face: int | None = None, tiers: Sequence[str] = ()) -> list[Side]:
     """Returns the sides in a run folder, a folder of run folders (a study or a batch), or a file of codes.
 
-    face: the face_id of runs that counts; None: the one with the most time. tiers: names of the tiers that count;
-    empty: the only one. Raises DataError where there is nothing to read, or a choice has to be made.
+    face: the face_id of runs that counts; None: the one with the most time. Of a study: only the recordings of this
+    face; None: all, each with its own. tiers: names of the tiers that count; empty: the only one. Raises DataError
+    where there is nothing to read, or a choice has to be made.
     """
     if is_run(path):
         return [_side_of_run(read_run(path), face)]
@@ -167,8 +168,8 @@ def _pair(reference: Side, other: Side, rename: Mapping[str, str], uncoded: str 
             for side, band in zip((reference, other), bands, strict=True)
         ]
     named = other.run or reference.run
-    number = next((_number_of(side.own_names[0]) for side in (other, reference) if side.own_names), "")
-    return Pair(f"{named.name}{number}" if named else other.aliases[0], reference, other, *bands)
+    suffix = next((_number_suffix(side.own_names[0]) for side in (other, reference) if side.own_names), "")
+    return Pair(f"{named.name}{suffix}" if named else other.aliases[0], reference, other, *bands)
 
 
 def _sides_of_study(path: Path, face: int | None) -> list[Side]:
@@ -204,27 +205,27 @@ def _sides_of_study(path: Path, face: int | None) -> list[Side]:
         raise DataError(f"{path}: no recording is of face {face}; its faces are {', '.join(map(str, faces))}")
     runs = {run: read_run(path / run) for run, *_ in named}
     return [
-        _side_of_part(runs[run], own, part, _number_of(name))
+        _side_of_part(runs[run], own, part, _number_suffix(name))
         for (run, own, part), name in named.items()
         if face in (None, own)
     ]
 
 
-def _number_of(recording: str) -> str:
+def _number_suffix(recording: str) -> str:
     """Return the "#2" that a study gives to the name of a recording after others of the same video; "" without one."""
     number = re.search(r"#\d+$", recording)
     return number[0] if number else ""
 
 
-def _side_of_part(run: FinishedRun, face: int, part: tuple[int, ...], number: str) -> Side:
+def _side_of_part(run: FinishedRun, face: int, part: tuple[int, ...], suffix: str) -> Side:
     """Return the side of a study's recording: what a run's face shows in a part, (start, end) in milliseconds or ().
 
-    number: what the study adds to the name of the recording.
+    suffix: what the study adds to the name of the recording.
     """
     side = _side_of_run(run, face)
-    if number:
-        own_names = tuple(f"{name}{number}" for name in (run.name.casefold(), *side.aliases))
-        name = f"{run.name}{number}, face {face}"
+    if suffix:
+        own_names = tuple(f"{name}{suffix}" for name in (run.name.casefold(), *side.aliases))
+        name = f"{run.name}{suffix}, face {face}"
         side = replace(side, name=name, aliases=(*side.aliases, *own_names), own_names=own_names)
     if len(part) != 2:
         return side

@@ -1,4 +1,4 @@
-"""The times of an AVI's pictures, and what it holds by its chunks: FFmpeg believes its index."""
+"""Times of an AVI's pictures, and what its chunks hold, counted without FFmpeg, which believes the index."""
 
 from __future__ import annotations
 
