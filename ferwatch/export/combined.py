@@ -17,13 +17,12 @@ from ferwatch.utils.files import atomic_write
 def write_all_frames(folder: Path, runs: Mapping[str, tuple[Path, str]]) -> dict[str, str]:
     """Write all-frames.csv, and where pyarrow is installed all-frames.parquet.
 
-    One run after the other, each copied line by line, so that nothing has to fit in memory.
+    One run after the other, each read first, and then copied line by line.
 
     Args:
         runs: name of the run -> its frames.csv, and the path of its video for the column `path`.
-    Returns the runs that are left out, with the cause: their frames.csv has another header than ours, and cannot be
-    read. Rows below our header are copied unread. Raises OutputError where a file cannot be written, and where
-    all-frames.parquet cannot hold a row that was copied.
+    Returns the runs that are left out, with the cause: their frames.csv cannot be read. Raises OutputError where a file
+    cannot be written, and where all-frames.parquet cannot hold a row that was copied.
     """
     left_out = {}
     table = folder / "all-frames.csv"
@@ -32,16 +31,16 @@ def write_all_frames(folder: Path, runs: Mapping[str, tuple[Path, str]]) -> dict
         out.write(f"video,{header.rstrip()},path\n")
         for name, (rows, path) in runs.items():
             field, end = _quoted(name), f",{_quoted(path)}\n"
-            with open(rows, encoding="utf-8", errors="replace", newline="") as file:
-                if next(file, "") == header:
-                    out.writelines(f"{field},{line.rstrip()}{end}" for line in file)
-                    continue
-            # The table of an earlier version, or one that a spreadsheet program has saved.
             try:
                 table_of_run = read_frames_csv(rows)
             except DataError as error:
                 left_out[name] = str(error)
                 continue
+            with open(rows, encoding="utf-8", errors="replace", newline="") as file:
+                if next(file, "") == header:
+                    out.writelines(f"{field},{line.rstrip()}{end}" for line in file)
+                    continue
+            # The table of an earlier version, or one that a spreadsheet program has saved.
             out.writelines(f"{field},{','.join(row)}{end}" for row in rows_of_table(table_of_run))
     columns = folder / "all-frames.parquet"
     if find_spec("pyarrow") is None:

@@ -81,7 +81,7 @@ class Column:
     def parse(self, text: str) -> float:
         """Return the number that a field of frames.csv holds; NaN where an optional column is empty.
 
-        Raises ValueError where it is no number or out of the column's range.
+        Raises ValueError where it is no number, none of the column's type, or out of its range.
         """
         if self.optional and not text:
             return math.nan
@@ -91,6 +91,8 @@ class Column:
             raise ValueError(f"{self.name}: {text!r} is no number" if text else f"{self.name} is empty") from None
         if not self.low <= value <= self.high:  # nor is NaN
             raise ValueError(f"{self.name}: {text} does not lie between {self.low:g} and {self.high:g}")
+        if self.type is int and not value.is_integer():
+            raise ValueError(f"{self.name}: {text} is no whole number")
         return value
 
 

@@ -253,6 +253,8 @@ def _numbers_of(lines: list[list[str]], place: Sequence[int | None]) -> NDArray[
         allowed = (column.low <= rows) & (rows <= column.high)
         if column.optional:
             allowed |= (texts[:, i + 1] == "") if column.per_frame else (texts[faces, i + 1] == "")
+        if column.type is int:
+            allowed &= rows % 1 == 0
         if not allowed.all():
             return None
     sums = numbers[faces][:, _PROBABILITIES].sum(axis=1)

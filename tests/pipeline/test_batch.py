@@ -265,3 +265,14 @@ def test_parquet_holds_the_table(tmp_path: Path) -> None:
     assert table["face_id"].isna().tolist() == [True, False, True, False]
     assert table["emotion"].tolist()[1] == "neutral"
     assert table["timestamp"].tolist() == [0, 0.12, 0, 0.12]
+
+
+def test_a_run_with_a_damaged_row_is_left_out_of_the_combined_table_and_named(tmp_path: Path) -> None:
+    rows = "0,0.000,,0,,,,,,,,,,,,,,,0.120,\n"
+    whole, damaged = tmp_path / "whole.csv", tmp_path / "damaged.csv"
+    whole.write_text(",".join(COLUMNS) + "\n" + rows)
+    damaged.write_text(",".join(COLUMNS) + "\n" + rows + "3,half,,0,,,,,,,,,,,,,,,0.120,\n")
+    left_out = write_all_frames(tmp_path, {"damaged": (damaged, "d.mp4"), "whole": (whole, "w.mp4")})
+    assert list(left_out) == ["damaged"] and "damaged.csv, line 3: timestamp" in left_out["damaged"]
+    with open(tmp_path / "all-frames.csv", encoding="utf-8", newline="") as file:
+        assert [row["video"] for row in csv.DictReader(file)] == ["whole"]

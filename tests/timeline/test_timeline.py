@@ -237,6 +237,7 @@ def test_frames_csv_read_back_gives_the_same_timeline(tmp_path: Path) -> None:
         ("1,0.1,1,1,0.9,1,2,3,4,happy,0.7,0.1,0.1,0.5,0.7,0,0,0.1", "probabilities sum to 1.5"),
         ("1,0.1,1,1,0.9,1,nan,3,4,happy,0.7,0.1,0.1,0,0.7,0,0,0.1", "nan does not"),
         ("1,0.1,0,1,0.9,1,2,3,4,happy,0.7,0.1,0.1,0,0.7,0,0,0.1", "0 does not lie between 1"),
+        ("1,0.1,1.5,1,0.9,1,2,3,4,happy,0.7,0.1,0.1,0,0.7,0,0,0.1", "face_id: 1.5 is no whole number"),
         ("1,-inf,1,1,0.9,1,2,3,4,happy,0.7,0.1,0.1,0,0.7,0,0,0.1", "-inf does not"),
         ("1,nan,,0" + 14 * ",", "nan does not"),
         ("1e99,0.1,,0" + 14 * ",", "1e99 does not"),
