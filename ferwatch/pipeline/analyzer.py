@@ -22,7 +22,13 @@ from ferwatch.faces.mediapipe import MediaPipeDetector
 from ferwatch.faces.search import is_in_region, keep_surest, search_image
 from ferwatch.faces.tracker import FaceTracker
 from ferwatch.pipeline.analyze import Run, nothing_in_range, open_reader, write_run
-from ferwatch.pipeline.options import LOADING_OPTIONS, AnalysisOptions, change_options, loading_options
+from ferwatch.pipeline.options import (
+    LOADING_OPTIONS,
+    AnalysisOptions,
+    change_options,
+    check_region_in_picture,
+    loading_options,
+)
 from ferwatch.pipeline.pictures import read_image
 from ferwatch.pipeline.progress import Progress, no_progress
 from ferwatch.pipeline.segment import FaceLimit, assign_ids, classify_faces, load_classifier, without_ignored
@@ -88,10 +94,12 @@ class Analyzer:
         Args:
             image: (H, W, 3) uint8 BGR, as OpenCV reads it, or the path of an image file.
             changes: options that differ from the Analyzer's for this picture.
-        Raises DataError where it is neither, OptionError where an option cannot be.
+        Raises DataError where it is neither, OptionError where an option cannot be or the region has no part in it.
         """
         options = self._options_with(changes)
-        picture = read_image(Path(image)) if isinstance(image, Path | str) else check_image(image)
+        path = Path(image) if isinstance(image, Path | str) else None
+        picture = check_image(image) if path is None else read_image(path)
+        check_region_in_picture(path or Path("image"), options.region, picture.shape[1], picture.shape[0])
         with self._lock:
             if self._detector is None and self._image_detector is None:
                 self._image_detector = MediaPipeDetector(options.face_model)
@@ -124,7 +132,7 @@ class Analyzer:
                 0: unknown. An exception that it raises ends the analysis and reaches the caller.
             changes: options that differ from the Analyzer's for this video.
         Raises OptionError where an option cannot be; VideoError, DataError, and OptionError for an option that is for
-        files alone, when the first result is asked for, or later.
+        files alone or a region that has no part in the pictures, when the first result is asked for, or later.
         """
         results = self._track(video, progress, self._options_with(changes))
         _OPEN.add(results)
@@ -134,6 +142,8 @@ class Analyzer:
         self, video: Path | str | Pictures, progress: Progress, options: AnalysisOptions
     ) -> Generator[FrameResult, None, None]:
         with self._open(video, options) as source:
+            if options.region is not None:
+                check_region_in_picture(source.info.path, options.region, source.info.width, source.info.height)
             total = source.frames_expected if isinstance(source, FileSource) else 0
             seen = 0
             with closing(self._results(source, options)) as results:

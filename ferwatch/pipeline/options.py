@@ -138,7 +138,7 @@ def check_region_in_picture(path: Path, region: Region | None, width: int, heigh
     """Raise OptionError where a region has no part in a picture of this width and height, in pixels.
 
     Args:
-        path: the video or the run, for the message.
+        path: the video, the image or the run, for the message.
     """
     if region is None:
         return

@@ -246,6 +246,11 @@ def test_faces_outside_the_region_are_left_out() -> None:
         assert len(ferwatch.analyze_image(image, region=region).faces) == faces
     with pytest.raises(ferwatch.OptionError, match="region"):
         ferwatch.Analyzer(region=(0, 0, 0, 10))
+    beyond = (image.shape[1], 0, 10, 10)
+    with pytest.raises(ferwatch.OptionError, match="outside the picture, which is 640x360"):
+        ferwatch.analyze_image(image, region=beyond)
+    with pytest.raises(ferwatch.OptionError, match="outside the picture, which is 640x360"):
+        list(ferwatch.track([image], region=beyond, fps=10))
 
 
 @pytest.mark.parametrize(

@@ -273,6 +273,7 @@ def test_a_run_with_a_damaged_row_is_left_out_of_the_combined_table_and_named(tm
     whole.write_text(",".join(COLUMNS) + "\n" + rows)
     damaged.write_text(",".join(COLUMNS) + "\n" + rows + "3,half,,0,,,,,,,,,,,,,,,0.120,\n")
     left_out = write_all_frames(tmp_path, {"damaged": (damaged, "d.mp4"), "whole": (whole, "w.mp4")})
-    assert list(left_out) == ["damaged"] and "damaged.csv, line 3: timestamp" in left_out["damaged"]
+    assert list(left_out) == ["damaged"]
+    assert "damaged.csv, line 3: timestamp" in left_out["damaged"]
     with open(tmp_path / "all-frames.csv", encoding="utf-8", newline="") as file:
         assert [row["video"] for row in csv.DictReader(file)] == ["whole"]
