@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-FILE = click.Path(path_type=Path)
+from ferwatch.cli.options import FILE
 
 
 class TakesLists(click.Command):

@@ -22,6 +22,11 @@ MAX_INTERPOLATED_MOVE = 0.1
 """Largest movement between two searched frames, in sides of the face, for which the frames between are interpolated."""
 
 
+def period_of(timestamp: float) -> int:
+    """Return the number of the period of FULL_SEARCH_SECONDS that a time in seconds lies in."""
+    return floor(timestamp / FULL_SEARCH_SECONDS)
+
+
 class FaceStream:
     """Finds and aligns the faces of a video's frames, and detections that may be faces, which FaceTracker decides.
 
@@ -69,7 +74,7 @@ class FaceStream:
     def push(self, frame: Frame) -> list[FrameFaces]:
         """Add the next frame; return the frames, up to this one, whose faces have become known."""
         finished: list[FrameFaces] = []
-        period, shape = floor(frame.timestamp / FULL_SEARCH_SECONDS), frame.image.shape
+        period, shape = period_of(frame.timestamp), frame.image.shape
         if begins := self._period != period or self._shape != shape:
             finished += self.flush()
             # New MotionTiles report a new scene, so that this frame is searched everywhere.

@@ -7,10 +7,9 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from functools import partial
 from itertools import chain, groupby, islice
-from math import floor
 from pathlib import Path
 
-from ferwatch.faces.stream import FULL_SEARCH_SECONDS
+from ferwatch.faces.stream import period_of
 from ferwatch.models.classifier import choose_device
 from ferwatch.pipeline.cuts import cut, results_in_order, results_of
 from ferwatch.pipeline.executors import Executor, InProcess
@@ -147,7 +146,7 @@ def faces_in_one_pass(
         yield segment
     reader.first_yielded = latest + 1
     with MediaPipeDetector(options.face_model) as detector:
-        for number, group in groupby(_with_times(reader, progress), _period):
+        for number, group in groupby(_with_times(reader, progress), lambda frame: period_of(frame.timestamp)):
             segment = list(analyze_frames(group, detector, classify, options.max_faces, options.region))
             if not options.blur_faces:  # crops show faces
                 folder.save(number, segment)
@@ -160,7 +159,3 @@ def _with_times(reader: FileSource, progress: Callable[[float, float], None]) ->
         began, processor = time.monotonic(), time.thread_time()
         yield frame
         progress(time.monotonic() - began, time.thread_time() - processor)
-
-
-def _period(frame: Frame) -> int:
-    return floor(frame.timestamp / FULL_SEARCH_SECONDS)

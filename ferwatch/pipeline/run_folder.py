@@ -24,12 +24,13 @@ from ferwatch.timeline.model import Timeline
 from ferwatch.timeline.schema import COLUMNS, rows_of_table
 from ferwatch.timeline.table import FrameTable, read_frames_csv
 from ferwatch.utils.files import atomic_write, make_folder, partial_of, remove_files, remove_folder
+from ferwatch.utils.find_video import FILM
 from ferwatch.utils.version import __version__
 from ferwatch.video.container import VideoInfo
 
 RUN_FILES = (
     *("frames.partial.csv", "resume.json", "frames.csv", "frames.measured.csv", "run.json"),
-    *("annotated.mp4", "annotated.outdated.mp4"),
+    *(FILM, "annotated.outdated.mp4"),
     *run_files(),
 )
 """Every file that a run may leave. Beside these and their partial_of, which a killed run may leave, a run touches only
@@ -53,7 +54,7 @@ class RunFolder:
         self.measured_rows = path / "frames.measured.csv"
         """frames.csv as it was measured, before faces were merged or left out, so that this can be undone."""
         self.facts = path / "run.json"
-        self.film = path / "annotated.mp4"
+        self.film = path / FILM
         self.outdated_film = path / "annotated.outdated.mp4"
         """annotated.mp4 as it was before a correction, where it could not be drawn again."""
 
@@ -253,7 +254,7 @@ def linked_video(video: Path | None, folder: Path | None, options: AnalysisOptio
         options: `annotate` says whether there is an annotated.mp4.
     """
     if options.annotate and (options.start == 0 or options.blur_faces):
-        return "annotated.mp4"
+        return FILM
     if options.blur_faces or video is None:
         return ""
     if folder is None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import groupby
-from math import floor, inf
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,7 @@ from ferwatch.errors import OptionError
 from ferwatch.faces.detection import FaceDetector
 from ferwatch.faces.search import MAX_FACES
 from ferwatch.faces.similarity import gradient_descriptors
-from ferwatch.faces.stream import FULL_SEARCH_SECONDS, FaceStream
+from ferwatch.faces.stream import FaceStream, period_of
 from ferwatch.models import classifier
 from ferwatch.models.classifier import Classifier
 from ferwatch.pipeline.options import AnalysisOptions, loading_options
@@ -229,7 +229,7 @@ def grouped(frames: Iterable[FrameFaces], max_wait: float = inf) -> Iterator[lis
     Args:
         max_wait: a group ends when its first frame has waited for this long, in seconds of video.
     """
-    for _, period in groupby(frames, lambda frame: floor(frame.timestamp / FULL_SEARCH_SECONDS)):
+    for _, period in groupby(frames, lambda frame: period_of(frame.timestamp)):
         group: list[FrameFaces] = []
         faces = 0
         for frame in period:

@@ -17,7 +17,7 @@ from ferwatch.records import EMOTIONS, Episode
 from ferwatch.study.highlights import Highlight, is_highlights_csv
 from ferwatch.study.runs import FinishedRun
 from ferwatch.utils.files import atomic_write, make_folder, remove_files
-from ferwatch.utils.find_video import find_video
+from ferwatch.utils.find_video import FILM, find_video
 
 MARGIN_SECONDS = 1.0
 """Seconds of a clip before the start and after the end of its episode."""
@@ -90,7 +90,7 @@ def prepare_folder(run: FinishedRun, out: Path, with_clips: bool) -> list[Path]:
 
 def _video_of(run: FinishedRun) -> tuple[Path, float]:
     """Return the video to cut from, and the time of the analysed video at which it begins, in seconds."""
-    annotated = run.folder / "annotated.mp4"
+    annotated = run.folder / FILM
     if run.blurred:
         if not annotated.is_file():
             raise DataError(f"{run.folder} was made with --blur-faces and --no-video: there is no blurred video to cut")
@@ -109,7 +109,7 @@ def _video_of(run: FinishedRun) -> tuple[Path, float]:
 
 def _opening(run: FinishedRun, video: Path) -> dict[str, Any]:
     """Return the decoder, stream and fps with which the run read its video, as keyword arguments of open_source."""
-    if video == run.folder / "annotated.mp4":
+    if video == run.folder / FILM:
         return {}
     names = ("decoder", "stream", "fps")
     return {name: run.settings[name] for name in names if run.settings.get(name) is not None}

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 
 from ferwatch.study.codes import CodedRecording
 from ferwatch.study.runs import is_run, read_run
+from ferwatch.utils.find_video import FILM
 
 if TYPE_CHECKING:
     from ferwatch.study.pairing import Pair
-
-FILM = "annotated.mp4"
 
 
 def in_video_times(path: Path, coded: CodedRecording) -> CodedRecording:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ferwatch.records import EMOTIONS, Episode, valence_of
 from ferwatch.timeline.baseline import Baseline
 from ferwatch.timeline.table import FrameTable
+from ferwatch.utils.find_video import FILM
 
 UNCERTAIN = "uncertain"
 """The label of an episode in which no emotion stands out."""
@@ -116,7 +117,7 @@ class Timeline:
     @property
     def video_start(self) -> float:
         """Seconds of the timeline at which `video` begins: annotated.mp4 may show a part of the analysed video."""
-        return self.start if self.has_annotated_video and self.video == "annotated.mp4" else 0.0
+        return self.start if self.has_annotated_video and self.video == FILM else 0.0
 
     @property
     def valence(self) -> NDArray[np.float64]:

@@ -9,6 +9,9 @@ from typing import Any
 
 from ferwatch.utils.files import fingerprint
 
+FILM = "annotated.mp4"
+"""Name of the annotated video in a run folder."""
+
 
 def find_video(folder: Path, facts: Mapping[str, Any]) -> Path | None:
     """Return the video that a run analysed, known by its content; None where it is not found.
@@ -24,7 +27,7 @@ def find_video(folder: Path, facts: Mapping[str, Any]) -> Path | None:
     recorded = facts.get("settings", {}).get("video")
     linked = folder / str(facts.get("timeline", {}).get("media") or "")
     if not isinstance(recorded, Mapping) or "sha256_of_parts" not in recorded:
-        return linked if linked.is_file() and linked.name != "annotated.mp4" else None
+        return linked if linked.is_file() and linked.name != FILM else None
     name = Path(str(facts.get("video", {}).get("file", ""))).name
     return next(
         (file for file in _candidates(linked, folder.resolve().parent, name) if has_content(file, recorded)), None
