@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 
 from ferwatch.errors import DataError
@@ -134,6 +135,31 @@ def table_lines(path: Path, text: str) -> list[list[str]]:
             "that is too long"
         ) from None
     return lines
+
+
+def own_table(path: Path, kind: str, columns: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
+    """Read a table that ferwatch has written, also after a spreadsheet program has saved it.
+
+    Args:
+        kind: what the table is, for the message.
+        columns: names of those that it has to have.
+    Returns the number, and the cells by column, of each line that is not empty. Raises DataError where one of these
+    columns or, naming the line, a field of them is missing.
+    """
+    header, *lines = table_lines(path, read_text(path)) or [[]]
+    missing = [name for name in columns if name not in header]
+    if missing:
+        raise DataError(f"{path} is no {kind}: it lacks the columns {', '.join(missing)}")
+    needed = 1 + max(header.index(name) for name in columns)
+    rows = []
+    for number, line in enumerate(lines, start=2):
+        if not any(line):
+            continue
+        if len(line) < needed:
+            raise DataError(f"{path}, line {number}: {len(line)} fields instead of {len(header)}")
+        # Some spreadsheet programs leave out empty fields at the end of a line.
+        rows.append((number, dict(zip_longest(header, line[: len(header)], fillvalue=""))))
+    return rows
 
 
 def parse_seconds(text: str) -> float:

@@ -10,7 +10,7 @@ from pathlib import Path
 from ferwatch.errors import DataError
 from ferwatch.records import Episode
 from ferwatch.study.bands import Band, band_of, fill
-from ferwatch.study.codes import Code, CodedRecording, parse_seconds, read_codes, read_text, table_lines
+from ferwatch.study.codes import Code, CodedRecording, own_table, parse_seconds, read_codes
 from ferwatch.study.film_times import in_video_times
 from ferwatch.study.runs import FinishedRun, is_run, parse_face_id, read_run
 from ferwatch.timeline.model import LABELS
@@ -179,25 +179,13 @@ def _sides_of_study(path: Path, face: int | None) -> list[Side]:
     where there is no recording of the face.
     """
     file = path / "recordings.csv"
-    header, *lines = table_lines(file, read_text(file)) or [[]]
-    missing = [name for name in ("run", "face_id") if name not in header]
-    if missing:
-        raise DataError(f"{file} is no list of a study's recordings: it lacks the column {' and '.join(missing)}")
-    run_column, face_column = header.index("run"), header.index("face_id")
-    ends = [header.index(name) for name in ("start", "end") if name in header]
-    name_column = header.index("recording") if "recording" in header else None
     named: dict[tuple[str, int, tuple[int, ...]], str] = {}
-    for number, line in enumerate(lines, start=2):
-        if not any(line):
-            continue
-        if len(line) <= max(run_column, face_column, *ends):
-            raise DataError(f"{file}, line {number}: {len(line)} fields instead of {len(header)}")
+    for number, row in own_table(file, "list of a study's recordings", ("run", "face_id")):
         try:
-            if line[face_column]:  # empty where no face has an episode
-                part = tuple(round(parse_seconds(line[i]) * 1000) for i in ends)
-                name = "" if name_column is None else line[name_column]
+            if row["face_id"]:  # empty where no face has an episode
+                part = tuple(round(parse_seconds(row[name]) * 1000) for name in ("start", "end") if name in row)
                 # Several lines of a plan may be about one run, face and part.
-                named.setdefault((line[run_column], parse_face_id(line[face_column]), part), name)
+                named.setdefault((row["run"], parse_face_id(row["face_id"]), part), row.get("recording", ""))
         except ValueError as error:
             raise DataError(f"{file}, line {number}: {error}") from None
     faces = sorted({own for _, own, _ in named})

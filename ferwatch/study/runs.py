@@ -12,7 +12,7 @@ from typing import Any
 
 from ferwatch.errors import DataError
 from ferwatch.records import Episode
-from ferwatch.study.codes import read_text, table_lines
+from ferwatch.study.codes import own_table
 from ferwatch.timeline.baseline import Baseline, read_baseline
 from ferwatch.timeline.model import LABELS
 from ferwatch.timeline.still import still_text
@@ -148,18 +148,9 @@ def read_episodes_csv(path: Path) -> tuple[Episode, ...]:
 
     The mean valence is 0 where the column is missing. Raises DataError, naming the line, where it cannot be read.
     """
-    header, *lines = table_lines(path, read_text(path)) or [[]]
-    missing = [name for name in EPISODE_FIELDS if name not in header]
-    if missing:
-        raise DataError(f"{path} is no episodes.csv of ferwatch: it lacks the columns {', '.join(missing)}")
-    place = [header.index(name) for name in (*EPISODE_FIELDS, MEAN_VALENCE) if name in header]
     episodes = []
-    for number, line in enumerate(lines, start=2):
-        if not any(line):
-            continue
-        if len(line) <= max(place):
-            raise DataError(f"{path}, line {number}: {len(line)} fields instead of {max(place) + 1}")
-        face_id, emotion, *numbers = [line[i] for i in place]
+    for number, row in own_table(path, "episodes.csv of ferwatch", EPISODE_FIELDS):
+        face_id, emotion, *numbers = [row[name] for name in (*EPISODE_FIELDS, MEAN_VALENCE) if name in row]
         try:
             if emotion not in LABELS:
                 raise ValueError(f"emotion: there is no {emotion!r}")

@@ -64,7 +64,7 @@ def test_a_studys_recordings_are_read_as_spreadsheets_save_them(ferwatch: Ferwat
         ("run,face_id\n../runs/a,first\n", "recordings.csv, line 2: face_id: 'first' is no face_id"),
         ("run,face_id\n../runs/a,1.5\n", "recordings.csv, line 2: face_id: '1.5' is no face_id"),
         ('run,face_id\n"../runs/a,1\n', "recordings.csv, line 2: "),
-        ("name,age\nA,30\n", "is no list of a study's recordings: it lacks the column run and face_id"),
+        ("name,age\nA,30\n", "is no list of a study's recordings: it lacks the columns run, face_id"),
     ],
 )
 def test_a_damaged_list_of_recordings_is_named(ferwatch: Ferwatch, tmp_path: Path, content: str, said: str) -> None:
