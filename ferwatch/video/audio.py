@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from fractions import Fraction
@@ -16,6 +18,8 @@ from ferwatch.video.sampling import ROUNDING
 
 MP4_CODECS = frozenset({"aac", "mp3", "mp2", "ac3", "eac3", "alac", "flac", "opus"})
 """Audio codecs that MP4 allows and players expect in it."""
+LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1", 16: "hexadecagonal"}
+"""Number of channels -> the layout that is assumed where a file gives none that has a name."""
 AAC_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
 """Sample rates of AAC in Hz."""
 
@@ -45,15 +49,18 @@ class Sound:
         self._tracks: dict[int, _CopiedTrack | _EncodedTrack] = {}
         self._clocks: dict[int, SoundClock] = {}
         for stream in source.streams.audio:
-            if stream.codec_context is None or not stream.rate or not stream.channels:
+            if stream.codec_context is None or not stream.rate or not (channels := _channels(stream)):
                 self.warnings.append("a sound track without a known codec is left out")
                 continue
             codec = stream.codec_context.codec.canonical_name
-            if codec in MP4_CODECS:
+            if codec in MP4_CODECS and _fits_into_mp4(stream):
                 self._tracks[stream.index] = _CopiedTrack(stream, out)
+            elif channels in LAYOUTS:
+                self._tracks[stream.index] = _EncodedTrack(stream, channels, out)
+                self.warnings.append(f"sound in {codec} at {stream.rate} Hz does not go into MP4; encoded as AAC")
             else:
-                self._tracks[stream.index] = _EncodedTrack(stream, out)
-                self.warnings.append(f"sound in {codec} does not go into MP4; encoded as AAC")
+                self.warnings.append(f"a sound track of {channels} channels in {codec} is left out")
+                continue
             self._clocks[stream.index] = SoundClock(bool(source.format.flags & TS_DISCONT), picture_jumps=jumps)
 
     def packets(self) -> Iterator[tuple[float, av.Packet]]:
@@ -91,12 +98,40 @@ class Sound:
                 yield float("inf"), ready
 
 
+def _channels(stream: AudioStream) -> int:
+    """Return the number of channels, and give a layout without a name one that has a name.
+
+    PyAV 18 frees the order of channels of other layouts once for each object that it makes of them, and crashes. To be
+    called before anything else asks for the layout.
+    """
+    layout = stream.codec_context.layout
+    if layout.nb_channels and re.fullmatch(r"\d+ channels.*", layout.name):
+        stream.codec_context.layout = LAYOUTS.get(layout.nb_channels, "mono")
+    return layout.nb_channels
+
+
+def _fits_into_mp4(stream: AudioStream) -> bool:
+    """Return whether FFmpeg writes the packets of a stream into MP4: not MP3 below 16 kHz, for instance."""
+    try:
+        with av.open(io.BytesIO(), "w", format="mp4") as trial:
+            trial.add_stream_from_template(stream)
+            trial.start_encoding()
+    except av.FFmpegError:
+        return False
+    return True
+
+
 class _CopiedTrack:
     def __init__(self, stream: AudioStream, out: OutputContainer) -> None:
         self._track = out.add_stream_from_template(stream)
         _keep_default(stream, self._track)
+        self._before: int | None = None
 
     def take(self, packet: av.Packet) -> Iterator[av.Packet]:
+        assert packet.pts is not None
+        if not packet.duration and self._before is not None:  # counts for the last one only: MP4 stores differences
+            packet.duration = packet.pts - self._before
+        self._before = packet.pts
         packet.stream = self._track
         yield packet
 
@@ -105,9 +140,9 @@ class _CopiedTrack:
 
 
 class _EncodedTrack:
-    def __init__(self, stream: AudioStream, out: OutputContainer) -> None:
+    def __init__(self, stream: AudioStream, channels: int, out: OutputContainer) -> None:
         rate = min(AAC_RATES, key=lambda known: abs(known - stream.rate))
-        layout = "mono" if stream.channels == 1 else "stereo"
+        layout = "mono" if channels == 1 else "stereo"
         self._stream = stream
         self._track = out.add_stream("aac", rate=rate, layout=layout)
         _keep_default(stream, self._track)

@@ -76,7 +76,7 @@ def describe(
         width=width,
         height=height,
         fps=rate,
-        frames_declared=(stream.frames or None) if container.format.name != "ivf" else None,  # that of IVF may be ticks
+        frames_declared=_frames_declared(container, stream),
         duration=max(duration, held) or None,
         rotation=orientation.rotation,
         codec=stream.codec_context.codec.canonical_name,
@@ -92,6 +92,17 @@ def describe(
         clock_jumps=tuple(scan.jumps),
     )
     return info, warnings
+
+
+def _frames_declared(container: InputContainer, stream: VideoStream) -> int | None:
+    """Return how many pictures the file declares; None where it does not say.
+
+    FFmpeg drops from the list of an MP4's pictures those that its edit list neither shows nor needs.
+    """
+    if container.format.name == "ivf":  # it may count ticks
+        return None
+    listed = len(stream.index_entries) if "mp4" in container.format.name else 0
+    return (min(stream.frames, listed) if listed else stream.frames) or None
 
 
 def _probe(path: Path, index: int) -> list[VideoFrame]:

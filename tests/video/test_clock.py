@@ -223,6 +223,17 @@ def test_a_piece_that_was_cut_out_of_the_middle(tmp_path):
     assert reader.warnings == []
 
 
+@pytest.mark.parametrize("edit", [(0.0, 1.0), (4.0, 5.0)])
+def test_a_film_that_was_trimmed_by_seconds_is_whole(tmp_path, edit):
+    """FFmpeg gives none of the packets that the edit list neither shows nor needs."""
+    path = make_clip(tmp_path / "c.mp4", [i / 30 for i in range(150)], bframes=2)
+    write_edits(path, [edit])
+    frames, reader = read(path)
+    assert [number_of(frame.image) for frame in frames] == list(range(round(edit[0] * 30), round(edit[1] * 30)))
+    assert reader.warnings == []
+    assert read_index(path, reader.info) is not None
+
+
 def test_an_ivf_that_counts_ticks_is_whole(tmp_path):
     """Some versions of FFmpeg write the length in ticks into the field for the number of frames."""
     path = make_clip(tmp_path / "c.ivf", THIRTY, codec="libvpx-vp9")
