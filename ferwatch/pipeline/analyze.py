@@ -35,6 +35,7 @@ from ferwatch.timeline.build import build_timeline
 from ferwatch.timeline.corrections import Corrections
 from ferwatch.timeline.model import Summary, Timeline
 from ferwatch.timeline.table import FramesWriter, FrameTable
+from ferwatch.utils.find_video import check_unchanged
 from ferwatch.utils.stopwatch import Stopwatch
 from ferwatch.utils.timecode import format_time
 from ferwatch.utils.url import Url, local_copy
@@ -163,6 +164,7 @@ def write_run(
             if not finished.frames_decoded:
                 folder.discard()
                 raise nothing_in_range(path, reader, options)
+            check_unchanged(path, settings["video"])
             state = replace(state, finished=finished)
             state.save(folder.resume)
         assert state.finished is not None
@@ -207,6 +209,7 @@ def _write_outputs(
         files += write_timeline(folder.path, timeline, options.exports, task.progress)
     film_checksum = None
     if options.annotate:
+        check_unchanged(task.video, state.settings["video"])
         frames = state.finished.frames_decoded
         overlay = overlay_of(timeline, measured, options)
         with watch.time("annotation"), task.workers() as executor:

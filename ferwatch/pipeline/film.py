@@ -9,13 +9,14 @@ from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
-from ferwatch.errors import OutputError
+from ferwatch.errors import OutputError, VideoError
 from ferwatch.pipeline.cuts import cut_film, results_in_order
 from ferwatch.pipeline.executors import Executor, InProcess
 from ferwatch.pipeline.reports import PicturesDone, report
 from ferwatch.render.annotated_video import FilmTask, annotate_segment, annotate_video
 from ferwatch.render.overlay import Overlay
 from ferwatch.utils.files import atomic_write, fingerprint, make_folder, remove_folder
+from ferwatch.utils.find_video import check_unchanged
 from ferwatch.utils.url import Url
 from ferwatch.video.container import VideoInfo
 from ferwatch.video.encoding import ENCODER, EncodedPicture, read_packets, write_packets
@@ -44,13 +45,15 @@ def write_film(
 
     The bytes do not depend on the executor. What an interrupted call has finished of the same film is not drawn again.
     Time 0 of the new file is the start of the range. Returns warnings about what could not be kept of the source, one
-    line each. Raises VideoError, OutputError, and FerwatchError where workers die again and again.
+    line each. Raises VideoError, also where the video changes meanwhile; OutputError; and FerwatchError where workers
+    die again and again.
 
     Args:
         out: the file to write.
         progress: called with the number of frames that are done.
         url: where workers on other machines read the video, if `source` is a temporary copy of it.
     """
+    content = fingerprint(source.path)
     with source.open() as reader:
         info = reader.info
     segments = cut_film(source, info)
@@ -63,6 +66,11 @@ def write_film(
     if not segments:
         warnings = annotate_video(source, overlay, out, progress)
     remove_folder(segments_folder(out))
+    try:
+        check_unchanged(source.path, content)
+    except VideoError:
+        out.unlink()  # its boxes, or its blurring, are not those of its pictures
+        raise
     return warnings
 
 

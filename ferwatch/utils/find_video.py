@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from ferwatch.errors import VideoError
 from ferwatch.utils.files import fingerprint
 
 FILM = "annotated.mp4"
@@ -35,13 +36,23 @@ def find_video(folder: Path, facts: Mapping[str, Any]) -> Path | None:
 
 
 def has_content(file: Path, recorded: Mapping[str, Any]) -> bool:
-    """Return whether a file has the size and the checksum that run.json records of a video."""
+    """Return whether a file has the size and the checksum that are recorded, in run.json for instance."""
     try:
         return file.stat().st_size == recorded["bytes"] and all(
             recorded.get(name) == value for name, value in fingerprint(file).items()
         )
     except OSError:
         return False
+
+
+def check_unchanged(file: Path, recorded: Mapping[str, Any]) -> None:
+    """Raise VideoError where a file does not have the content that was recorded before it was read.
+
+    Args:
+        recorded: as `fingerprint` returns it.
+    """
+    if not has_content(file, recorded):
+        raise VideoError(f"{file} changed while it was read; run the command again once it is complete")
 
 
 def _candidates(linked: Path, beside: Path, name: str) -> Iterator[Path]:
