@@ -14,7 +14,7 @@ from ferwatch.pipeline.lock import FolderLock
 from ferwatch.pipeline.options import check_region, check_region_in_picture, check_seconds
 from ferwatch.pipeline.progress import Progress, no_progress
 from ferwatch.pipeline.redraw import redraw_film
-from ferwatch.pipeline.run_folder import RunFolder
+from ferwatch.pipeline.run_folder import RunFolder, relative_link
 from ferwatch.timeline.baseline import Baseline, baseline_of_recording, baseline_of_stretch, read_baseline
 from ferwatch.timeline.build import MIN_EPISODE_SECONDS, build_timeline
 from ferwatch.timeline.corrections import Corrections, facts_of, read_corrections
@@ -128,6 +128,8 @@ def rebuild(
         if not in_place:
             if facts_of(corrections) != facts_of(Corrections()):
                 notes.append(f"the names and corrections are in {place} alone; no run folder keeps them")
+            if timeline.video:
+                timeline = replace(timeline, video=relative_link(folder.path / timeline.video, place))
             return Rebuilt(tuple(write_timeline(place, timeline, exports)), timeline, tuple(notes))
         exports = [name for name, export in EXPORTS.items() if name in exports or (folder.path / export.file).exists()]
         # First what takes longest and may fail: until then the folder is as it was.
@@ -155,7 +157,10 @@ def _check_video(video: Path, facts: Mapping[str, Any], in_place: bool) -> None:
     """Raise DataError where a video given by the user is not of use, or not the one of the run."""
     if not in_place:
         raise DataError(f"--video {video}: only a finished run, and without --out, has an annotated.mp4 to be drawn")
-    if not has_content(video, facts["settings"].get("video") or {}):
+    recorded = facts["settings"].get("video")
+    if not isinstance(recorded, Mapping) or "sha256_of_parts" not in recorded:
+        raise DataError(f"--video {video}: run.json does not record the content of the run's video; analyse it again")
+    if not has_content(video, recorded):
         raise DataError(f"--video {video} is not the video of this run, {facts['video']['file']}: its content differs")
 
 

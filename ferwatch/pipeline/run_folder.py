@@ -246,8 +246,8 @@ def linked_video(video: Path | None, folder: Path | None, options: AnalysisOptio
     """Return the path, relative to the run folder, of the video to open with the timeline; "": none.
 
     If faces are blurred it is never the original. Otherwise it is the original if there is no annotated.mp4, or if the
-    times of annotated.mp4 differ from those of the timeline. If the relative path would climb to the root, and so
-    tell the absolute path, or there is no folder that stays, only the file name is returned.
+    times of annotated.mp4 differ from those of the timeline. Where there is no folder that stays, only the file name is
+    returned.
 
     Args:
         video: the original; None where it is gone.
@@ -257,8 +257,11 @@ def linked_video(video: Path | None, folder: Path | None, options: AnalysisOptio
         return FILM
     if options.blur_faces or video is None:
         return ""
-    if folder is None:
-        return video.name
+    return video.name if folder is None else relative_link(video, folder)
+
+
+def relative_link(video: Path, folder: Path) -> str:
+    """Return the path of a video relative to a folder; its name alone where that would tell the absolute path."""
     try:
         way = Path(os.path.relpath(video.absolute(), folder.absolute()))
     except ValueError:  # another drive of Windows

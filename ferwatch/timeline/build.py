@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ferwatch.records import EMOTIONS, Episode
+from ferwatch.records import EMOTIONS, Episode, valence_of
 from ferwatch.timeline.baseline import Baseline
 from ferwatch.timeline.model import LABELS, UNCERTAIN, FaceSummary, Summary, Timeline, default_name
 from ferwatch.timeline.segmentation import Segment, runs, segment
@@ -79,7 +79,7 @@ def build_timeline(
     interval = _sampling_interval(table)
     limit = _time_limits(table, duration, end)
     probabilities = baseline.apply(table) if baseline else table.probabilities
-    valence, counted = table.valence, np.zeros(len(table), np.int64)
+    valence, counted = valence_of(probabilities), np.zeros(len(table), np.int64)
     smoothed = np.full_like(table.probabilities, np.nan)
     episodes: list[Episode] = []
     faces = []

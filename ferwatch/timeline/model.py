@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -117,7 +118,7 @@ class Timeline:
     @property
     def video_start(self) -> float:
         """Seconds of the timeline at which `video` begins: annotated.mp4 may show a part of the analysed video."""
-        return self.start if self.has_annotated_video and self.video == FILM else 0.0
+        return self.start if self.has_annotated_video and Path(self.video).name == FILM else 0.0
 
     @property
     def valence(self) -> NDArray[np.float64]:

@@ -25,11 +25,11 @@ def find_video(folder: Path, facts: Mapping[str, Any]) -> Path | None:
         folder: the run folder.
         facts: contents of run.json.
     """
-    recorded = facts.get("settings", {}).get("video")
-    linked = folder / str(facts.get("timeline", {}).get("media") or "")
+    recorded = (facts.get("settings") or {}).get("video")
+    linked = folder / str((facts.get("timeline") or {}).get("media") or "")
     if not isinstance(recorded, Mapping) or "sha256_of_parts" not in recorded:
         return linked if linked.is_file() and linked.name != FILM else None
-    name = Path(str(facts.get("video", {}).get("file", ""))).name
+    name = Path(str((facts.get("video") or {}).get("file", ""))).name
     return next(
         (file for file in _candidates(linked, folder.resolve().parent, name) if has_content(file, recorded)), None
     )
@@ -38,7 +38,7 @@ def find_video(folder: Path, facts: Mapping[str, Any]) -> Path | None:
 def has_content(file: Path, recorded: Mapping[str, Any]) -> bool:
     """Return whether a file has the size and the checksum that are recorded, in run.json for instance."""
     try:
-        return file.stat().st_size == recorded["bytes"] and all(
+        return file.stat().st_size == recorded.get("bytes") and all(
             recorded.get(name) == value for name, value in fingerprint(file).items()
         )
     except OSError:

@@ -221,6 +221,11 @@ def test_with_out_the_run_folder_is_left_alone(run: Path, tmp_path: Path) -> Non
     done = rebuild(run, smoothing=2, corrections=Corrections(names={1: "Anna"}), out=tmp_path / "elsewhere")
     assert {path.name: path.read_bytes() for path in run.iterdir()} == before
     assert "no run folder keeps them" in done.notes[0]
+    (run / "annotated.mp4").touch()
+    (run / "run.json").write_text((run / "run.json").read_text().replace('"media": ""', '"media": "annotated.mp4"'))
+    rebuild(run, exports=["html"], out=tmp_path / "elsewhere")
+    page = (tmp_path / "elsewhere" / "timeline.html").read_text()
+    assert f'src="../{run.name}/annotated.mp4"' in page, "the link leads to the film from there"
 
 
 def test_the_same_settings_give_the_same_bytes(run: Path) -> None:

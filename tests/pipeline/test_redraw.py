@@ -199,6 +199,11 @@ def test_another_video_is_refused(run: Path, tmp_path: Path) -> None:
     other = make_clip(tmp_path / "other.mp4", [0.0, 0.2])
     with pytest.raises(DataError, match=r"is not the video of this run, talk\.mp4"):
         rebuild(run, video=other)
+    facts = json.loads((run / "run.json").read_text())
+    facts["settings"]["video"] = None  # as in a run of an early version
+    (run / "run.json").write_text(json.dumps(facts))
+    with pytest.raises(DataError, match="does not record the content of the run's video"):
+        rebuild(run, video=other)
 
 
 def test_a_film_that_the_user_has_deleted_stays_away(run: Path) -> None:

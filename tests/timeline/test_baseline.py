@@ -55,6 +55,9 @@ def test_it_is_kept_and_every_file_says_so(tmp_path: Path) -> None:
 
     rebuild(tmp_path, baseline="0-0:05")
     assert [e.emotion for e in rebuild(tmp_path).timeline.episodes] == ["neutral", "happy", "neutral"]
+    first, smile, _ = rebuild(tmp_path).timeline.episodes
+    assert first.mean_valence == pytest.approx(0, abs=0.02), "the resting face is neutral, not sad"
+    assert smile.mean_valence > 0.3
     assert (tmp_path / "frames.csv").read_bytes() == rows, "the uncorrected columns stay"
     for name in ("timeline.json", "timeline.html", "annotated.vtt", "episodes.eaf", "episodes.boris", "run.json"):
         assert "0:00.000 to 0:05.000" in (tmp_path / name).read_text(encoding="utf-8"), name
