@@ -60,7 +60,7 @@ def overview_picture(crop: NDArray[np.uint8], trace: Trace, probabilities: Array
     """Return a slide of the whole forward pass: for each layer, the channels with the largest mean output."""
     # Only the last step of each block is shown.
     last = {(step.layer, step.operation, step.output.shape): step for step in layer_maps(trace).values()}
-    steps = [step for step in last.values() if step.operation != "convolution"]
+    steps = [step for step in last.values() if step.operation != "convolution"] or list(last.values())
     figure = slide(
         "The forward pass: from pixels to parts to an answer",
         f"One column per layer: the {OVERVIEW_CHANNELS} channels with the largest mean output for this face. Each "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _WIDTH, _LEFT, _RIGHT, _TOP, _BOTTOM = 11.0, 1.35, 0.3, 0.95, 0.55  # inches
 _CURVE_POINTS = 400  # points of a curve across a lane; more cannot be told apart
+_MAX_LANES = 60  # more faces would make a picture that no program shows
 
 # matplotlib's own font, then those that carry the scripts it lacks on Linux, Windows and macOS.
 _FONTS = (
@@ -40,7 +42,10 @@ _TICK_SECONDS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 180
 
 
 def write_png(path: Path, timeline: Timeline) -> None:
-    """Write timeline.png, 11 inches wide at 160 dots per inch, and as high as its faces need."""
+    """Write timeline.png, 11 inches wide at 160 dots per inch, and as high as its faces need.
+
+    Of more than 60 faces it shows those that are longest on screen, and says so.
+    """
     from matplotlib import font_manager, rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -66,7 +71,7 @@ def write_png(path: Path, timeline: Timeline) -> None:
 
 
 def _draw(figure: Figure, timeline: Timeline) -> None:
-    faces = timeline.summary.faces
+    faces = _longest_on_screen(timeline.summary.faces)
     count = max(len(faces), 1)
     lane = 1.45 if count <= 4 else 1.05 if count <= 10 else 0.75
     height = _TOP + _BOTTOM + lane * count
@@ -99,9 +104,19 @@ def _draw(figure: Figure, timeline: Timeline) -> None:
     if not faces:
         lanes[0].text(0.5, 0.5, "no face found", transform=lanes[0].transAxes, ha="center", color=_QUIET_INK)
 
-    title = _shorten(timeline.source, 80) or "Facial expression over time"
+    left_out = len(timeline.summary.faces) - len(faces)
+    title = _shorten(timeline.source, 45 if left_out else 80) or "Facial expression over time"
     figure.text(box["left"], 1 - 0.3 / height, title, fontsize=12, fontweight="bold", va="center")
     _draw_legend(figure, timeline, box["left"], 1 - 0.63 / height)
+    if left_out:
+        note = f"the {len(faces)} faces that are longest on screen; {left_out} more are in the tables"
+        figure.text(box["right"], 1 - 0.3 / height, note, color=_QUIET_INK, ha="right", va="center")
+
+
+def _longest_on_screen(faces: Sequence[FaceSummary]) -> list[FaceSummary]:
+    """Return the faces that get a lane, in the order of the faces."""
+    chosen = {face.face_id for face in sorted(faces, key=lambda face: -face.on_screen)[:_MAX_LANES]}
+    return [face for face in faces if face.face_id in chosen]
 
 
 def _draw_lane(axes: Axes, timeline: Timeline, face: FaceSummary) -> None:

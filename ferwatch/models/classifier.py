@@ -54,12 +54,13 @@ class Classifier:
         return self.by_head(crops)["video" if self.labels == "crowd" else "fer2013"]
 
     def by_head(self, crops: NDArray[np.uint8]) -> dict[str, NDArray[np.float64]]:
-        """(N, 48, 48) gray -> head: (N, 7) probabilities; with both heads also "video", what a video uses."""
+        """(N, 48, 48) gray -> head: (N, 7) probabilities; with a crowd head also "video", what a video uses."""
         heads = {
             name: self.checkpoint.calibration(name).probabilities(logits) for name, logits in self.logits(crops).items()
         }
         if "crowd" in heads:
-            heads["video"] = self.checkpoint.blend.probabilities(heads["fer2013"], heads["crowd"])
+            labelled = heads.get("fer2013", heads["crowd"])
+            heads["video"] = self.checkpoint.blend.probabilities(labelled, heads["crowd"])
         return heads
 
     def logits(self, crops: NDArray[np.uint8]) -> dict[str, NDArray[np.float64]]:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from ferwatch.export import timeline_plot
 from ferwatch.export.timeline_plot import write_png
 from ferwatch.records import EMOTIONS
 from ferwatch.render.palette import PALETTE
@@ -73,6 +74,22 @@ def test_as_high_as_its_faces_need(tmp_path: Path) -> None:
         assert image.shape[1] == 1760
         heights.append(image.shape[0])
     assert heights[0] < heights[1] < heights[2] < 3000
+
+
+def test_of_too_many_faces_those_that_are_longest_on_screen_are_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timeline_plot, "_MAX_LANES", 2)
+    gone: list[str | None] = [None] * 20
+    stories: dict[int, list[str | None]] = {1: ["angry"] * 10 + gone, 2: ["disgust"] * 30, 3: ["surprise"] * 30}
+    image = draw(build_timeline(table(stories, rate=10)), tmp_path)
+    two = draw(build_timeline(table({face: stories[face] for face in (2, 3)}, rate=10)), tmp_path)
+    assert image.shape == two.shape
+    legend = round(0.8 * 160)
+    assert not len(columns_of(image[legend:], "angry"))
+    for emotion in ("disgust", "surprise"):
+        assert len(columns_of(image[legend:], emotion))
+    assert (image[:legend] != two[:legend]).any(), "a note says how many are left out"
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,7 @@ def test_faces_that_touch_each_other_are_each_found_once(counting, astronaut) ->
     row = np.hstack([portrait(astronaut, 110, turn, 90) for turn in (-10, 0, 10, 5)])
     image[300:410, 400:840] = row
     frames = list(FaceStream(counting).follow(Frame(index, index / 10, image) for index in range(5)))
+    assert len(frames) == 5
     for frame in frames:
         places = [(face.bbox.x + face.bbox.width / 2 - 400) / 110 for face in frame.faces if face.score >= 0.7]
         assert [int(place) for place in places] == [0, 1, 2, 3]

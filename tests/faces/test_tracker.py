@@ -55,7 +55,9 @@ def test_one_of_two_leaves_and_is_back_within_a_second(rate: float) -> None:
 
 def test_two_who_change_places_keep_their_ids() -> None:
     found = video(25, *([face(ANN, 100 + 6 * i), face(BEN, 400 - 6 * i)] for i in range(50)))
-    for frame in FaceTracker().track(found):
+    tracked = list(FaceTracker().track(found))
+    assert len(tracked) == 50
+    for frame in tracked:
         assert {f.face_id: f.crop is ANN for f in frame.faces} == {1: True, 2: False}
 
 
@@ -93,9 +95,12 @@ def test_what_stays_poor_is_no_face_and_holds_nothing_up_for_long() -> None:
             taken.append(frame.index)
             yield frame
 
+    shown = 0
     for frame in FaceTracker().track(frames()):
+        shown += 1
         assert not frame.faces
         assert taken[-1] - frame.index <= 16  # half a second and a frame
+    assert shown == 300
 
 
 def test_a_cut_to_another_person_and_back() -> None:

@@ -138,6 +138,19 @@ def test_a_videos_offsets_change_what_a_video_uses_and_no_head() -> None:
     np.testing.assert_array_equal(classifier(CROPS), by_head["video"])
 
 
+def test_a_network_with_the_crowd_head_alone_answers() -> None:
+    class Crowd(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.heads = torch.nn.ModuleDict({"crowd": torch.nn.Linear(1, 7)})
+
+        def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+            return {"crowd": torch.zeros(len(x), 7)}
+
+    classifier = Classifier(Checkpoint("cnn", Crowd(), get_model("cnn").input))
+    np.testing.assert_allclose(classifier(CROPS), np.full((len(CROPS), 7), 1 / 7))
+
+
 def test_offsets_come_before_the_temperature_of_a_video() -> None:
     """By hand: of two equal heads the square, after 2 is taken off neutral's logarithm."""
     blend = Blend(0.5, 0.5, (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -2.0))
