@@ -33,6 +33,17 @@ def find_face_model() -> Path:
     )
 
 
+def prepare_face_model(path: Path | None) -> None:
+    """Check the model file at a path; without one, download MediaPipe's now if it is missing.
+
+    To be called before several processes look for the model at the same time. Raises WeightsError.
+    """
+    if path is None:
+        find_face_model()
+    else:
+        check_face_model(path)
+
+
 def check_face_model(path: Path) -> None:
     """Raise WeightsError where a file cannot be read or is no TensorFlow Lite model."""
     try:

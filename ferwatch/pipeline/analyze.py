@@ -13,7 +13,7 @@ import numpy as np
 
 from ferwatch.errors import OptionError, OutputError, VideoError
 from ferwatch.export.registry import write_timeline
-from ferwatch.faces.model_file import check_face_model
+from ferwatch.faces.model_file import prepare_face_model
 from ferwatch.faces.tracker import FaceTracker
 from ferwatch.models.classifier import Classifier, labels_notice
 from ferwatch.pipeline.executors import Executor, local_executor
@@ -136,8 +136,7 @@ def write_run(
         raise OutputError(
             f"{out}: an interrupted run leaves nothing at a URL that --resume could continue; leave out --resume"
         )
-    if options.face_model is not None:
-        check_face_model(options.face_model)  # before anything is written
+    prepare_face_model(options.face_model)  # before anything is written
     watch = Stopwatch()
     with ExitStack() as stack:
         place = stack.enter_context(run_folder_at(out, overwrite=overwrite))

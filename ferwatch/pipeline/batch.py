@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ferwatch.errors import DataError, FerwatchError, OutputError
 from ferwatch.export.combined import write_all_frames
+from ferwatch.faces.model_file import prepare_face_model
 from ferwatch.models.checkpoint import Checkpoint
 from ferwatch.pipeline.analyze import open_reader, write_run
 from ferwatch.pipeline.executors import Executor, WorkerLost
@@ -93,6 +94,7 @@ def run_batch(
     """
     # Loaded here too, so that a missing or damaged checkpoint stops the batch before it begins.
     checkpoint = load_classifier(options).checkpoint
+    prepare_face_model(options.face_model)
     if executor.is_remote:
         out, options = out.absolute(), with_absolute_paths(options)
     make_folder(out)

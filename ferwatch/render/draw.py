@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from ferwatch.records import EMOTIONS, BoundingBox, FaceResult
-from ferwatch.render.palette import PALETTE
+from ferwatch.render.palette import DARK_INK, PALETTE, ink_on
 
 Picture = NDArray[np.uint8]
 Colour = tuple[int, int, int]
@@ -223,8 +223,9 @@ def _paste(image: Picture, patch: Picture, x: int, y: int) -> None:
 @lru_cache(maxsize=4096)
 def _label(words: str, size: int, colour: Colour) -> Picture:
     """Return a picture of words in black or white, whichever is easier to read, on `colour`."""
-    luminance = np.dot(colour, (0.114, 0.587, 0.299))
-    ink: Colour = (0, 0, 0) if luminance > 110 else (255, 255, 255)
+    blue, green, red = colour
+    is_light = ink_on(f"#{red:02X}{green:02X}{blue:02X}") == DARK_INK
+    ink: Colour = (0, 0, 0) if is_light else (255, 255, 255)
     return _words([words], size, round(size * 1.35), ink, colour)
 
 

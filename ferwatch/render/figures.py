@@ -19,7 +19,7 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from ferwatch.records import EMOTIONS, BoundingBox
-from ferwatch.render.palette import PALETTE
+from ferwatch.render.palette import PALETTE, ink_on
 from ferwatch.utils.files import atomic_write
 
 WIDTH, HEIGHT, DPI = 12.8, 7.2, 120  # inches: 1536x864 pixels
@@ -138,7 +138,7 @@ def probability_bars(axes: Axes, probabilities: Array, text: str = "", spread: A
             ha="right" if inside else "left",
             fontsize=11,
             fontweight="bold" if p == max(probabilities) else "normal",
-            color=_on(PALETTE[EMOTIONS[row]]) if inside else INK,
+            color=ink_on(PALETTE[EMOTIONS[row]]) if inside else INK,
         )
     axes.invert_yaxis()
     axes.set_xlim(0, 1)
@@ -147,12 +147,6 @@ def probability_bars(axes: Axes, probabilities: Array, text: str = "", spread: A
     axes.spines[:].set_visible(False)
     if text:
         label(axes, text)
-
-
-def _on(colour: str) -> str:
-    """Return the text colour that is easier to read on a colour: dark or white."""
-    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
-    return INK if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else "white"
 
 
 def limit(values: Array) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ferwatch.render.palette import PALETTE
+from ferwatch.render.palette import PALETTE, ink_on
 from ferwatch.study.agreement import Agreement
 from ferwatch.study.bands import Event, overlay
 from ferwatch.study.pairing import Pair
@@ -90,7 +90,7 @@ def _draw_band(axes: Axes, band: Sequence[Event], level: float, colors: dict[str
         if event.duration / 1000 / span * (WIDTH - LEFT - RIGHT) > 0.075 * len(event.label) + 0.1:
             middle = (event.start + event.end) / 2000
             style: Any = {"ha": "center", "va": "center", "fontsize": 7.5, "parse_math": False}
-            axes.text(middle, level - 0.03, event.label, color=_ink_on(colors[event.label]), **style)
+            axes.text(middle, level - 0.03, event.label, color=ink_on(colors[event.label]), **style)
 
 
 def _draw_legend(figure: Figure, labels: Sequence[str], colors: dict[str, str], y: float) -> None:
@@ -108,11 +108,6 @@ def _draw_legend(figure: Figure, labels: Sequence[str], colors: dict[str, str], 
 def _colors(labels: Sequence[str]) -> dict[str, str]:
     others = [label for label in labels if label not in PALETTE]
     return {**PALETTE, **{label: OTHER_COLORS[i % len(OTHER_COLORS)] for i, label in enumerate(others)}}
-
-
-def _ink_on(color: str) -> str:
-    red, green, blue = (int(color[i : i + 2], 16) for i in (1, 3, 5))
-    return INK if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else "white"
 
 
 def _shorten(text: str, most: int = 30) -> str:

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import cv2
 import pytest
+from conftest import DEMO, ROOT
 from conftest import FACE_MODEL as MODEL
-from conftest import ROOT
 
+import ferwatch
 from ferwatch.errors import WeightsError
 from ferwatch.faces import model_file as face_model
 from ferwatch.faces.mediapipe import MediaPipeDetector
@@ -134,6 +135,14 @@ def test_without_a_network_the_remedy_is_named(monkeypatch) -> None:
     monkeypatch.setattr(face_model, "MODEL_URL", "http://127.0.0.1:9/model.tflite")
     with pytest.raises(WeightsError, match=r"cannot be fetched .*refused.*--face-model FILE"):
         face_model.find_face_model()
+
+
+@pytest.mark.usefixtures("no_bundled_model")
+def test_a_run_looks_for_the_model_once_before_its_workers_do(monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr(face_model, "MODEL_URL", "http://127.0.0.1:9/model.tflite")
+    with pytest.raises(WeightsError, match="cannot be fetched"):
+        ferwatch.analyze(DEMO, tmp_path / "run", threads=2)
+    assert not (tmp_path / "run").exists()
 
 
 def test_another_file_at_the_address_is_refused(no_bundled_model, monkeypatch, tmp_path) -> None:
