@@ -31,6 +31,14 @@ NEGATIVE_EMOTIONS = ("angry", "disgust", "fear", "sad")
 """The emotions of which the strongest is subtracted from happy in the valence."""
 
 
+def are_centres_in(region: Region, boxes: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """(..., 4) boxes, x, y, width and height -> (...,): whether the centre of each lies in the region."""
+    left, top, width, height = region
+    x, y = boxes[..., 0] + boxes[..., 2] / 2, boxes[..., 1] + boxes[..., 3] / 2
+    inside: NDArray[np.bool_] = (left <= x) & (x < left + width) & (top <= y) & (y < top + height)
+    return inside
+
+
 def valence_of(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the valence (...,) of probabilities (..., 7): happy less the largest negative emotion, -1 to 1.
 

@@ -26,7 +26,7 @@ from ferwatch.faces.detection import (
 )
 from ferwatch.faces.parts import detect_in_mosaics, detect_in_part
 from ferwatch.faces.tiles import tile_levels
-from ferwatch.records import BoundingBox, Detection, Face, Region
+from ferwatch.records import BoundingBox, Detection, Face, Region, are_centres_in
 
 AnyFace = TypeVar("AnyFace", Detection, Face)
 
@@ -59,10 +59,7 @@ def keep_surest(faces: Sequence[AnyFace], max_faces: int, face_score: float) -> 
 
 def is_in_region(box: BoundingBox, region: Region | None) -> bool:
     """Return whether the centre of a box lies in a region; None: it does."""
-    if region is None:
-        return True
-    left, top, width, height = region
-    return 0 <= box.x + box.width / 2 - left < width and 0 <= box.y + box.height / 2 - top < height
+    return region is None or bool(are_centres_in(region, np.array(box)))
 
 
 def find_faces(

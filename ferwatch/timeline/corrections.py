@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ferwatch.errors import DataError
-from ferwatch.records import Region
+from ferwatch.records import Region, are_centres_in
 from ferwatch.timeline.table import FrameTable
 
 
@@ -50,10 +50,7 @@ class Corrections:
 
     def _applied(self, table: FrameTable) -> FrameTable:
         if self.region is not None:
-            x, y, width, height = self.region
-            centre_x, centre_y = table.bbox[:, 0] + table.bbox[:, 2] / 2, table.bbox[:, 1] + table.bbox[:, 3] / 2
-            inside = (x <= centre_x) & (centre_x < x + width) & (y <= centre_y) & (centre_y < y + height)
-            table = _without(table, table.success & ~inside)
+            table = _without(table, table.success & ~are_centres_in(self.region, table.bbox))
         face_id = table.face_id.copy()
         for old in self.merge:
             face_id[table.face_id == old] = self._merged(old)
