@@ -59,7 +59,7 @@ class RunFolder:
         """annotated.mp4 as it was before a correction, where it could not be drawn again."""
 
     def prepare(self, video: Path, *, overwrite: bool) -> tuple[str, ...]:
-        """Make the folder, and remove the run in it if `overwrite`; return a warning if that was of another video.
+        """Make the folder, and remove the run in it if `overwrite`; return warnings about what is lost with it.
 
         Raises OutputError where it holds a run and must not be overwritten, and where it cannot be made.
         """
@@ -80,10 +80,13 @@ class RunFolder:
             if interrupted:
                 raise OutputError(f"{held}; continue it with --resume, or give --overwrite")
             raise OutputError(f"{held}; give --overwrite to replace it, or another folder with --out")
+        lost = self._corrections()
         make_folder(self.path)
         remove_files([*existing, *map(partial_of, self._files())])
         self.clear_segments()
-        return () if other is None else (f"{self.path.name} held a run of another video, {other}, which was replaced",)
+        if other is not None:
+            return (f"{self.path.name} held a run of another video, {other}, which was replaced",)
+        return (f"the run that was replaced had corrections, which are lost: {', '.join(lost)}",) if lost else ()
 
     def check_input(self, video: Path) -> None:
         """Raise OutputError where the video is one of the files that a run would replace."""
@@ -120,6 +123,16 @@ class RunFolder:
                 continue
             return None if is_same_video(settings, video) else video_name(settings)
         return None
+
+    def _corrections(self) -> list[str]:
+        """Return the kinds of corrections that `ferwatch timeline` has made to the run that the folder holds."""
+        try:
+            facts = json.loads(self.facts.read_text(encoding="utf-8"))
+            made = {**facts["faces"], "baseline": facts["timeline"].get("baseline")}
+            made["ignore"] = set(made["ignore"]) - set(facts["settings"]["ignored faces"] or ())  # those of --ignore
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            return []
+        return [kind for kind, values in made.items() if values]
 
     def complete_rows(self) -> None:
         """Rename the complete frames.partial.csv to frames.csv."""

@@ -19,6 +19,8 @@ from conftest import DEMO, ROOT, needs_weights
 import ferwatch
 from ferwatch.errors import OutputError, VideoError
 from ferwatch.pipeline.lock import LOCK_FILE, FolderLock
+from ferwatch.pipeline.rebuild import rebuild
+from ferwatch.timeline.corrections import Corrections
 
 pytestmark = needs_weights
 QUICK = {"end": 1.0, "annotate": False}
@@ -74,6 +76,15 @@ def test_a_run_of_another_video_is_not_overwritten_without_a_word(tmp_path: Path
     assert any("clash.mp4, which was replaced" in warning for warning in run.warnings)
     assert json.loads((tmp_path / "run/run.json").read_text())["video"]["file"] == "demo.mp4"
     assert not any("replaced" in w for w in ferwatch.analyze(DEMO, tmp_path / "run", overwrite=True, **QUICK).warnings)
+
+
+def test_corrections_are_not_lost_without_a_word(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    ferwatch.analyze(DEMO, folder, **QUICK)
+    rebuild(folder, corrections=Corrections(names={1: "Anna"}), baseline="0-0:00.2")
+    run = ferwatch.analyze(DEMO, folder, ignore=[1], overwrite=True, **QUICK)
+    assert run.warnings == ("the run that was replaced had corrections, which are lost: names, baseline",)
+    assert not any("lost" in w for w in ferwatch.analyze(DEMO, folder, overwrite=True, **QUICK).warnings)
 
 
 def test_an_interrupted_run_of_another_video_is_called_that(tmp_path: Path) -> None:
