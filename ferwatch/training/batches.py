@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -25,6 +24,7 @@ from ferwatch.training.augment import erase, mix, view
 from ferwatch.training.distillation import CachedTargets, Teacher, TeacherTargets, mean_answers, query_teachers
 from ferwatch.training.features import features_of_views
 from ferwatch.training.recipe import Recipe
+from ferwatch.training.state import checksum
 from ferwatch.utils.files import atomic_write
 
 
@@ -139,18 +139,16 @@ class Batches:
         """
         if self.folder is None:
             return compute()
-        checksum = hashlib.sha256(self.images.numpy().tobytes())
-        for part in depends_on:
-            checksum.update(part.encode() if isinstance(part, str) else part.detach().cpu().numpy().tobytes())
+        made_from = checksum(self.images, *depends_on)
         path = self.folder / f"{name}.pt"
         if path.is_file():
             kept = read_plain(path, "cpu")
-            if kept["checksum"] == checksum.hexdigest():
+            if kept["checksum"] == made_from:
                 return {key: tensor.to(self.device) for key, tensor in kept["tensors"].items()}
         tensors = compute()
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as temp_path:
-            torch.save({"checksum": checksum.hexdigest(), "tensors": tensors}, temp_path)
+            torch.save({"checksum": made_from, "tensors": tensors}, temp_path)
         return tensors
 
     def order(self, seed: int) -> Tensor:

@@ -31,7 +31,7 @@ from ferwatch.training.distillation import Teacher, query_teachers
 from ferwatch.training.features import features_of, freeze_backbone
 from ferwatch.training.objective import compute_loss, crowd_agreement
 from ferwatch.training.recipe import Recipe
-from ferwatch.training.state import State
+from ferwatch.training.state import State, checksum
 
 
 class AuxHeadModel(nn.Module):
@@ -83,6 +83,7 @@ def train(
     torch.manual_seed(recipe.seed)
     model = get_model(recipe.model)
     _check(recipe, train_faces, teachers)
+    inputs = _checksum_of_inputs(train_faces, public_test, network, teachers)
     teachers = [(teacher.to(device), to) for teacher, to in teachers]
     own = processes.local_rows(recipe.batch_size)
     autocast = training_autocast(device)
@@ -105,7 +106,7 @@ def train(
     test_features = features_of(network, public_test.images, model.input, device) if recipe.feature_views > 0 else None
     averaged = copy.deepcopy(network)
     start = copy.deepcopy(network) if recipe.keep_start > 0 else None
-    state = State(out / "state.pt", recipe, learner, averaged, _optimizer(recipe, learner))
+    state = State(out / "state.pt", recipe, inputs, learner, averaged, _optimizer(recipe, learner))
     curve = state.load(device)
     forward = processes.wrap_ddp(learner, all_used=recipe.votes > 0)
     if recipe.compile:
@@ -172,6 +173,17 @@ def train(
     if frozen:
         averaged.requires_grad_(True)  # a later stage may train them
     return averaged, curve
+
+
+def _checksum_of_inputs(
+    train_faces: FerSplit, public_test: FerSplit, network: nn.Module | None, teachers: Sequence[Teacher]
+) -> str:
+    networks = [*([] if network is None else [network]), *(teacher for teacher, _ in teachers)]
+    arrays = [array for faces in (train_faces, public_test) for array in (faces.images, faces.labels, faces.votes)]
+    return checksum(
+        *(array for array in arrays if array is not None),
+        *(tensor for network in networks for tensor in network.state_dict().values()),
+    )
 
 
 def _network(recipe: Recipe, network: nn.Module | None) -> nn.Module:

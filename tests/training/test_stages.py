@@ -33,15 +33,18 @@ def test_without_other_teachers_a_network_learns_from_the_one_it_starts_from(
     first = replace(first, mirror=False, ema=0.9)
     (tmp_path / "first.toml").write_text(as_toml(first))
     faces = some_faces(280)
-    train(first, faces, faces, tmp_path / "out" / "first")
     mislabelled = FerSplit(faces.images, (faces.labels + 1) % 7)
     second = replace(first, epochs=3, starts_from="first", distill=1.0)
     handed: list[torch.nn.Module] = []
 
-    def watched(*args: Any, network: torch.nn.Module | None, teachers: Sequence[Teacher], **options: Any) -> Any:
-        if network is not None:  # the second stage
+    def watched(
+        recipe: Recipe, train_faces: FerSplit, *args: Any, network: Any, teachers: Sequence[Teacher], **options: Any
+    ) -> Any:
+        if network is None:  # the first stage sees the true labels
+            train_faces = faces
+        else:
             handed.extend([network, teachers[0][0]])
-        return train(*args, network=network, teachers=teachers, **options)
+        return train(recipe, train_faces, *args, network=network, teachers=teachers, **options)
 
     monkeypatch.setattr(stages, "train", watched)
     trained = train_stages(second, tmp_path, mislabelled, faces, tmp_path / "out")

@@ -58,6 +58,11 @@ def test_another_recipe_does_not_continue_a_training(tmp_path: Path) -> None:
     train(recipe, some_faces(8), some_faces(3), tmp_path)
     with pytest.raises(DataError, match=r"state\.pt is of another recipe"):
         train(replace(recipe, learning_rate=0.2), some_faces(8), some_faces(3), tmp_path)
+    faces = some_faces(8)
+    other_faces = FerSplit(faces.images[::-1].copy(), faces.labels[::-1].copy())
+    for train_faces, public_test in ((other_faces, some_faces(3)), (faces, some_faces(2))):
+        with pytest.raises(DataError, match=r"state\.pt is of other faces"):
+            train(recipe, train_faces, public_test, tmp_path)
     (tmp_path / "state.pt").write_bytes(b"half")
     with pytest.raises(WeightsError, match=r"state\.pt is damaged"):
         train(recipe, some_faces(8), some_faces(3), tmp_path)
