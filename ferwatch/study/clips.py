@@ -170,7 +170,8 @@ def _join(clips: Sequence[Path], reel: Path) -> None:
                 av.open(f"file:{temp_path}", "w", format="mp4", options={"movflags": "+faststart"})
             )
             # A clip that ends before the sound begins has no track for it.
-            model = opened.enter_context(av.open(f"file:{os.fspath(max(clips, key=_number_of_tracks))}"))
+            fullest = max(clips, key=_number_of_tracks)
+            model = opened.enter_context(av.open(f"file:{os.fspath(fullest)}"))
             tracks = [out.add_stream_from_template(stream) for stream in model.streams]
             latest: dict[int, int] = {}
             offset = Fraction(0)
