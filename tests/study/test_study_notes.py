@@ -11,6 +11,7 @@ from command_line import in_process
 from made_runs import make_run
 
 from ferwatch.pipeline.lock import BATCH_LOCK_FILE, FolderLock
+from ferwatch.study.events import LARGEST_CHANGE
 from ferwatch.study.figures import curve_of_event
 
 
@@ -94,6 +95,15 @@ def test_a_face_is_not_seen_for_longer_than_the_recording_lasts(tmp_path: Path) 
 def test_a_bin_that_lacks_somebody_has_no_mean() -> None:
     """Else the curve would jump where a recording ends."""
     values = np.array([[0.1, 0.2, np.nan], [0.3, 0.4, 0.9]])
-    means, bands = curve_of_event(values)
+    means, bands = curve_of_event(values, 1.0)
     np.testing.assert_allclose(means, [0.2, 0.3, np.nan])
     assert np.isnan(bands).all()
+
+
+def test_a_band_stays_where_changes_can_be() -> None:
+    """Five of six people change as much as possible; the bootstrap alone goes beyond that."""
+    changes = np.array([[1.0]] * 5 + [[0.2]])
+    _, bands = curve_of_event(changes, LARGEST_CHANGE["happy"])
+    assert bands[0, 1] == 1
+    _, bands = curve_of_event(2 * changes, LARGEST_CHANGE["valence"])
+    assert bands[0, 1] == 2
