@@ -27,6 +27,7 @@ from ferwatch.study.tables import (
     write_table,
 )
 from ferwatch.utils.files import atomic_write, make_folder
+from ferwatch.utils.wording import counted
 
 if TYPE_CHECKING:
     from ferwatch.pipeline.options import AnalysisOptions
@@ -191,4 +192,4 @@ def _untested(contrasts: Sequence[Row]) -> list[str]:
         if row["note"]:
             text = f"{row['condition']}, {row['level_a']} and {row['level_b']}: {row['note']}"
             counts[text] = counts.get(text, 0) + 1
-    return [f"{text} ({count} comparisons)" for text, count in counts.items()]
+    return [f"{text} ({counted(count, 'comparison')})" for text, count in counts.items()]

@@ -13,12 +13,12 @@ import numpy as np
 from ferwatch.render.palette import PALETTE
 from ferwatch.study.contrasts import MAX_LEVELS
 from ferwatch.study.events import BIN_SECONDS, CURVES, EDGES, LARGEST_CHANGE, participant_curves
-from ferwatch.study.methods import counted
 from ferwatch.study.participants import Row, measures, totals_by_level
 from ferwatch.study.recordings import StudyRecording, Totals
 from ferwatch.study.statistics import Array, mean_interval
 from ferwatch.timeline.model import LABELS
 from ferwatch.utils.files import atomic_write
+from ferwatch.utils.wording import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

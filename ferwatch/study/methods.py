@@ -12,6 +12,7 @@ from ferwatch.study.participants import Row
 from ferwatch.study.recordings import StudyRecording
 from ferwatch.study.statistics import MIN_PARTICIPANTS, RESAMPLES
 from ferwatch.utils.version import __version__
+from ferwatch.utils.wording import counted
 
 BIBTEX = """\
 @software{ferwatch,
@@ -248,11 +249,6 @@ def _ordinal(number: int) -> str:
     """Return 2nd, 3rd, 4th, 11th, 21st and so on."""
     ending = {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
     return f"{number}{'th' if number % 100 in (11, 12, 13) else ending}"
-
-
-def counted(number: int, noun: str) -> str:
-    """Return "1 recording", "2 recordings" and so on."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _listed(words: Sequence[str]) -> str:
