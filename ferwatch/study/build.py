@@ -172,7 +172,10 @@ def _write(
     notes += _left_behind(out, files)
     files.append(out / "methods.md")
     with atomic_write(files[-1]) as temp_path:
-        text = methods_text(recordings, plan.conditions, contrasts, len(plan.events), notes)
+        runs = {recording.plan.name: recording.run for recording in recordings}
+        # An event of a video in which several participants sit is one event.
+        events = {(runs[str(row["recording"])], row["event"], row["time"]) for row in around}
+        text = methods_text(recordings, contrasts, len(events), notes)
         temp_path.write_text(text, encoding="utf-8", errors="replace")
     files.append(write_page(out / "study.html", recordings, plan.conditions, figures, notes))
     return Study(out, tuple(files), recordings, tuple(notes), tuple(failures))
