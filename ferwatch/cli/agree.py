@@ -30,7 +30,13 @@ class TakesLists(click.Command):
     "--codes", required=True, multiple=True, type=FILE, metavar="FILE...", help="Codes, or a run, to compare with."
 )
 @click.option("--as", "renames", multiple=True, metavar="LABEL=NAME", help="Count a label as another; LABEL= drops it.")
-@click.option("--tier", "tiers", multiple=True, metavar="NAME", help="A tier (ELAN) or subject (BORIS); repeatable.")
+@click.option(
+    "--tier",
+    "tiers",
+    multiple=True,
+    metavar="NAME",
+    help="A tier (ELAN) or subject (BORIS), of the files that have it; repeatable: several of one file count together.",
+)
 @click.option("--uncoded", metavar="LABEL", help="What time without a code counts as.  [default: not compared]")
 @click.option("--face", type=click.IntRange(min=1), metavar="N", help="A face_id.  [default: the one with most time]")
 @click.option("--out", type=FILE, metavar="DIR", help="Write agreement.txt, .json and .png there.")
@@ -54,11 +60,12 @@ def agree(
     from ferwatch.study.agreement import compute_agreement
     from ferwatch.study.agreement_report import as_text, write_agreement
     from ferwatch.study.film_times import film_warnings
-    from ferwatch.study.pairing import pair_up, read_sides
+    from ferwatch.study.pairing import check_tiers, pair_up, read_sides
 
     rename = dict(_rename(text) for text in renames)
     others = [side for path in runs for side in read_sides(path, face=face, tiers=tiers)]
     references = [side for path in codes for side in read_sides(path, tiers=tiers)]
+    check_tiers([*references, *others], tiers)
     pairs, warnings = pair_up(references, others, rename, uncoded)
     agreement = compute_agreement(pairs, [*warnings, *film_warnings(pairs)])
     click.echo(as_text(agreement))

@@ -42,7 +42,7 @@ def study(
 
     from ferwatch.errors import FerwatchError
     from ferwatch.study.build import run_study
-    from ferwatch.study.methods import counted
+    from ferwatch.utils.wording import counted
 
     with tqdm(unit=" videos", disable=quiet or not sys.stderr.isatty(), leave=False) as bar:
 
@@ -60,4 +60,7 @@ def study(
             click.echo(f"note: {note}")
         click.echo(f"in {found.folder}: {', '.join(file.name for file in found.files)}")
     if found.failures:
-        raise FerwatchError(f"{len(found.failures)} recordings are left out: {'; '.join(found.failures)}")
+        left_out = counted(len(found.failures), "recording")
+        raise FerwatchError(
+            f"{left_out} {'is' if len(found.failures) == 1 else 'are'} left out: {'; '.join(found.failures)}"
+        )

@@ -57,5 +57,6 @@ def find_runs(
             if entry.cause is None and is_run(folder):
                 runs[path] = read_run(folder)
             else:
-                failures.append(f"{path.name}: {entry.cause or 'it was not analysed'}")
+                cause = entry.cause or f"{path.name} was not analysed"
+                failures.append(cause if path.name in cause else f"{path.name}: {cause}")
     return runs, failures

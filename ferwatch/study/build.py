@@ -27,6 +27,7 @@ from ferwatch.study.tables import (
     write_table,
 )
 from ferwatch.utils.files import atomic_write, make_folder
+from ferwatch.utils.wording import counted
 
 if TYPE_CHECKING:
     from ferwatch.pipeline.options import AnalysisOptions
@@ -171,7 +172,10 @@ def _write(
     notes += _left_behind(out, files)
     files.append(out / "methods.md")
     with atomic_write(files[-1]) as temp_path:
-        text = methods_text(recordings, plan.conditions, contrasts, len(plan.events), notes)
+        runs = {recording.plan.name: recording.run for recording in recordings}
+        # An event of a video in which several participants sit is one event.
+        events = {(runs[str(row["recording"])], row["event"], row["time"]) for row in around}
+        text = methods_text(recordings, contrasts, len(events), notes)
         temp_path.write_text(text, encoding="utf-8", errors="replace")
     files.append(write_page(out / "study.html", recordings, plan.conditions, figures, notes))
     return Study(out, tuple(files), recordings, tuple(notes), tuple(failures))
@@ -191,4 +195,4 @@ def _untested(contrasts: Sequence[Row]) -> list[str]:
         if row["note"]:
             text = f"{row['condition']}, {row['level_a']} and {row['level_b']}: {row['note']}"
             counts[text] = counts.get(text, 0) + 1
-    return [f"{text} ({count} comparisons)" for text, count in counts.items()]
+    return [f"{text} ({counted(count, 'comparison')})" for text, count in counts.items()]

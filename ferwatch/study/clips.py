@@ -116,13 +116,16 @@ def _opening(run: FinishedRun, video: Path) -> dict[str, Any]:
 
 
 def _clip_of(episode: Episode, number: int, offset: float, out: Path) -> Clip:
+    """Return the clip of an episode; its name gives the time of the analysed video at which it begins."""
     start, end = episode.start - MARGIN_SECONDS, episode.end + MARGIN_SECONDS
     if end - start > MAX_CLIP_SECONDS:
         start = min(max(start, episode.peak_time - MAX_CLIP_SECONDS / 2), end - MAX_CLIP_SECONDS)
         end = start + MAX_CLIP_SECONDS
-    seconds = f"{max(start, 0.0):.1f}".replace(".", "-")
+    # annotated.mp4 begins at the time `offset`, and every video at 0.
+    start = max(start, offset, 0.0)
+    seconds = f"{start:.1f}".replace(".", "-")
     name = f"{number:02d}-{episode.emotion}-face{episode.face_id}-{seconds}s.mp4"
-    return Clip(out / name, max(start - offset, 0.0), end - offset)
+    return Clip(out / name, start - offset, end - offset)
 
 
 def _cut(video: Path, clips: Sequence[Clip], opening: Mapping[str, Any]) -> list[Clip]:
@@ -161,23 +164,39 @@ def _join(clips: Sequence[Path], reel: Path) -> None:
     """Puts the encoded pictures and sound of clips of one video one after the other, without encoding them again."""
     import av
 
-    with atomic_write(reel) as temp_path:
+    with atomic_write(reel) as temp_path, ExitStack() as opened:
         try:
-            with av.open(f"file:{temp_path}", "w", format="mp4", options={"movflags": "+faststart"}) as out:
-                with av.open(f"file:{os.fspath(clips[0])}") as first:
-                    tracks = {stream.type: out.add_stream_from_template(stream) for stream in first.streams}
-                offset = Fraction(0)
-                for clip in clips:
-                    with av.open(f"file:{os.fspath(clip)}") as source:
-                        length = Fraction(source.duration or 0, av.time_base)
-                        for packet in source.demux():
-                            if packet.dts is None or packet.pts is None or packet.stream.type not in tracks:
-                                continue
-                            shift = round(offset / packet.time_base)
-                            packet.pts += shift
-                            packet.dts += shift
-                            packet.stream = tracks[packet.stream.type]
-                            out.mux(packet)
-                    offset += length
+            out = opened.enter_context(
+                av.open(f"file:{temp_path}", "w", format="mp4", options={"movflags": "+faststart"})
+            )
+            # A clip that ends before the sound begins has no track for it.
+            fullest = max(clips, key=_number_of_tracks)
+            model = opened.enter_context(av.open(f"file:{os.fspath(fullest)}"))
+            tracks = [out.add_stream_from_template(stream) for stream in model.streams]
+            latest: dict[int, int] = {}
+            offset = Fraction(0)
+            for clip in clips:
+                with av.open(f"file:{os.fspath(clip)}") as source:
+                    for packet in source.demux():
+                        if packet.dts is None or packet.pts is None or packet.time_base is None:
+                            continue
+                        number = packet.stream_index
+                        if offset and packet.stream.type == "audio" and packet.pts < 0:
+                            continue  # primes the decoder before the clip begins, while the clip before still sounds
+                        shift = round(offset / packet.time_base)
+                        # Decoding begins before a clip does, and pictures of the clip before may still wait for theirs.
+                        packet.dts = max(packet.dts + shift, latest.get(number, packet.dts + shift - 1) + 1)
+                        packet.pts = max(packet.pts + shift, packet.dts)
+                        latest[number] = packet.dts
+                        packet.stream = tracks[number]
+                        out.mux(packet)
+                    offset += Fraction((source.start_time or 0) + (source.duration or 0), av.time_base)
         except av.FFmpegError as error:
             raise OutputError(f"cannot write {reel}: {error.strerror}") from error
+
+
+def _number_of_tracks(clip: Path) -> int:
+    import av
+
+    with av.open(f"file:{os.fspath(clip)}") as source:
+        return len(source.streams)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ferwatch.errors import DataError
 from ferwatch.utils.timecode import parse_time
+from ferwatch.utils.wording import counted
 
 COLUMN_NAMES = {
     "start": ("start", "begin", "begin time", "onset", "start (s)", "start_time"),
@@ -79,7 +80,10 @@ class CodesBuilder:
 
     def finish(self) -> list[CodedRecording]:
         """Returns the recordings; raises DataError where the file holds no code at all."""
-        warnings = tuple(f"{self.path.name}: {n} codes {reason} are left out" for reason, n in self.skipped.items())
+        warnings = tuple(
+            f"{self.path.name}: {counted(n, 'code')} {reason} {'is' if n == 1 else 'are'} left out"
+            for reason, n in self.skipped.items()
+        )
         if not any(self.codes.values()):
             raise DataError(f"{self.path} holds no codes{': ' + '; '.join(warnings) if warnings else ''}")
         ordered = {name: tuple(sorted(codes, key=lambda c: (c.start, c.end))) for name, codes in self.codes.items()}

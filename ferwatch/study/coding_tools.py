@@ -14,7 +14,7 @@ BORIS_TIME, BORIS_BEHAVIOR, BORIS_SUBJECT = "time", "behavior", "subject"
 BORIS_KIND = ("behavior type", "status")
 """Names of the column that says START, STOP or POINT: since BORIS 8, and in earlier versions."""
 
-NEVER_STOP = "that start and never stop"
+NEVER_STOP = "with a start and no stop"
 """Reason why starts without a stop are skipped."""
 
 
@@ -111,7 +111,7 @@ def _pair_events(builder: CodesBuilder, recording: str, events: list[tuple[float
         elif kind == "START" or (kind != "STOP" and not starts):
             starts.append(time)
         elif not starts:
-            builder.skip("that stop and never start")
+            builder.skip("with a stop and no start")
         else:
             # Where a state stops and starts again at one time, either may stand first.
             again = [starts.pop()] if len(starts) > 1 and starts[-1] == time else []

@@ -16,8 +16,8 @@ COMPARED_MEASURES = ("share_by_episodes", "mean_probability", "episodes_per_minu
 """Measures of each emotion that are compared; the mean valence is compared too."""
 
 LARGEST_DIFFERENCE = {"share_by_episodes": 1.0, "mean_probability": 1.0, "mean_valence": 2.0}
-"""Measure -> the largest difference that two values of it can have. Intervals are cut there, which a bootstrap-t
-interval of few people may pass; no possible truth is lost."""
+"""Measure -> the largest difference that two values of it can have. Intervals are cut there, which one of
+few people may pass; no possible truth is lost."""
 
 MAX_LEVELS = 8
 """Largest number of levels of a condition that are compared; an age, for instance, has more."""
@@ -78,6 +78,7 @@ def _compare(a: Mapping[str, Totals], b: Mapping[str, Totals]) -> Iterator[Row]:
             "p": found.p,
             "p_adjusted": float("nan"),
             "note": found.note,
+            "interval": found.interval,
         }
 
 

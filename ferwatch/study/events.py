@@ -25,6 +25,9 @@ EDGES = np.arange(-BEFORE_SECONDS, AFTER_SECONDS + BIN_SECONDS / 2, BIN_SECONDS)
 CURVES = (*EMOTIONS, "valence")
 """Names of the curves around an event: the seven probabilities and the valence."""
 
+LARGEST_CHANGE = {**dict.fromkeys(EMOTIONS, 1.0), "valence": 2.0}
+"""Curve -> the largest change that there can be."""
+
 
 def event_rows(
     recording: StudyRecording, table: FrameTable, events: Iterable[PlannedEvent], conditions: Sequence[str]

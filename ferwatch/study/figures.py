@@ -12,13 +12,13 @@ import numpy as np
 
 from ferwatch.render.palette import PALETTE
 from ferwatch.study.contrasts import MAX_LEVELS
-from ferwatch.study.events import BIN_SECONDS, CURVES, EDGES, participant_curves
-from ferwatch.study.methods import counted
+from ferwatch.study.events import BIN_SECONDS, CURVES, EDGES, LARGEST_CHANGE, participant_curves
 from ferwatch.study.participants import Row, measures, totals_by_level
 from ferwatch.study.recordings import StudyRecording, Totals
 from ferwatch.study.statistics import Array, mean_interval
 from ferwatch.timeline.model import LABELS
 from ferwatch.utils.files import atomic_write
+from ferwatch.utils.wording import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -108,14 +108,15 @@ def _mean_mark(axes: Axes, at: float, values: Array, color: str) -> None:
     axes.plot(at + 0.24, mean, "D", markersize=6.5, color=color, markeredgecolor=INK, markeredgewidth=0.8, zorder=4)
 
 
-def curve_of_event(values: Array) -> tuple[Array, Array]:
+def curve_of_event(values: Array, largest: float) -> tuple[Array, Array]:
     """(P, B) changes of P participants in B bins -> their means (B,) and the 95% intervals (B, 2) of these.
 
     A bin that lacks somebody has no mean (NaN): the mean of the others would differ for that reason alone.
+    largest: the largest change that there can be; intervals are cut there.
     """
     complete = [column if not np.isnan(column).any() else column[:0] for column in values.T]
     means = np.array([column.mean() if len(column) else np.nan for column in complete])
-    return means, np.array([mean_interval(column) for column in complete])
+    return means, np.clip([mean_interval(column) for column in complete], -largest, largest)
 
 
 def _event(event: str, curves: Mapping[str, Array]) -> Figure:
@@ -125,7 +126,7 @@ def _event(event: str, curves: Mapping[str, Array]) -> Figure:
     people = max(len(values) for values in curves.values())
     means, bands = {}, {}
     for curve, values in curves.items():
-        means[curve], bands[curve] = curve_of_event(values)
+        means[curve], bands[curve] = curve_of_event(values, LARGEST_CHANGE[curve])
     shown = [m[~np.isnan(m)] for m in (*means.values(), *bands.values())]
     limit = max([0.05, *(float(np.abs(m).max()) for m in shown if m.size)]) * 1.1
     for axes, curve in zip(panels, CURVES, strict=True):

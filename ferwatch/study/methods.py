@@ -9,9 +9,10 @@ from ferwatch.errors import FerwatchError
 from ferwatch.models.pretrained import read_metadata, shipped_checksum, shipped_weights
 from ferwatch.study.events import AFTER_SECONDS, BEFORE_SECONDS, BIN_SECONDS
 from ferwatch.study.participants import Row
-from ferwatch.study.recordings import StudyRecording
+from ferwatch.study.recordings import StudyRecording, different_frames
 from ferwatch.study.statistics import MIN_PARTICIPANTS, RESAMPLES
 from ferwatch.utils.version import __version__
+from ferwatch.utils.wording import counted
 
 BIBTEX = """\
 @software{ferwatch,
@@ -69,34 +70,33 @@ BIBTEX = """\
 
 def methods_text(
     recordings: Sequence[StudyRecording],
-    conditions: Sequence[str],
     contrasts: Sequence[Row],
     events: int,
     notes: Sequence[str],
 ) -> str:
-    """Returns the text of methods.md: the paragraph, the weights, notes on this study, and the references."""
-    participants = len({r.plan.participant for r in recordings})
-    frames, rows = sum(r.totals.frames for r in recordings), sum(r.totals.rows for r in recordings)
+    """Returns the text of methods.md: the paragraph, the weights, notes on this study, and the references.
+
+    contrasts: lines of contrasts.csv. events: number of events around which a face was seen.
+    """
+    participants, videos = len({r.plan.participant for r in recordings}), len({r.run for r in recordings})
+    source = "" if videos == len(recordings) else f" from {counted(videos, 'video')}"
     sentences = [
-        f"Facial expressions in {counted(len(recordings), 'recording')} of {counted(participants, 'participant')} were "
-        f"analysed with ferwatch {_versions(recordings)} [@ferwatch].",
+        f"Facial expressions in {counted(len(recordings), 'recording')}{source} of "
+        f"{counted(participants, 'participant')} were analysed with ferwatch {_versions(recordings)} [@ferwatch].",
         f"In {_sampling(recordings)} faces were detected (MediaPipe BlazeFace [@bazarevsky2019]), aligned by eyes and "
         f"mouth, and classified into anger, disgust, fear, happiness, sadness, surprise and neutral by "
         f"{_models(recordings)}.",
         *_accuracy(recordings),
         _baselines(recordings),
-        f"The participant's face was found in {rows / frames:.1%} of {frames:,} sampled frames. " if frames else "",
+        _faces_found(recordings),
         f"Episodes are the best segmentation of the probabilities over time {_smoothing(recordings)}; a participant's "
         "share of an expression is its share of the time in episodes.",
     ]
     tested = [row for row in contrasts if not row["note"]]
     if tested:
-        designs = sorted({str(row["design"]) for row in tested}, reverse=True)
-        tests = {"paired": "paired t-tests over participants", "independent": "Welch's t-tests between groups"}
         sentences.append(
-            f"Levels of {_listed(conditions)} were compared by {_listed([tests[d] for d in designs])}, with Hedges' g "
-            f"[@hedges1981] (for pairs: of the differences), 95% bootstrap-t intervals over participants "
-            f"({RESAMPLES:,} draws) [@efron1993], and p values adjusted for the false discovery rate within each "
+            f"{_tests(tested)}, with Hedges' g [@hedges1981] (for pairs: of the differences), "
+            f"{_intervals(tested)}, and p values adjusted for the false discovery rate within each "
             f"condition and measure [@benjamini1995]; pairs of fewer than {MIN_PARTICIPANTS} people, and groups "
             f"of which one has fewer than {MIN_PARTICIPANTS}, are not tested."
         )
@@ -131,6 +131,42 @@ def methods_text(
             "",
         ]
     )
+
+
+def _tests(tested: Sequence[Row]) -> str:
+    """Return which conditions were compared by which tests, as the beginning of a sentence."""
+    tests = {"paired": "paired t-tests over participants", "independent": "Welch's t-tests between groups"}
+    designs: dict[str, list[str]] = {}
+    for row in tested:
+        used = designs.setdefault(str(row["condition"]), [])
+        if tests[str(row["design"])] not in used:
+            used.append(tests[str(row["design"])])
+    by_tests: dict[str, list[str]] = {}
+    for condition, used in designs.items():
+        by_tests.setdefault(_listed(used), []).append(condition)
+    return "; ".join(
+        f"{'levels' if i else 'Levels'} of {_listed(conditions)} were compared by {used}"
+        for i, (used, conditions) in enumerate(by_tests.items())
+    )
+
+
+def _intervals(tested: Sequence[Row]) -> str:
+    """Return the methods of the intervals of contrasts."""
+    bootstrap = f"95% bootstrap-t intervals over participants ({RESAMPLES:,} draws) [@efron1993]"
+    used = {str(row["interval"]) for row in tested}
+    if used == {"t"}:
+        return "the 95% intervals of these tests"
+    return bootstrap if "t" not in used else f"{bootstrap} or, where few people differ, those of the tests"
+
+
+def _faces_found(recordings: Sequence[StudyRecording]) -> str:
+    """Return a sentence on how often the participants' faces were found; "" without any sampled frame."""
+    frames, rows = sum(r.totals.frames for r in recordings), sum(r.totals.rows for r in recordings)
+    if not frames:
+        return ""
+    different = different_frames(recordings)
+    shared = "" if different == frames else ", each of which counts for every participant in it"
+    return f"The participant's face was found in {rows / frames:.1%} of {different:,} sampled frames{shared}."
 
 
 def _accuracy(recordings: Sequence[StudyRecording]) -> list[str]:
@@ -211,13 +247,20 @@ def _versions(recordings: Sequence[StudyRecording]) -> str:
 
 def _sampling(recordings: Sequence[StudyRecording]) -> str:
     said = set()
+    slowest: dict[float, float] = {}
     for recording in recordings:
         sampling = part_of_facts(recording, "sampling")
         every, fps = sampling.get("every"), sampling.get("fps")
         if fps:
-            said.add(f"{fps:g} frames a second")
+            # All frames of a video that has fewer are sampled.
+            own = part_of_facts(recording, "video").get("fps")
+            rate = own if isinstance(own, int | float) and own < 0.99 * fps else fps
+            slowest[fps] = min(rate, slowest.get(fps, rate))
         else:
             said.add(f"every {_ordinal(every)} frame" if every and every > 1 else "every frame")
+    for fps, rate in slowest.items():
+        fewer = "" if rate == fps else f" (in all frames, at least {rate:.3g} a second, of videos that have fewer)"
+        said.add(f"{fps:g} frames a second{fewer}")
     return _listed(sorted(said))
 
 
@@ -248,11 +291,6 @@ def _ordinal(number: int) -> str:
     """Return 2nd, 3rd, 4th, 11th, 21st and so on."""
     ending = {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
     return f"{number}{'th' if number % 100 in (11, 12, 13) else ending}"
-
-
-def counted(number: int, noun: str) -> str:
-    """Return "1 recording", "2 recordings" and so on."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _listed(words: Sequence[str]) -> str:

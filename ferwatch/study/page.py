@@ -17,6 +17,7 @@ from ferwatch.study.recordings import StudyRecording
 from ferwatch.timeline.model import LABELS
 from ferwatch.utils.files import atomic_write
 from ferwatch.utils.version import __version__
+from ferwatch.utils.wording import counted
 
 ASSETS = files("ferwatch.study") / "html_assets"
 
@@ -37,7 +38,7 @@ def write_page(
     participants = len({r.plan.participant for r in recordings})
     text = Template(_asset("study.html")).substitute(
         version=__version__,
-        facts=f"{len(recordings)} recordings · {participants} participants",
+        facts=f"{counted(len(recordings), 'recording')} · {counted(participants, 'participant')}",
         figures="\n".join(_figure(figure) for figure in figures),
         notes="\n".join(f"<li>{html.escape(note)}</li>" for note in notes) or "<li>Nothing was left out.</li>",
         data=json.dumps(_data(recordings, conditions), separators=(",", ":")).replace("<", "\\u003c"),

@@ -35,6 +35,8 @@ class Side:
     warnings: tuple[str, ...] = ()
     part: tuple[int, int] | None = None
     """Milliseconds between which a study counts the recording; None: all of it."""
+    problem: str = ""
+    """Reason why it cannot be compared; it matters only where there are codes of it. "": there is none."""
     own_names: tuple[str, ...] = ()
     """Those of the aliases that tell the recording from others of its video: the ones with the study's "#2"."""
 
@@ -55,8 +57,8 @@ def read_sides(path: Path, *, face: int | None = None, tiers: Sequence[str] = ()
     """Returns the sides in a run folder, a folder of run folders (a study or a batch), or a file of codes.
 
     face: the face_id of runs that counts; None: the one with the most time. Of a study: only the recordings of this
-    face; None: all, each with its own. tiers: names of the tiers that count; empty: the only one. Raises DataError
-    where there is nothing to read, or a choice has to be made.
+    face; None: all, each with its own. tiers: those that count, of each file what it has; empty: the only one. Raises
+    DataError where there is nothing to read, or a choice has to be made.
     """
     if is_run(path):
         return [_side_of_run(read_run(path), face)]
@@ -68,6 +70,14 @@ def read_sides(path: Path, *, face: int | None = None, tiers: Sequence[str] = ()
             raise DataError(f"{path} holds no finished run")
         return [_side_of_run(read_run(folder), face) for folder in folders]
     return [_side_of_codes(path, in_video_times(path, coded), tiers) for coded in read_codes(path)]
+
+
+def check_tiers(sides: Sequence[Side], tiers: Sequence[str]) -> None:
+    """Raise DataError where no file of codes among the sides has one of the tiers."""
+    files = [side for side in sides if side.run is None]
+    for tier in tiers:
+        if files and all(code.tier != tier for side in files for code in side.codes):
+            raise DataError(f"{'; '.join(side.name for side in files)}: none has the tier {tier!r}; correct --tier")
 
 
 def pair_up(
@@ -89,6 +99,8 @@ def pair_up(
         if not fitting or not _of_one_face([others[i] for i in fitting]):
             raise _no_partner(reference, [others[i] for i in fitting], others)
         for i in fitting:
+            if others[i].problem:
+                raise DataError(others[i].problem)
             if i in used and not _of_one_face([used[i], reference]):
                 both = f"{used[i].name} and {reference.name}"
                 raise DataError(
@@ -142,8 +154,7 @@ def _label_warnings(references: Sequence[Side], others: Sequence[Side], rename: 
     """Return warnings about renamed labels that do not occur, and about coders' labels that no run gives."""
     sides = [*references, *others]
     labels = {code.label for side in sides for code in side.codes}
-    unused = [label for label in rename if label not in labels]
-    warnings = [f"--as {label}={rename[label]}: no code is called {label}" for label in unused]
+    warnings = [f"--as {one}={name}: no code is called {one}" for one, name in rename.items() if one not in labels]
     coded = {rename.get(code.label, code.label) for side in sides if side.run is None for code in side.codes}
     unknown = sorted(coded - set(LABELS) - {""})
     if unknown and any(side.run is not None for side in sides):
@@ -226,12 +237,14 @@ def _side_of_part(run: FinishedRun, face: int, part: tuple[int, ...], suffix: st
 
 
 def _side_of_run(run: FinishedRun, face: int | None) -> Side:
-    face_id = run.main_face() if face is None else face
     faces = {episode.face_id for episode in run.episodes}
-    if face is not None and face not in faces:
-        raise DataError(f"{run.folder}: there is no face {face}; its faces are {', '.join(map(str, sorted(faces)))}")
     folder = run.folder.resolve().name
     names = (Path(run.source).stem, run.source, folder.removesuffix("-ferwatch"), folder)
+    if face is not None and face not in faces:
+        listed = ", ".join(map(str, sorted(faces))) or "none"
+        problem = f"{run.folder}: there is no face {face}; its faces are {listed}: choose with --face"
+        return Side(run.name, _aliases(names), (), run, problem=problem)
+    face_id = face or run.main_face()
     warnings = () if faces else (f"{run.name}: no face has an episode",)
     notes = tuple(f"{run.name}: {note}" for note in (run.probabilities_note(face_id), run.still_note()) if note)
     codes = tuple(_code(episode) for episode in run.episodes if episode.face_id == face_id)
@@ -243,13 +256,14 @@ def _side_of_run(run: FinishedRun, face: int | None) -> Side:
 
 def _side_of_codes(path: Path, coded: CodedRecording, wanted: Sequence[str]) -> Side:
     tiers = coded.tiers
-    missing = [tier for tier in wanted if tier not in tiers]
-    if missing:
-        raise DataError(f"{path} has no codes on the tier {missing[0]!r} for {coded.name}; it has {_listed(tiers)}")
+    chosen = [tier for tier in tiers if not wanted or tier in wanted]
+    if wanted and not chosen:
+        none = f"the tier {_listed(wanted)}" if len(wanted) == 1 else f"any of the tiers {_listed(wanted)}"
+        raise DataError(f"{path} has no codes on {none} for {coded.name}; it has {_listed(tiers)}: choose with --tier")
     if len(tiers) > 1 and not wanted:
         raise DataError(f"{path} has several tiers, {_listed(tiers)}: choose with --tier")
-    codes = tuple(code for code in coded.codes if not wanted or code.tier in wanted)
-    tier = ", ".join(wanted or tiers)
+    codes = tuple(code for code in coded.codes if code.tier in chosen)
+    tier = ", ".join(chosen)
     name = f"{path.name}, {tier}" if tier else path.name
     # What a table calls the recording may be a name without a suffix, and yet hold a dot.
     names = (_without_media_suffix(coded.name), coded.name, _without_media_suffix(path.stem), path.stem)

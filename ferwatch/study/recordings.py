@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -84,6 +84,8 @@ class StudyRecording:
     episodes: tuple[Episode, ...]
     """Episodes of the participant, cut at the plan's `start` and `end`; the peak of one is NaN where it was cut off."""
     totals: Totals
+    sampled: tuple[int, int]
+    """Position of its first sampled frame among those of the run, and that after its last."""
     facts: dict[str, object]
     """Contents of run.json."""
     baseline: str = ""
@@ -111,7 +113,8 @@ def read_recording(plan: PlannedRecording, run: FinishedRun, out: Path) -> tuple
             f"{plan.name}: no frame was sampled from {plan.start:g} s to {until}; change start and end in the plan"
         )
     rows = _rows_of_face(table, face_id or -1)
-    own = rows.select((rows.timestamp >= plan.start) & (rows.timestamp < end))
+    counts = (rows.timestamp >= plan.start) & (rows.timestamp < end)
+    own, sampled = rows.select(counts), np.flatnonzero(counts)
     # A run.json may not tell the end, and the header of a video may name less time than it has.
     run_end = run.end if math.isfinite(run.end) else max((episode.end for episode in run.episodes), default=0.0)
     run_end = max(run_end, float(table.timestamp[-1]))
@@ -140,11 +143,24 @@ def read_recording(plan: PlannedRecording, run: FinishedRun, out: Path) -> tuple
         end=part[1],
         episodes=episodes,
         totals=_totals(own, episodes, part[0], _seconds_seen(rows, *part)),
+        sampled=(int(sampled[0]), int(sampled[-1]) + 1),
         facts=run.facts,
         baseline=run.baseline.source if run.baseline and run.is_corrected(face_id) else "",
         notes=tuple(notes),
     )
     return recording, own
+
+
+def different_frames(recordings: Iterable[StudyRecording]) -> int:
+    """Return the number of sampled frames of some recordings, those of a video that several are about counted once."""
+    counted = 0
+    run, until = "", 0
+    for recording in sorted(recordings, key=lambda r: (r.run, r.sampled)):
+        first, last = recording.sampled
+        until = until if recording.run == run else 0
+        counted += max(last - max(first, until), 0)
+        run, until = recording.run, max(last, until)
+    return counted
 
 
 def _cut(episode: Episode, start: float, end: float) -> Episode:

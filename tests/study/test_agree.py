@@ -150,6 +150,37 @@ def test_what_has_to_be_chosen_is_said(ferwatch: Ferwatch, tmp_path: Path) -> No
         assert ferwatch("agree", "runs/a", "--codes", tiers, "--tier", "Anna", *arguments).returncode in (1, 2)
 
 
+def test_runs_without_codes_need_not_have_the_face(ferwatch: Ferwatch, tmp_path: Path) -> None:
+    make_run(tmp_path / "runs" / "a", "a.mp4", EPISODES)
+    make_run(tmp_path / "runs" / "b", "b.mp4", EPISODES[:3])
+    codes = write_tsv(tmp_path / "a.tsv", [(0, 1, "sad")])
+    done = ferwatch("agree", "runs", "--codes", codes, "--face", "2")
+    assert done.returncode == 0, done.stderr
+    assert "without codes, and left out: b.mp4" in done.stdout
+    done = ferwatch("agree", "runs", "--codes", codes, write_tsv(tmp_path / "b.tsv", [(0, 1, "sad")]), "--face", "2")
+    assert done.returncode == 1
+    assert "there is no face 2; its faces are 1: choose with --face" in done.stderr
+
+
+def test_a_tier_applies_to_the_files_that_have_it(ferwatch: Ferwatch, tmp_path: Path) -> None:
+    for name, person in (("a", "Anna"), ("b", "Ben")):
+        make_run(tmp_path / "runs" / name, f"{name}.mp4", EPISODES[:3])
+        (tmp_path / f"{name}.csv").write_text(f"tier,start,end,label\nbrows,0,1,sad\n{person},0,2,neutral\n")
+    files = ("agree", "runs", "--codes", "a.csv", "b.csv")
+    done = ferwatch(*files, "--tier", "Anna", "--tier", "Ben")
+    assert done.returncode == 0, done.stderr
+    assert "4.0 s compared" in done.stdout
+    together = ferwatch(*files, "--tier", "Anna", "--tier", "Ben", "--tier", "brows")
+    assert "1.0 s have several codes of a.csv, brows, Anna at once; the one that started last counts" in together.stdout
+    for tiers, said in (
+        (("Anna",), "b.csv has no codes on the tier 'Anna' for b; it has 'brows', 'Ben': choose with --tier"),
+        (("Anna", "Ben", "Bne"), "a.csv, Anna; b.csv, Ben: none has the tier 'Bne'; correct --tier"),
+    ):
+        done = ferwatch(*files, *(argument for tier in tiers for argument in ("--tier", tier)))
+        assert done.returncode == 1
+        assert said in done.stderr
+
+
 def test_a_study_names_its_runs_and_faces(ferwatch: Ferwatch, tmp_path: Path) -> None:
     make_run(tmp_path / "runs" / "a", "a.mp4", EPISODES)
     (tmp_path / "plan.csv").write_text("video,participant,face\nruns/a,Anna,2\n")

@@ -60,17 +60,17 @@ def test_what_cannot_be_used_is_counted(tmp_path: Path) -> None:
     (recording,) = read_codes(path)
     assert recording.codes == (Code(2000, 3000, "smile", "Anna"),)
     assert recording.warnings == (
-        "c.tsv: 1 codes without a duration are left out",
-        "c.tsv: 1 codes that start and never stop are left out",
+        "c.tsv: 1 code without a duration is left out",
+        "c.tsv: 1 code with a start and no stop is left out",
     )
 
 
 @pytest.mark.parametrize(
     ("events", "codes", "left_out"),
     [
-        ("2 STOP, 5 START, 7 STOP, 9 START, 10 STOP", [(5, 7), (9, 10)], ["1 codes that stop and never start"]),
-        ("2 START, 5 START, 7 STOP, 9 START, 10 STOP", [(5, 7), (9, 10)], ["1 codes that start and never stop"]),
-        ("2 START, 3 STOP, 4 STOP, 5 START, 6 STOP", [(2, 3), (5, 6)], ["1 codes that stop and never start"]),
+        ("2 STOP, 5 START, 7 STOP, 9 START, 10 STOP", [(5, 7), (9, 10)], ["1 code with a stop and no start"]),
+        ("2 START, 5 START, 7 STOP, 9 START, 10 STOP", [(5, 7), (9, 10)], ["1 code with a start and no stop"]),
+        ("2 START, 3 STOP, 4 STOP, 5 START, 6 STOP", [(2, 3), (5, 6)], ["1 code with a stop and no start"]),
         ("2 START, 4 START, 4 STOP, 6 STOP", [(2, 4), (4, 6)], []),
     ],
 )
@@ -83,7 +83,7 @@ def test_a_missing_start_or_stop_turns_no_gap_into_a_code(
     path.write_text("\n".join(lines))
     (recording,) = read_codes(path)
     assert [(code.start // 1000, code.end // 1000) for code in recording.codes] == codes
-    assert recording.warnings == tuple(f"c.tsv: {reason} are left out" for reason in left_out)
+    assert recording.warnings == tuple(f"c.tsv: {reason} is left out" for reason in left_out)
 
 
 @pytest.mark.parametrize(

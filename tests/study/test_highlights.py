@@ -34,12 +34,12 @@ def ferwatch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ferwatch:
     return in_process
 
 
-def write_video(path: Path, base: int) -> None:
-    """Pictures of one gray level: `base` and one more for every tenth of a second; with a tone."""
+def write_video(path: Path, base: int, tones: int = 1) -> None:
+    """Pictures of one gray level: `base` and one more for every tenth of a second; with so many tracks of a tone."""
     with av.open(str(path), "w") as out:
         stream = out.add_stream("libx264", rate=FPS, options={"crf": "5", "bf": "0"})
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
-        sound = out.add_stream("aac", rate=16_000, layout="mono")
+        tracks = [out.add_stream("aac", rate=16_000, layout="mono") for _ in range(tones)]
         for i in range(FPS * SECONDS):
             frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), base + i, np.uint8), format="rgb24")
             out.mux(stream.encode(frame))
@@ -48,8 +48,10 @@ def write_video(path: Path, base: int) -> None:
             wave = np.sin(np.arange(start, start + 1024) / 10).astype(np.float32)[None] * 0.2
             tone = av.AudioFrame.from_ndarray(wave, format="fltp", layout="mono")
             tone.sample_rate, tone.pts = 16_000, start
-            out.mux(sound.encode(tone))
-        out.mux(sound.encode())
+            for sound in tracks:
+                out.mux(sound.encode(tone))
+        for sound in tracks:
+            out.mux(sound.encode())
 
 
 def levels(path: Path) -> list[int]:
@@ -94,6 +96,20 @@ def test_clips_show_the_moments_and_the_reel_shows_all(ferwatch: Ferwatch, tmp_p
         assert source.duration / av.time_base == pytest.approx(9.5, abs=0.2)
 
 
+def test_a_reel_joins_clips_of_one_beginning_with_all_their_sound(ferwatch: Ferwatch, tmp_path: Path) -> None:
+    """The sound of a video begins before its pictures, which prime the decoder, and the last packet of a clip outlasts
+    its pictures."""
+    write_video(tmp_path / "talk.mp4", 20, tones=2)
+    make_run(tmp_path / "talk-ferwatch", "talk.mp4", [(1, "happy", 0.0, 1.0), (2, "sad", 0.5, 2.0)])
+    done = ferwatch("highlights", "talk-ferwatch", "--clips", "--out", "cuts")
+    assert done.returncode == 0, done.stderr
+    clips = sorted((tmp_path / "cuts").glob("0*.mp4"))
+    assert [clip.name for clip in clips] == ["01-happy-face1-0-0s.mp4", "02-sad-face2-0-0s.mp4"]
+    assert levels(tmp_path / "cuts" / "reel.mp4") == [level for clip in clips for level in levels(clip)]
+    with av.open(str(tmp_path / "cuts" / "reel.mp4")) as reel:
+        assert [float(track.duration * track.time_base) for track in reel.streams] == pytest.approx([5.0] * 3, abs=0.15)
+
+
 def test_a_clip_is_open_from_its_first_frame_to_its_last(
     ferwatch: Ferwatch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -120,6 +136,19 @@ def test_a_clip_is_open_from_its_first_frame_to_its_last(
     # The fifth lies behind the end of the video.
     assert [len(levels(clip)) for clip in clips] == [30, 27, 30, 25]
     assert [levels(clip)[0] for clip in clips] == pytest.approx([20, 33, 65, 100], abs=2)
+
+
+def test_the_name_of_a_clip_gives_a_time_that_it_shows(ferwatch: Ferwatch, tmp_path: Path) -> None:
+    """A run with --start 7 of which only annotated.mp4 is left, which begins there."""
+    run = make_run(tmp_path / "talk-ferwatch", "talk.mp4", [(1, "happy", 7.5, 8.0), (1, "sad", 9.5, 10.0)])
+    facts = json.loads((run / "run.json").read_text())
+    facts["sampling"]["start"] = 7.0
+    (run / "run.json").write_text(json.dumps(facts))
+    write_video(run / "annotated.mp4", 20)
+    done = ferwatch("highlights", run, "--clips")
+    assert done.returncode == 0, done.stderr
+    clips = {clip.name: levels(clip)[0] for clip in (run / "highlights").glob("0*.mp4")}
+    assert clips == pytest.approx({"01-happy-face1-7-0s.mp4": 20, "02-sad-face1-8-5s.mp4": 35}, abs=2)
 
 
 def test_clips_of_an_earlier_call_do_not_stay(ferwatch: Ferwatch, tmp_path: Path) -> None:

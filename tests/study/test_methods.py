@@ -65,6 +65,38 @@ def test_tests_that_were_not_done_are_not_claimed(tmp_path: Path) -> None:
     assert "t-tests" not in text
 
 
+def test_what_is_said_of_a_study_is_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two people sit in each video, and moods are tested, but not devices. A video has fewer frames than are asked for;
+    of another, two overlapping parts count. At one event no face is seen."""
+    monkeypatch.setattr("ferwatch.study.build.write_figures", lambda *_: [])  # they take two seconds
+    lines = ["video,participant,mood,device,face,start"]
+    for number in range(6):
+        mood, device = ("calm", "joke")[number % 2], "phone" if number < 2 else "laptop"
+        happy = 0.2 + 0.1 * number
+        shown = [
+            (1, "happy", 0.0, happy),
+            (1, "sad", happy, 2.0),
+            (2, "happy", 0.0, 2 - happy),
+            (2, "sad", 2 - happy, 2.0),
+        ]
+        make_run(tmp_path / f"v{number}", f"v{number}.mp4", shown)
+        lines += [f"v{number},P{number // 2}{face},{mood},{device},{face}," for face in (1, 2)]
+    facts = json.loads((tmp_path / "v0" / "run.json").read_text())
+    facts["video"]["fps"] = 8.0
+    (tmp_path / "v0" / "run.json").write_text(json.dumps(facts))
+    lines.append("v1,P01,joke,phone,1,1.0")
+    (tmp_path / "plan.csv").write_text("\n".join(lines))
+    (tmp_path / "events.csv").write_text("video,time,event\nv0,0.5,pun\nv2,99,pun\n")
+    done = in_process("study", tmp_path / "plan.csv", "--out", tmp_path / "out", "--events", tmp_path / "events.csv")
+    assert done.returncode == 0, done.stderr
+    text = (tmp_path / "out" / "methods.md").read_text(encoding="utf-8")
+    assert "in 13 recordings from 6 videos of 6 participants" in text
+    assert "In 10 frames a second (in all frames, at least 8 a second, of videos that have fewer) faces" in text
+    assert "found in 100.0% of 120 sampled frames, each of which counts for every participant in it." in text
+    assert "Levels of mood were compared by paired t-tests over participants, with" in text
+    assert "Around 1 event, " in text
+
+
 def test_an_adjustment_of_the_votes_is_named(tmp_path: Path) -> None:
     model = {"name": "cnn", "weights_sha256": shipped_checksum("cnn")}
     assert "disgust less and sad more likely than the predicted votes" in methods(tmp_path, model=model, labels="crowd")

@@ -11,7 +11,10 @@ from command_line import in_process
 from made_runs import make_run
 
 from ferwatch.pipeline.lock import BATCH_LOCK_FILE, FolderLock
+from ferwatch.study.analysis import find_runs
+from ferwatch.study.events import LARGEST_CHANGE
 from ferwatch.study.figures import curve_of_event
+from ferwatch.study.plan import read_plan
 
 
 def test_a_study_replaces_neither_its_inputs_nor_the_files_of_others(tmp_path: Path) -> None:
@@ -65,6 +68,19 @@ def test_an_event_that_nobody_shows_is_named(tmp_path: Path) -> None:
     assert "around joke" not in done.stdout
 
 
+def test_a_recording_that_fails_is_named_once(tmp_path: Path) -> None:
+    make_run(tmp_path / "r", "r.mp4", [(1, "happy", 0.0, 4.0)])
+    plan = tmp_path / "plan.csv"
+    plan.write_text("video,participant,face\nr,A,1\nr,B,2\n")
+    done = in_process("study", plan, "--out", tmp_path / "out")
+    assert done.returncode == 1
+    assert done.stderr.startswith("ferwatch: 1 recording is left out: r#2: the plan names face 2, ")
+    assert "<p>1 recording · 1 participant</p>" in (tmp_path / "out" / "study.html").read_text()
+    plan.write_text("video,participant\ngone.mp4,B\n")
+    _, (failure,) = find_runs(read_plan(plan), tmp_path / "out", None, 1, False, lambda done, total, cause: None)
+    assert failure.startswith("gone.mp4 cannot be read: ")
+
+
 def test_what_an_earlier_study_has_left_in_the_folder_is_named(tmp_path: Path) -> None:
     make_run(tmp_path / "r", "r.mp4", [(1, "happy", 0.0, 4.0)])
     plan, out = tmp_path / "plan.csv", tmp_path / "out"
@@ -94,6 +110,15 @@ def test_a_face_is_not_seen_for_longer_than_the_recording_lasts(tmp_path: Path) 
 def test_a_bin_that_lacks_somebody_has_no_mean() -> None:
     """Else the curve would jump where a recording ends."""
     values = np.array([[0.1, 0.2, np.nan], [0.3, 0.4, 0.9]])
-    means, bands = curve_of_event(values)
+    means, bands = curve_of_event(values, 1.0)
     np.testing.assert_allclose(means, [0.2, 0.3, np.nan])
     assert np.isnan(bands).all()
+
+
+def test_a_band_stays_where_changes_can_be() -> None:
+    """Five of six people change as much as possible; the bootstrap alone goes beyond that."""
+    changes = np.array([[1.0]] * 5 + [[0.2]])
+    _, bands = curve_of_event(changes, LARGEST_CHANGE["happy"])
+    assert bands[0, 1] == 1
+    _, bands = curve_of_event(2 * changes, LARGEST_CHANGE["valence"])
+    assert bands[0, 1] == 2

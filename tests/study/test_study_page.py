@@ -69,6 +69,16 @@ def test_filters_and_pages_choose_recordings(tab: Any) -> None:
     tab.wait_for_function("document.querySelector('#count').textContent === '52 of 52 recordings'")
 
 
+def test_a_band_ends_where_its_recording_does(tab: Any) -> None:
+    """Gray, without a mark of its own that looks like an episode."""
+    length, track = (
+        tab.locator(f"#rows {name}").first.evaluate("e => [getComputedStyle(e).backgroundColor, e.clientWidth]")
+        for name in (".length", ".track")
+    )
+    assert track[0] == "rgba(0, 0, 0, 0)" != length[0]
+    assert length[1] == tab.locator("#rows .length").first.evaluate("e => e.offsetWidth")  # no border
+
+
 def test_an_episode_opens_the_recording_at_its_start(tab: Any) -> None:
     tab.get_by_label("Emotion").select_option("happy")
     link = tab.locator("#rows tr").first.locator("a.episode")
