@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,14 +43,16 @@ def write_figures(
     is_small = len(recordings) <= MAX_LINES
     over_time = _timelines(recordings, conditions) if is_small else _shares_over_time(recordings)
     files = [_save(over_time, out / "participants.png")]
+    events = dict.fromkeys(str(row["event"]) for row in event_rows)
+    slugs = _slugs(conditions), _slugs(events)
     for number, condition in enumerate(conditions):
         levels = totals_by_level(recordings, number)
         if 2 <= len(levels) <= MAX_LEVELS:
-            files.append(_save(_condition(condition, levels), out / f"condition-{_slug(condition)}.png"))
-    for event in dict.fromkeys(str(row["event"]) for row in event_rows):
+            files.append(_save(_condition(condition, levels), out / f"condition-{slugs[0][condition]}.png"))
+    for event in events:
         curves = {curve: participant_curves(event_rows, event, curve) for curve in CURVES}
         if any(len(values) for values in curves.values()):
-            files.append(_save(_event(event, curves), out / f"event-{_slug(event)}.png"))
+            files.append(_save(_event(event, curves), out / f"event-{slugs[1][event]}.png"))
     return files
 
 
@@ -271,9 +273,17 @@ def _save(figure: Figure, path: Path) -> Path:
     return path
 
 
-def _slug(name: str) -> str:
-    """Return a name as it can stand in a file name."""
-    return re.sub(r"[^\w-]+", "-", name).strip("-").lower()[:60] or "unnamed"
+def _slugs(names: Iterable[str]) -> dict[str, str]:
+    """Return each name as it can stand in a file name, with -2, -3 and so on where another one gives the same."""
+    slugs: dict[str, str] = {}
+    for name in names:
+        plain = re.sub(r"[^\w-]+", "-", name).strip("-").lower()[:60] or "unnamed"
+        slug, number = plain, 1
+        while slug in slugs.values():
+            number += 1
+            slug = f"{plain}-{number}"
+        slugs[name] = slug
+    return slugs
 
 
 def _short(text: str, most: int = 14) -> str:

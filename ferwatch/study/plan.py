@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,11 +102,12 @@ def _read_events(path: Path, recordings: Sequence[PlannedRecording]) -> tuple[Pl
         time = _time(row, "time", line)
         if time is None or not row["event"]:
             raise DataError(f"{line}: {'time' if time is None else 'event'} is empty")
-        fitting = [r for r in recordings if r.path.name == name.name] or [
-            r for r in recordings if r.path.stem == name.stem
-        ]
+        fitting = _named(name, path.parent, recordings)
         if not fitting:
             raise DataError(f"{line}: {row[source]} is not in the plan")
+        videos = sorted({str(r.path) for r in fitting})
+        if len(videos) > 1:
+            raise DataError(f"{line}: {row[source]} may be {' or '.join(videos)}; name its folder too, as in the plan")
         # A plan may have several lines for one video: the event belongs to those whose time holds it.
         inside = [r for r in fitting if r.start <= time and (r.end is None or time < r.end)]
         if not inside:
@@ -132,6 +134,29 @@ def _read_table(path: Path, expected: str) -> tuple[list[str], list[tuple[int, d
             raise DataError(f"{path}, line {number}: it has {len(line)} fields, and the header names {width}")
         rows.append((number, dict(zip(header, [*line[:width], *[""] * (width - len(line))], strict=True))))
     return header, rows
+
+
+def _named(name: Path, folder: Path, recordings: Sequence[PlannedRecording]) -> list[PlannedRecording]:
+    """Return the recordings that a name in a file of events means, by its path, else by the end of it.
+
+    Args:
+        folder: that of the file of events.
+    """
+    place = _normal(folder / name)
+    rules: tuple[Callable[[Path], bool], ...] = (
+        lambda path: _normal(path) == place,
+        lambda path: _normal(path).parts[-len(name.parts) :] == name.parts,
+        lambda path: path.name == name.name,
+        lambda path: path.stem == name.stem,
+    )
+    for rule in rules:
+        if fitting := [recording for recording in recordings if rule(recording.path)]:
+            return fitting
+    return []
+
+
+def _normal(path: Path) -> Path:
+    return Path(os.path.abspath(path))  # noqa: PTH100  (Path.absolute keeps "..")
 
 
 def _time(row: dict[str, str], column: str, line: str) -> float | None:

@@ -125,6 +125,7 @@ def read_recording(plan: PlannedRecording, run: FinishedRun, out: Path) -> tuple
         if e.face_id == face_id and e.start < end and e.end > plan.start
     )
     notes = [f"{plan.name}: {note}" for note in (run.probabilities_note(face_id), run.still_note()) if note]
+    notes += [f"{plan.name}: {warning}" for warning in run.warnings]
     faces = [face for face in table.select(inside).face_ids if face not in run.still]
     others = len(set(faces) - {face_id})
     if others and face_id is not None and plan.face is None:

@@ -49,6 +49,13 @@ class FinishedRun:
         return settings if isinstance(settings, dict) else {}
 
     @property
+    def warnings(self) -> list[str]:
+        """What run.json says of the pictures of the video, such as damage; not of its sound."""
+        warnings = self.facts.get("warnings")
+        texts = [str(warning) for warning in warnings] if isinstance(warnings, list) else []
+        return [text for text in texts if "sound" not in text]
+
+    @property
     def start(self) -> float:
         """Seconds at which the analysed part of the video begins; 0 where run.json does not say."""
         sampling = self.facts.get("sampling")
