@@ -33,6 +33,7 @@ from ferwatch.pipeline.pictures import read_image
 from ferwatch.pipeline.progress import Progress, no_progress
 from ferwatch.pipeline.segment import FaceLimit, assign_ids, classify_faces, load_classifier, without_ignored
 from ferwatch.pipeline.segment import track as track_faces
+from ferwatch.pipeline.worker import exit_if_starting
 from ferwatch.records import Frame, FrameFaces, FrameResult
 from ferwatch.video.arrays import ArraySource, Image, check_image
 from ferwatch.video.file_source import FileSource
@@ -203,6 +204,7 @@ class Analyzer:
         Raises OptionError; VideoError; OutputError where the folder cannot be written, or holds a run and neither
         `overwrite` nor `resume` allows to touch it.
         """
+        exit_if_starting()
         if self._detector is not None:
             raise OptionError(
                 "a detector of your own is for image and track; analyze starts MediaPipe's in each process"
