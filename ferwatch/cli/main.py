@@ -13,7 +13,7 @@ from types import FrameType
 
 import click
 
-from ferwatch.errors import FerwatchError
+from ferwatch.errors import FerwatchError, shown
 from ferwatch.utils.native_logs import enable_suppression
 from ferwatch.utils.version import __version__
 
@@ -54,7 +54,7 @@ class Commands(click.Group):
         if args and args[0] not in COMMANDS and args[0] not in ("--help", "--version"):
             meant = get_close_matches(args[0], COMMANDS, 1)
             if meant and len(args) > 1 and not os.path.exists(args[0]):  # noqa: PTH110  (a name that is too long)
-                raise click.UsageError(f"there is no command and no file {args[0]!r}; did you mean '{meant[0]}'?")
+                raise click.UsageError(f"there is no command and no file {shown(args[0])}; did you mean '{meant[0]}'?")
             args = ["run", *args]
         names = args[: args.index("--")] if "--" in args else args
         dashed = next((arg for arg in names if arg.startswith("-") and os.path.lexists(arg)), None)

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ferwatch.errors import DataError
+from ferwatch.errors import DataError, shown
 from ferwatch.records import EMOTIONS, FACE_SIZE
 
 SPLITS = {"train": "Training", "public_test": "PublicTest", "private_test": "PrivateTest"}
@@ -89,7 +89,7 @@ def _load_csv(path: Path, split: str) -> FerSplit:
             for line in lines:
                 if line["Usage"] != SPLITS[split]:
                     if line["Usage"] not in SPLITS.values():
-                        raise DataError(f"{path}, line {lines.line_num}: the Usage {line['Usage']!r} is unknown")
+                        raise DataError(f"{path}, line {lines.line_num}: the Usage {shown(line['Usage'])} is unknown")
                     continue
                 labels.append(_label(line["emotion"], f"{path}, line {lines.line_num}"))
                 images.append(_pixels(line["pixels"], f"{path}, line {lines.line_num}"))
@@ -100,7 +100,7 @@ def _load_csv(path: Path, split: str) -> FerSplit:
 
 def _label(text: str | None, place: str) -> int:
     if text is None or not text.isascii() or not text.isdecimal() or int(text) >= len(EMOTIONS):
-        raise DataError(f"{place}: the emotion is {text!r}, not 0 to {len(EMOTIONS) - 1}")
+        raise DataError(f"{place}: the emotion is {shown(text)}, not 0 to {len(EMOTIONS) - 1}")
     return int(text)
 
 

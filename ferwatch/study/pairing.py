@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ferwatch.errors import DataError
+from ferwatch.errors import DataError, shown
 from ferwatch.records import Episode
 from ferwatch.study.bands import Band, band_of, fill
 from ferwatch.study.codes import Code, CodedRecording, own_table, parse_seconds, read_codes
@@ -245,7 +245,9 @@ def _side_of_codes(path: Path, coded: CodedRecording, wanted: Sequence[str]) -> 
     tiers = coded.tiers
     missing = [tier for tier in wanted if tier not in tiers]
     if missing:
-        raise DataError(f"{path} has no codes on the tier {missing[0]!r} for {coded.name}; it has {_listed(tiers)}")
+        raise DataError(
+            f"{path} has no codes on the tier {shown(missing[0])} for {coded.name}; it has {_listed(tiers)}"
+        )
     if len(tiers) > 1 and not wanted:
         raise DataError(f"{path} has several tiers, {_listed(tiers)}: choose with --tier")
     codes = tuple(code for code in coded.codes if not wanted or code.tier in wanted)
