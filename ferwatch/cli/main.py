@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from importlib import import_module
 from io import TextIOWrapper
 from tempfile import gettempdir
+from traceback import walk_tb
 from types import FrameType
 
 import click
@@ -76,6 +77,12 @@ def cli() -> None:
     """
 
 
+def _failed_in_printing(error: OSError) -> bool:
+    """Return whether click.echo raised the error: standard output takes nothing, as on a full disk."""
+    *_, (frame, _) = walk_tb(error.__traceback__)
+    return frame.f_code is click.echo.__code__
+
+
 def main() -> None:
     """Run the command line and exit. 0: done; 1: failed, with one line on stderr; 2: wrong usage; 130: interrupted."""
     stopped_by: list[int] = []
@@ -104,7 +111,11 @@ def main() -> None:
         click.echo(f"ferwatch: {' '.join(str(error).split())}", err=True)
         sys.exit(1)
     except OSError as error:  # for example, no room for temporary files
-        click.echo(f"ferwatch: operating system error: {error}", err=True)
+        is_output = _failed_in_printing(error)
+        cause = (
+            f"standard output cannot be written: {error.strerror}" if is_output else f"operating system error: {error}"
+        )
+        click.echo(f"ferwatch: {cause}", err=True)
         sys.exit(1)
     except click.ClickException as error:
         error.show()
