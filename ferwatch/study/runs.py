@@ -137,7 +137,8 @@ def read_run(folder: Path) -> FinishedRun:
     try:
         facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise DataError(f"{folder / 'run.json'} cannot be read: {error}") from error
+        cause = error.strerror if isinstance(error, OSError) else error
+        raise DataError(f"{folder / 'run.json'} cannot be read: {cause}") from error
     if not isinstance(facts, dict):
         raise DataError(f"{folder / 'run.json'} is no run.json of ferwatch")
     return FinishedRun(folder, facts)
