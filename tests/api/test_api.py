@@ -18,6 +18,7 @@ from conftest import DEMO, ROOT, needs_weights
 
 import ferwatch
 from ferwatch.pipeline.options import AnalysisKeywords, AnalysisOptions
+from ferwatch.timeline.model import FaceSummary, Summary
 
 pytestmark = needs_weights
 PROGRAM = Path(__file__).with_name("user_program.py")
@@ -79,8 +80,12 @@ def test_a_users_program_is_typed_strictly(tmp_path: Path) -> None:
     assert "smothing" in wrong.stdout, "options have types"
 
 
-def test_the_types_of_the_options_name_every_option() -> None:
+def test_the_types_and_the_page_of_the_options_name_every_option() -> None:
     assert set(AnalysisKeywords.__annotations__) == set(AnalysisOptions.__dataclass_fields__)
+    page = (ROOT / "docs/api.md").read_text(encoding="utf-8")
+    of_results = (ferwatch.Run, Summary, FaceSummary, ferwatch.Episode, ferwatch.FaceResult, ferwatch.FrameResult)
+    for record in (AnalysisOptions, *of_results):
+        assert [name for name in record.__dataclass_fields__ if f"`{name}`" not in page] == []
 
 
 @pytest.mark.parametrize(
