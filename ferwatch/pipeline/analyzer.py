@@ -99,8 +99,8 @@ class Analyzer:
         Args:
             image: (H, W, 3) uint8 BGR, as OpenCV reads it, or the path of an image file.
             changes: options that differ from the Analyzer's for this picture.
-        Raises DataError where it is neither, OptionError where an option cannot be or is not for pictures, or the region
-        has no part in it.
+        Raises DataError where it is neither, OptionError where an option cannot be or is for videos alone, or where the
+        region has no part in it.
         """
         options = self._options_with(changes)
         refuse_unused(options, changes, USES)
