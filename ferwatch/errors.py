@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+MAX_SHOWN = 60
+"""Longest value in a message, in characters."""
+
+
+def shown(value: object) -> str:
+    """Return a value as a message shows it: in one line, and not all of a long one."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 3]}..."
+
 
 class FerwatchError(Exception):
-    """The base class of all errors that ferwatch raises on purpose."""
+    """The base class of all errors that ferwatch raises on purpose.
+
+    The message is one line, also where a file's name or what another program says holds more.
+    """
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(" ".join(filter(None, map(str.strip, message.splitlines()))))
 
 
 class OptionError(FerwatchError):

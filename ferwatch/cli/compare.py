@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from ferwatch.cli.options import FILE, Time, labels_option
+from ferwatch.errors import shown
 from ferwatch.utils.commands import command_line
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class Interval(click.ParamType):
         except ValueError:
             seconds = 0.0
         if word != "every" or not 0 < seconds < float("inf"):
-            self.fail(f"{value!r} is not like every:2s", param, ctx)
+            self.fail(f"{shown(value)} is not like every:2s", param, ctx)
         return seconds
 
 

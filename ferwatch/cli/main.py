@@ -9,11 +9,12 @@ from difflib import get_close_matches
 from importlib import import_module
 from io import TextIOWrapper
 from tempfile import gettempdir
+from traceback import walk_tb
 from types import FrameType
 
 import click
 
-from ferwatch.errors import FerwatchError
+from ferwatch.errors import FerwatchError, shown
 from ferwatch.utils.native_logs import enable_suppression
 from ferwatch.utils.version import __version__
 
@@ -54,7 +55,7 @@ class Commands(click.Group):
         if args and args[0] not in COMMANDS and args[0] not in ("--help", "--version"):
             meant = get_close_matches(args[0], COMMANDS, 1)
             if meant and len(args) > 1 and not os.path.exists(args[0]):  # noqa: PTH110  (a name that is too long)
-                raise click.UsageError(f"there is no command and no file {args[0]!r}; did you mean '{meant[0]}'?")
+                raise click.UsageError(f"there is no command and no file {shown(args[0])}; did you mean '{meant[0]}'?")
             args = ["run", *args]
         names = args[: args.index("--")] if "--" in args else args
         dashed = next((arg for arg in names if arg.startswith("-") and os.path.lexists(arg)), None)
@@ -74,6 +75,12 @@ def cli() -> None:
     ferwatch compare interview.mp4 --at 0:12 --at 0:34
     ferwatch COMMAND --help                       more, with examples
     """
+
+
+def _failed_in_printing(error: OSError) -> bool:
+    """Return whether click.echo raised the error: standard output takes nothing, as on a full disk."""
+    *_, (frame, _) = walk_tb(error.__traceback__)
+    return frame.f_code is click.echo.__code__
 
 
 def main() -> None:
@@ -104,7 +111,11 @@ def main() -> None:
         click.echo(f"ferwatch: {' '.join(str(error).split())}", err=True)
         sys.exit(1)
     except OSError as error:  # for example, no room for temporary files
-        click.echo(f"ferwatch: operating system error: {error}", err=True)
+        is_output = _failed_in_printing(error)
+        cause = (
+            f"standard output cannot be written: {error.strerror}" if is_output else f"operating system error: {error}"
+        )
+        click.echo(f"ferwatch: {cause}", err=True)
         sys.exit(1)
     except click.ClickException as error:
         error.show()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ferwatch.errors import shown
 from ferwatch.export.registry import EXPORTS
 from ferwatch.timeline.build import MIN_EPISODE_SECONDS
 from ferwatch.timeline.smoothing import SMOOTHING_SECONDS
@@ -38,7 +39,7 @@ class Number(click.FloatRange):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         number: float = super().convert(value, param, ctx)
         if not math.isfinite(number):
-            self.fail(f"{value!r} is no number", param, ctx)
+            self.fail(f"{shown(value)} is no number", param, ctx)
         return number
 
 
@@ -53,7 +54,7 @@ class Rectangle(click.ParamType):
         try:
             x, y, width, height = (float(side) for side in str(value).split(","))
         except ValueError:
-            self.fail(f"{value!r} is not X,Y,WIDTH,HEIGHT in pixels, such as 0,0,640,480", param, ctx)
+            self.fail(f"{shown(value)} is not X,Y,WIDTH,HEIGHT in pixels, such as 0,0,640,480", param, ctx)
         if not (width > 0 and height > 0 and math.isfinite(x + y + width + height)):
             self.fail("width and height have to be above 0", param, ctx)
         return x, y, width, height

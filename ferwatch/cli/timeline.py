@@ -9,6 +9,7 @@ import click
 
 from ferwatch.cli.options import FILE, export_option, ignore_option, min_episode_option, region_option, smoothing_option
 from ferwatch.cli.run import print_summary
+from ferwatch.errors import shown
 
 
 class Pair(click.ParamType):
@@ -25,7 +26,7 @@ class Pair(click.ParamType):
                 return int(first), self.second(second)
         except ValueError:
             pass
-        self.fail(f"{value!r} is not {self.name}, such as {'1=Anna' if self.second is str else '3=1'}", param, ctx)
+        self.fail(f"{shown(value)} is not {self.name}, such as {'1=Anna' if self.second is str else '3=1'}", param, ctx)
 
 
 @click.command()

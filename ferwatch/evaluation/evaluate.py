@@ -169,10 +169,10 @@ def confusion_table(scores: Scores) -> str:
 def side_by_side(evaluations: list[Evaluation], names: list[str]) -> str:
     """Return the figures of several evaluations as a table of text, one column per model."""
     width = max(12, *(len(name) + 2 for name in names))
-    lines = [" " * 24 + "".join(f"{name:>{width}}" for name in names)]
+    lines = [" " * 28 + "".join(f"{name:>{width}}" for name in names)]
 
     def line(title: str, values: list[str]) -> None:
-        lines.append(f"{title:24}" + "".join(f"{value:>{width}}" for value in values))
+        lines.append(f"{title:28}" + "".join(f"{value:>{width}}" for value in values))
 
     line("accuracy", [f"{e.whole.accuracy:.2%}" for e in evaluations])
     without = [e.deduplicated for e in evaluations if e.deduplicated is not None]
@@ -182,7 +182,7 @@ def side_by_side(evaluations: list[Evaluation], names: list[str]) -> str:
     if without:
         line("  without copies", [f"{scores.macro_f1:.3f}" for scores in without])
     line("loss", [f"{e.whole.loss:.4f}" for e in evaluations])
-    line("calibration error", [f"{e.whole.ece:.4f}" for e in evaluations])
+    line("calibration error (labels)", [f"{e.whole.ece:.4f}" for e in evaluations])
     for emotion in EMOTIONS:
         line(emotion, [f"{hits / max(n, 1):.1%}" for hits, n in (e.whole.per_class[emotion] for e in evaluations)])
     for head, title in HEAD_TITLES.items():
@@ -194,5 +194,5 @@ def side_by_side(evaluations: list[Evaluation], names: list[str]) -> str:
             line("  agrees with people", [f"{c.agreement:.2%}" if c else "" for c in crowds])
             line("  macro recall", [f"{c.macro_recall:.3f}" if c else "" for c in crowds])
             line("  divergence, bits", [f"{c.jsd_bits:.3f}" if c else "" for c in crowds])
-            line("  calibration error", [f"{c.ece:.4f}" if c else "" for c in crowds])
+            line("  calibration error (people)", [f"{c.ece:.4f}" if c else "" for c in crowds])
     return "\n".join(lines)

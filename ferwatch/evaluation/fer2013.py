@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ferwatch.errors import DataError
+from ferwatch.errors import DataError, shown
 from ferwatch.records import EMOTIONS, FACE_SIZE
 
 SPLITS = {"train": "Training", "public_test": "PublicTest", "private_test": "PrivateTest"}
@@ -87,26 +87,40 @@ def _load_csv(path: Path, split: str) -> FerSplit:
             if missing:
                 raise DataError(f"{path} is no fer2013.csv: it lacks the column {', '.join(sorted(missing))}")
             for line in lines:
+                _check_length(line, f"{path}, line {lines.line_num}")
                 if line["Usage"] != SPLITS[split]:
                     if line["Usage"] not in SPLITS.values():
-                        raise DataError(f"{path}, line {lines.line_num}: the Usage {line['Usage']!r} is unknown")
+                        raise DataError(f"{path}, line {lines.line_num}: the Usage {shown(line['Usage'])} is unknown")
                     continue
                 labels.append(_label(line["emotion"], f"{path}, line {lines.line_num}"))
                 images.append(_pixels(line["pixels"], f"{path}, line {lines.line_num}"))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path} cannot be read: {error}") from None
+        raise _unreadable(path, "fer2013.csv", error) from None
     return FerSplit(np.array(images, np.uint8).reshape(-1, FACE_SIZE, FACE_SIZE), np.array(labels, np.int64))
 
 
-def _label(text: str | None, place: str) -> int:
-    if text is None or not text.isascii() or not text.isdecimal() or int(text) >= len(EMOTIONS):
-        raise DataError(f"{place}: the emotion is {text!r}, not 0 to {len(EMOTIONS) - 1}")
+def _check_length(line: dict[str, str | None], place: str) -> None:
+    if None in line.values():
+        raise DataError(f"{place}: it has fewer fields than the first line")
+
+
+def _unreadable(path: Path, name: str, error: OSError | UnicodeDecodeError | csv.Error) -> DataError:
+    """Return the error for a file that is not the CSV file `name`, or cannot be read."""
+    if isinstance(error, OSError):
+        return DataError(f"{path} cannot be read: {error.strerror}")
+    cause = "no table of text" if isinstance(error, UnicodeDecodeError) else f"damaged, {error}"
+    return DataError(f"{path} is no {name}: it is {cause}")
+
+
+def _label(text: str, place: str) -> int:
+    if not text.isascii() or not text.isdecimal() or int(text) >= len(EMOTIONS):
+        raise DataError(f"{place}: the emotion is {shown(text)}, not 0 to {len(EMOTIONS) - 1}")
     return int(text)
 
 
-def _pixels(text: str | None, place: str) -> NDArray[np.int64]:
+def _pixels(text: str, place: str) -> NDArray[np.int64]:
     try:
-        pixels = np.array((text or "").split(), dtype=np.int64)
+        pixels = np.array(text.split(), dtype=np.int64)
     except (ValueError, OverflowError) as error:
         raise DataError(f"{place}: the pixels are no numbers ({error})") from None
     if pixels.size != FACE_SIZE**2:
@@ -169,16 +183,17 @@ def load_votes(path: Path, split: str, rows: int) -> NDArray[np.float32]:
             if missing:
                 raise DataError(f"{path} is no fer2013new.csv: it lacks the column {', '.join(sorted(missing))}")
             for line in lines:
+                _check_length(line, f"{path}, line {lines.line_num}")
                 if line["Usage"] != SPLITS[split]:
                     continue
                 try:
                     votes.append([float(line[name]) for name in VOTES])
                     if not all(0 <= count < math.inf for count in votes[-1]):
                         raise ValueError("a count of votes cannot be that")
-                except (TypeError, ValueError) as error:
+                except ValueError as error:
                     raise DataError(f"{path}, line {lines.line_num}: {error}") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path} cannot be read: {error}") from None
+        raise _unreadable(path, "fer2013new.csv", error) from None
     if len(votes) != rows:
         raise DataError(f"{path} has {len(votes)} lines of {SPLITS[split]}; the data has {rows}")
     return np.array(votes, np.float32)

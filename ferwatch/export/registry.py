@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ferwatch.errors import OutputError
+from ferwatch.errors import OutputError, shown
 from ferwatch.utils.files import atomic_write
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def write_timeline(
     names = list(dict.fromkeys(exports))
     unknown = [name for name in names if name not in EXPORTS]
     if unknown:
-        raise OutputError(f"there is no export {unknown[0]!r}; there are {', '.join(EXPORTS)}")
+        raise OutputError(f"there is no export {shown(unknown[0])}; there are {', '.join(EXPORTS)}")
     formats = (*REQUIRED_EXPORTS, *(EXPORTS[name] for name in names))
     for number, export in enumerate(formats, 1):
         with atomic_write(folder / export.file) as temp_path:

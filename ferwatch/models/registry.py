@@ -9,7 +9,7 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from ferwatch.errors import WeightsError
+from ferwatch.errors import WeightsError, shown
 
 if TYPE_CHECKING:
     from torch import nn
@@ -79,7 +79,7 @@ MODELS = {
 def get_model(name: str) -> Model:
     """Return the model of that name; raises WeightsError that lists the names there are."""
     if name not in MODELS:
-        raise WeightsError(f"there is no model {name!r}; the models are {', '.join(MODELS)}")
+        raise WeightsError(f"there is no model {shown(name)}; the models are {', '.join(MODELS)}")
     return MODELS[name]
 
 
@@ -93,7 +93,7 @@ def register_network(source: str) -> str:
     path_text, separator, name = source.rpartition(":")
     path = Path(path_text)
     if not separator or path.suffix != ".py" or not name.isidentifier():
-        raise WeightsError(f"a network is named like file.py:Class, not {source!r}")
+        raise WeightsError(f"a network is named like file.py:Class, not {shown(source)}")
     known = MODELS.get(name)
     if known is not None and known.file != path.absolute():
         raise WeightsError(f"{source}: there is another model of the name {name}; rename the class")

@@ -8,7 +8,7 @@ import math
 import threading
 import time
 import weakref
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import ExitStack, closing, suppress
 from functools import lru_cache
 from inspect import GEN_CLOSED, getgeneratorstate
@@ -22,19 +22,23 @@ from ferwatch.faces.mediapipe import MediaPipeDetector
 from ferwatch.faces.search import is_in_region, keep_surest, search_image
 from ferwatch.faces.tracker import FaceTracker
 from ferwatch.pipeline.analyze import Run, nothing_in_range, open_reader, write_run
+from ferwatch.pipeline.arguments import check_detector, check_progress, to_path, to_video
 from ferwatch.pipeline.options import (
     LOADING_OPTIONS,
+    USES,
     AnalysisOptions,
     change_options,
     check_region_in_picture,
     loading_options,
+    refuse_unused,
 )
 from ferwatch.pipeline.pictures import read_image
 from ferwatch.pipeline.progress import Progress, no_progress
 from ferwatch.pipeline.segment import FaceLimit, assign_ids, classify_faces, load_classifier, without_ignored
 from ferwatch.pipeline.segment import track as track_faces
+from ferwatch.pipeline.worker import exit_if_starting
 from ferwatch.records import Frame, FrameFaces, FrameResult
-from ferwatch.video.arrays import ArraySource, Image, check_image
+from ferwatch.video.arrays import AnyImage, ArraySource, Images, check_image
 from ferwatch.video.file_source import FileSource
 from ferwatch.video.source import FrameSource
 
@@ -46,7 +50,7 @@ if TYPE_CHECKING:
 MAX_LIVE_WAIT = 0.5
 """Seconds of video for which a picture that comes from no file waits for others that are classified with it."""
 LOG = logging.getLogger("ferwatch")
-Pictures: TypeAlias = FrameSource | Iterable[tuple[float, Image]] | Iterable[Image]
+Pictures: TypeAlias = FrameSource | Images
 
 
 class Analyzer:
@@ -64,6 +68,7 @@ class Analyzer:
     """
 
     def __init__(self, *, detector: FaceDetector | None = None, **options: Unpack[AnalysisKeywords]) -> None:
+        check_detector(detector)
         self.options = change_options(AnalysisOptions(), dict(options))
         self._classifier = load_classifier(self.options)
         self._detector = detector
@@ -88,16 +93,18 @@ class Analyzer:
                 self._image_detector.close()
                 self._image_detector = None
 
-    def image(self, image: Image | Path | str, **changes: Unpack[AnalysisKeywords]) -> FrameResult:
+    def image(self, image: AnyImage | Path | str, **changes: Unpack[AnalysisKeywords]) -> FrameResult:
         """Return the faces of one picture from left to right, with ids from 1.
 
         Args:
             image: (H, W, 3) uint8 BGR, as OpenCV reads it, or the path of an image file.
             changes: options that differ from the Analyzer's for this picture.
-        Raises DataError where it is neither, OptionError where an option cannot be or the region has no part in it.
+        Raises DataError where it is neither, OptionError where an option cannot be or is for videos alone, or where the
+        region has no part in it.
         """
         options = self._options_with(changes)
-        path = Path(image) if isinstance(image, Path | str) else None
+        refuse_unused(options, changes, USES)
+        path = to_path("image", image) if isinstance(image, Path | str) else None
         picture = check_image(image) if path is None else read_image(path)
         check_region_in_picture(path or Path("image"), options.region, picture.shape[1], picture.shape[0])
         with self._lock:
@@ -122,7 +129,7 @@ class Analyzer:
         *,
         progress: Progress = no_progress,
         **changes: Unpack[AnalysisKeywords],
-    ) -> Iterator[FrameResult]:
+    ) -> Generator[FrameResult, None, None]:
         """Yield the result of every sampled frame of a video, in order, without writing anything.
 
         Args:
@@ -131,15 +138,19 @@ class Analyzer:
             progress: called in the calling thread with "analysing", the frames decoded and about how many there are;
                 0: unknown. An exception that it raises ends the analysis and reaches the caller.
             changes: options that differ from the Analyzer's for this video.
-        Raises OptionError where an option cannot be; VideoError, DataError, and OptionError for an option that is for
-        files alone or a region that has no part in the pictures, when the first result is asked for, or later.
+        Raises OptionError where an argument cannot be; VideoError, DataError, and OptionError for a region that has no
+        part in the pictures, when the first result is asked for, or later.
         """
-        results = self._track(video, progress, self._options_with(changes))
+        options = self._options_with(changes)
+        source = to_video(video)
+        check_progress(progress)
+        refuse_unused(options, changes, ("analyze",) if isinstance(source, Path) else ("analyze", "video files"))
+        results = self._track(source, progress, options)
         _OPEN.add(results)
         return results
 
     def _track(
-        self, video: Path | str | Pictures, progress: Progress, options: AnalysisOptions
+        self, video: Path | Pictures, progress: Progress, options: AnalysisOptions
     ) -> Generator[FrameResult, None, None]:
         with self._open(video, options) as source:
             if options.region is not None:
@@ -157,16 +168,10 @@ class Analyzer:
             for warning in source.warnings:
                 LOG.warning("%s: %s", source.info.path, warning)
 
-    def _open(self, video: Path | str | Pictures, options: AnalysisOptions) -> FrameSource:
-        if isinstance(video, Path | str):
-            return open_reader(Path(video), options)
-        standard = AnalysisOptions()
-        for name in ("sampling", "start", "end", "decoder", "stream"):
-            if getattr(options, name) != getattr(standard, name):
-                raise OptionError(f"{name} is for video files")
-        if isinstance(video, FrameSource):
-            return video
-        return ArraySource(video, fps=options.fps)
+    def _open(self, video: Path | Pictures, options: AnalysisOptions) -> FrameSource:
+        if isinstance(video, Path):
+            return open_reader(video, options)
+        return video if isinstance(video, FrameSource) else ArraySource(video, fps=options.fps)
 
     def _results(self, frames: Iterable[Frame], options: AnalysisOptions) -> Generator[FrameResult, None, None]:
         limit = FaceLimit(options)
@@ -203,14 +208,17 @@ class Analyzer:
         Raises OptionError; VideoError; OutputError where the folder cannot be written, or holds a run and neither
         `overwrite` nor `resume` allows to touch it.
         """
+        exit_if_starting()
         if self._detector is not None:
             raise OptionError(
                 "a detector of your own is for image and track; analyze starts MediaPipe's in each process"
             )
-        folder = None if out is None else Path(out)
+        path = to_path("video", video, "give the path of a video; pictures and cameras are for track")
+        folder = None if out is None else to_path("out", out)
         options = self._options_with(changes)
+        check_progress(progress)
         return write_run(
-            Path(video), folder, options, self._classifier,
+            path, folder, options, self._classifier,
             overwrite=overwrite, resume=resume, progress=progress, command=command,
         )  # fmt: skip
 
@@ -222,14 +230,14 @@ class Analyzer:
         return options
 
 
-def analyze_image(image: Image | Path | str, **options: Unpack[AnalysisKeywords]) -> FrameResult:
+def analyze_image(image: AnyImage | Path | str, **options: Unpack[AnalysisKeywords]) -> FrameResult:
     """Return Analyzer(**options).image(image); the Analyzer is kept for the next call with the same options."""
     return _shared(options).image(image, **options)
 
 
 def track(
     video: Path | str | Pictures, *, progress: Progress = no_progress, **options: Unpack[AnalysisKeywords]
-) -> Iterator[FrameResult]:
+) -> Generator[FrameResult, None, None]:
     """Return Analyzer(**options).track(video); the Analyzer is kept for the next call with the same options."""
     return _shared(options).track(video, progress=progress, **options)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import pickle
+import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -18,14 +19,17 @@ from tempfile import gettempdir
 from types import TracebackType
 from typing import Any, ClassVar, Protocol, TypeVar
 
+from ferwatch.errors import FerwatchError
 from ferwatch.pipeline.reports import Report, ignore_report, reports_to
-from ferwatch.pipeline.worker import REPORT, REPORT_NUMBERS, serve
+from ferwatch.pipeline.worker import READY, REPORT, REPORT_NUMBERS, WORKER_NAME, exit_if_starting, serve
 
 MIN_PARALLEL_SECONDS = 20.0
 """Shorter ranges of a video are analysed and drawn in one process: starting workers would cost more than they save."""
 MAX_SOCKET_FOLDER = 70
 """Longest path of the folder for temporary files in which a fork server can have its socket, in characters: systems
 limit a socket's path to 104 or more, and multiprocessing adds 33."""
+SERVER_LOST = 255
+"""Exit code of a worker whose fork server has died."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -103,6 +107,13 @@ class InProcess:
 class _Worker:
     process: BaseProcess
     connection: Connection
+    has_begun: bool = False
+    """Whether it has imported the main script."""
+
+    @property
+    def has_failed_to_begin(self) -> bool:
+        """Whether it has ended by itself, not by a signal, in the import of the main script."""
+        return not self.has_begun and 0 <= (self.process.exitcode or 0) < SERVER_LOST
 
 
 @dataclass
@@ -166,11 +177,20 @@ class LocalProcesses:
                         message = worker.connection.recv_bytes()
                     except (EOFError, OSError):
                         worker.process.join()
+                        if worker.has_failed_to_begin:
+                            raise FerwatchError(
+                                "each worker process imports the main script, and one ended in doing so: put the "
+                                'script\'s own work under if __name__ == "__main__":, or use one thread'
+                            ) from None
                         if losses < retries:
                             again.append((task, losses + 1))
                             continue
                         reason = "the process died: it ran out of memory, was killed, or a decoder crashed"
                         ended.append((task, WorkerLost(reason)))
+                        continue
+                    if message == READY:
+                        running[worker.connection] = worker, task, losses
+                        worker.has_begun = True
                         continue
                     if message.startswith(REPORT):
                         running[worker.connection] = worker, task, losses
@@ -220,12 +240,27 @@ def _context() -> BaseContext:
 
 
 def _start_worker() -> _Worker:
+    exit_if_starting()
+    _check_main_script()
     context = _context()
     ours, theirs = context.Pipe()
-    process = context.Process(target=serve, args=(theirs,), daemon=True)  # type: ignore[attr-defined]
+    process = context.Process(  # type: ignore[attr-defined]
+        target=serve, name=WORKER_NAME, args=(theirs,), daemon=True
+    )
     process.start()
     theirs.close()  # so that the end of the worker ends the connection
     return _Worker(process, ours)
+
+
+def _check_main_script() -> None:
+    """Raise FerwatchError where the main script, which each worker imports, is no file: it came from standard input."""
+    main = sys.modules["__main__"]
+    path = getattr(main, "__file__", None) if getattr(main, "__spec__", None) is None else None
+    if path is not None and not os.path.lexists(path):
+        raise FerwatchError(
+            f"worker processes cannot import the main script {path}, which is no file: save the script as a file, with "
+            'its own work under if __name__ == "__main__":, or use one thread'
+        )
 
 
 def _unpickled(message: bytes) -> tuple[Exception | None, Any]:

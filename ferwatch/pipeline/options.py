@@ -10,8 +10,9 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
-from ferwatch.errors import OptionError
+from ferwatch.errors import OptionError, shown
 from ferwatch.export.registry import EXPORTS
+from ferwatch.pipeline.arguments import to_path
 from ferwatch.records import Region
 from ferwatch.timeline.build import MIN_EPISODE_SECONDS
 from ferwatch.timeline.smoothing import SMOOTHING_SECONDS
@@ -82,43 +83,48 @@ class AnalysisOptions:
     min_episode: float = MIN_EPISODE_SECONDS
     """Seconds: the shortest episode."""
 
+    def __new__(cls, *_values: Any, **options: Any) -> AnalysisOptions:
+        _check_names(options)  # Python would raise TypeError
+        return super().__new__(cls)
+
     def __post_init__(self) -> None:
         for names, kind, said in KINDS:
             for name in names:
                 value = getattr(self, name)
                 is_left_out = value is None and name in MAY_BE_NONE
                 if not is_left_out and (not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool)):
-                    raise OptionError(f"{name}={value!r}: give {said}")
+                    raise OptionError(f"{name}={shown(value)}: give {said}")
         for name, choices in CHOICES.items():
-            if (value := getattr(self, name)) not in choices:
+            value = getattr(self, name)
+            if not isinstance(value, str | None) or value not in choices:
                 known = ", ".join(str(choice) for choice in choices if choice)
-                raise OptionError(f"{name}={value!r}: there is no such {name}; choose one of {known}")
+                raise OptionError(f"{name}={shown(value)}: choose one of {known}")
         for export in self.exports:
-            if export not in EXPORTS:
-                raise OptionError(f"there is no export {export!r}; choose among {', '.join(EXPORTS)}")
+            if not isinstance(export, str) or export not in EXPORTS:
+                raise OptionError(f"there is no export {shown(export)}; choose among {', '.join(EXPORTS)}")
         for name in ("start", "end", "smoothing", "min_episode"):
             check_seconds(name, getattr(self, name))
         if self.end is not None and not self.start < self.end:
             raise OptionError(f"the end, {self.end:g} s, does not lie after the start, {self.start:g} s")
         for name in ("threads", "max_faces"):
             if (value := getattr(self, name)) is not None and value < 1:
-                raise OptionError(f"{name}={value!r}: give 1 or more")
+                raise OptionError(f"{name}={shown(value)}: give 1 or more")
         if not all(isinstance(face, Integral) and face >= 1 for face in self.ignore):
-            raise OptionError(f"ignore={self.ignore!r}: give face ids, whole numbers from 1 on")
+            raise OptionError(f"ignore={shown(self.ignore)}: give face ids, whole numbers from 1 on")
         check_region(self.region)
         if self.blur_faces and self.annotate and self.region is not None:
             raise OptionError(
-                "faces outside the region would stay recognisable in annotated.mp4: leave the video out (--no-video, "
-                "annotate=False), or analyse all faces and give the region to 'ferwatch timeline' afterwards"
+                "faces outside the region would stay recognisable in annotated.mp4: leave annotated.mp4 out, or "
+                "analyse all faces and give the region to 'ferwatch timeline' afterwards"
             )
         if self.fps is not None and not 0 < self.fps < math.inf:
-            raise OptionError(f"fps={self.fps!r}: give a number of frames a second above 0")
+            raise OptionError(f"fps={shown(self.fps)}: give a number of frames a second above 0")
 
 
 def check_seconds(name: str, value: float | None) -> None:
     """Raise OptionError where a value is no number of seconds; None: the option is not given."""
     if value is not None and not 0 <= value < math.inf:
-        raise OptionError(f"{name}={value!r}: give a number of seconds, 0 or more")
+        raise OptionError(f"{name}={shown(value)}: give a number of seconds, 0 or more")
 
 
 def check_region(region: Region | None) -> None:
@@ -131,7 +137,7 @@ def check_region(region: Region | None) -> None:
         or not all(isinstance(side, Real) and math.isfinite(side) for side in region)
         or min(region[2:]) <= 0
     ):
-        raise OptionError(f"region={region!r}: give x, y, width and height in pixels; the sides are above 0")
+        raise OptionError(f"region={shown(region)}: give x, y, width and height in pixels; the sides are above 0")
 
 
 def check_region_in_picture(path: Path, region: Region | None, width: int, height: int) -> None:
@@ -194,6 +200,30 @@ LOADING_OPTIONS = ("model", "network", "weights", "labels", "face_model", "devic
 """The options that an Analyzer is loaded with; the others may differ from video to video."""
 
 
+USES = {
+    "analyze": ("exports", "annotate", "charts", "blur_faces", "smoothing", "min_episode", "threads"),
+    "video files": ("sampling", "start", "end", "decoder", "stream"),
+    "videos": ("fps",),
+}
+"""Use -> the options that nothing else needs."""
+UNUSED: dict[str, tuple[object, ...]] = {"annotate": (False,), "charts": (False,), "threads": (None, 1)}
+"""Option -> the values that ask for nothing; of all others, the default."""
+
+
+def refuse_unused(options: AnalysisOptions, given: Iterable[str], uses: Iterable[str]) -> None:
+    """Raise OptionError where an option that was given in a call would have no effect.
+
+    Args:
+        given: names of the options that were given in the call.
+        uses: keys of USES that the call is not.
+    """
+    standard = AnalysisOptions()
+    for use in uses:
+        for name in USES[use]:
+            if name in given and getattr(options, name) not in UNUSED.get(name, (getattr(standard, name),)):
+                raise OptionError(f"{name} is for {use}: leave it out here")
+
+
 def loading_options(options: AnalysisOptions) -> AnalysisOptions:
     """Return the options that decide what is loaded, all others at their defaults."""
     return AnalysisOptions(**{name: getattr(options, name) for name in LOADING_OPTIONS})
@@ -209,20 +239,24 @@ def with_absolute_paths(options: AnalysisOptions) -> AnalysisOptions:
     return replace(options, network=network, weights=weights, face_model=face_model)
 
 
+def _check_names(names: Iterable[str]) -> None:
+    for name in names:
+        if name not in NAMES:
+            close = get_close_matches(name, NAMES, 1)
+            hint = f"did you mean {close[0]!r}?" if close else f"the options are {', '.join(NAMES)}"
+            raise OptionError(f"there is no option {shown(name)}; {hint}")
+
+
 def change_options(options: AnalysisOptions, changes: dict[str, Any]) -> AnalysisOptions:
     """Return the options with some changed, given as in AnalysisKeywords.
 
     Raises OptionError where an option is unknown, or its value cannot be.
     """
-    for name in changes:
-        if name not in NAMES:
-            close = get_close_matches(name, NAMES, 1)
-            hint = f"did you mean {close[0]!r}?" if close else f"the options are {', '.join(NAMES)}"
-            raise OptionError(f"there is no option {name!r}; {hint}")
+    _check_names(changes)
     changes = dict(changes)
     for name in ("weights", "face_model"):
-        if isinstance(changes.get(name), str):
-            changes[name] = Path(changes[name])
+        if changes.get(name) is not None:
+            changes[name] = to_path(name, changes[name])
     if isinstance(exports := changes.get("exports"), str):
         changes["exports"] = (exports,)
     elif isinstance(exports, Iterable):

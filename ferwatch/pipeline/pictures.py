@@ -13,8 +13,11 @@ from ferwatch.video.arrays import Image
 
 def read_image(path: Path) -> Image:
     """Return the picture in a file, (H, W, 3) uint8 BGR, upright. Raises DataError where it cannot be read."""
-    if not path.is_file():
-        raise DataError(f"{path} cannot be read: there is no such file")
+    try:
+        if not path.is_file():
+            raise DataError(f"{path} cannot be read: there is no such file")
+    except OSError as error:  # the name is too long, for example
+        raise DataError(f"{path} cannot be read: {error.strerror}") from None
     try:
         image = cv2.imread(str(path))
     except cv2.error:  # more pixels than OpenCV reads

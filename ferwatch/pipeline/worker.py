@@ -20,14 +20,27 @@ from ferwatch.utils.threads import use_single_threaded_libraries
 
 SECONDS_BETWEEN_REPORTS = 0.05
 """Shortest time between two reports of a worker process."""
+READY = b"ready"
+"""A worker's first message, after the main script is imported; no pickle begins so."""
 REPORT = b"done "
 """Beginning of a worker's message that is a report, before its numbers; no pickle begins so."""
 REPORT_NUMBERS = struct.Struct("<qd")
+WORKER_NAME = "ferwatch worker"
+"""Name of the process of each worker, which it has before it imports the main script."""
+_begun = threading.Event()
+
+
+def exit_if_starting() -> None:
+    """Exit, without a word, in a worker that still imports the main script: the parent process names the cause."""
+    if multiprocessing.current_process().name == WORKER_NAME and not _begun.is_set():
+        raise SystemExit(1)
 
 
 def serve(connection: Connection) -> None:
     """Run the tasks that come over a connection until it is closed."""
     _begin_worker()
+    with suppress(OSError):  # the parent process has ended, which is noticed below
+        connection.send_bytes(READY)
     while True:
         try:
             message = connection.recv_bytes()
@@ -77,6 +90,7 @@ def _sendable(error: Exception) -> Exception:
 
 def _begin_worker() -> None:
     """Ignore Ctrl-C, which reaches the whole process group, and end when the parent process ends or says so."""
+    _begun.set()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _exit)
     threading.Thread(target=_end_with_parent, daemon=True).start()

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
 
-from ferwatch.errors import DataError
+from ferwatch.errors import DataError, shown
 from ferwatch.utils.timecode import parse_time
 from ferwatch.utils.wording import counted
 
@@ -66,7 +66,7 @@ class CodesBuilder:
         codes = self.codes.setdefault(Path(recording.replace("\\", "/")).name or self.path.stem, [])
         first, last = round(start * 1000), round(end * 1000)
         if last < first:
-            raise DataError(f"{self.path}: {label!r} ends at {end:g} s, before it starts at {start:g} s")
+            raise DataError(f"{self.path}: {shown(label)} ends at {end:g} s, before it starts at {start:g} s")
         if last == first:
             self.skip("without a duration")
         elif not label.strip():

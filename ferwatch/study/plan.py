@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ferwatch.errors import DataError
+from ferwatch.errors import DataError, shown
 from ferwatch.study.codes import parse_seconds, read_text, table_lines
 
 RECORDING_COLUMNS = ("video", "run", "recording", "file")
@@ -171,5 +171,5 @@ def _time(row: dict[str, str], column: str, line: str) -> float | None:
 def _face(row: dict[str, str], line: str) -> int | None:
     text = row.get("face", "")
     if text and not (text.isdigit() and int(text) >= 1):
-        raise DataError(f"{line}: face: {text!r} is no face_id; face ids are 1, 2 and so on, as in frames.csv")
+        raise DataError(f"{line}: face: {shown(text)} is no face_id; face ids are 1, 2 and so on, as in frames.csv")
     return int(text) if text else None

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ferwatch.errors import DataError
+from ferwatch.errors import DataError, shown
 from ferwatch.records import Episode
 from ferwatch.study.codes import own_table
 from ferwatch.timeline.baseline import Baseline, read_baseline
@@ -144,7 +144,8 @@ def read_run(folder: Path) -> FinishedRun:
     try:
         facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise DataError(f"{folder / 'run.json'} cannot be read: {error}") from error
+        cause = error.strerror if isinstance(error, OSError) else error
+        raise DataError(f"{folder / 'run.json'} cannot be read: {cause}") from error
     if not isinstance(facts, dict):
         raise DataError(f"{folder / 'run.json'} is no run.json of ferwatch")
     return FinishedRun(folder, facts)
@@ -160,7 +161,7 @@ def read_episodes_csv(path: Path) -> tuple[Episode, ...]:
         face_id, emotion, *numbers = [row[name] for name in (*EPISODE_FIELDS, MEAN_VALENCE) if name in row]
         try:
             if emotion not in LABELS:
-                raise ValueError(f"emotion: there is no {emotion!r}")
+                raise ValueError(f"emotion: there is no {shown(emotion)}")
             episodes.append(Episode(parse_face_id(face_id), emotion, *map(_finite, numbers)))
         except ValueError as error:
             raise DataError(f"{path}, line {number}: {error}") from None
@@ -171,12 +172,12 @@ def parse_face_id(text: str) -> int:
     """Return the face_id of "2", or of the "2.0" and "2,0" of spreadsheets; raises ValueError where it is none."""
     number = re.fullmatch(r"([1-9]\d*)(?:[.,]0+)?", text, re.ASCII)
     if not number:
-        raise ValueError(f"face_id: {text!r} is no face_id; face ids are 1, 2 and so on")
+        raise ValueError(f"face_id: {shown(text)} is no face_id; face ids are 1, 2 and so on")
     return int(number[1])
 
 
 def _finite(text: str) -> float:
     number = float(text.replace(",", "."))
     if not math.isfinite(number):
-        raise ValueError(f"{text!r} is no number")
+        raise ValueError(f"{shown(text)} is no number")
     return number

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ferwatch.errors import OptionError
+from ferwatch.errors import OptionError, shown
 from ferwatch.records import EMOTIONS, FaceResult, FrameResult, valence_of
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class Column:
         try:
             value = float(text)
         except ValueError:
-            raise ValueError(f"{self.name}: {text!r} is no number" if text else f"{self.name} is empty") from None
+            raise ValueError(f"{self.name}: {shown(text)} is no number" if text else f"{self.name} is empty") from None
         if not self.low <= value <= self.high:  # nor is NaN
             raise ValueError(f"{self.name}: {text} does not lie between {self.low:g} and {self.high:g}")
         if self.type is int and not value.is_integer():

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ferwatch.errors import DataError, OutputError
+from ferwatch.errors import DataError, OutputError, shown
 from ferwatch.records import EMOTIONS, BoundingBox, FaceResult, FrameResult, valence_of
 from ferwatch.timeline.schema import COLUMNS, SCHEMA, rows_of
 
@@ -224,7 +224,7 @@ def _numbers(line: list[str], place: Sequence[int | None]) -> list[float]:
     # Some spreadsheet programs leave out empty fields at the end of a line.
     success, *texts = ["" if i is None or i >= len(line) else line[i].strip() for i in place]
     if success not in ("0", "1"):
-        raise ValueError(f"success: {success!r} is neither 0 nor 1")
+        raise ValueError(f"success: {shown(success)} is neither 0 nor 1")
     values = [
         column.parse(text) if column.per_frame or success == "1" else column.value_without_face
         for column, text in zip(_STORED, texts, strict=True)

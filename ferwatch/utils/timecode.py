@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from ferwatch.errors import shown
+
 _CLOCK = re.compile(r"(?:(?:(\d+):)?([0-5]?\d)|(\d+)):([0-5]?\d(?:\.\d*)?)", re.ASCII)
 _SECONDS = re.compile(r"\d+(?:\.\d*)?|\.\d+", re.ASCII)
 
@@ -18,7 +20,7 @@ def parse_time(text: str) -> float:
         return float(text)
     clock = _CLOCK.fullmatch(text)
     if not clock:
-        raise ValueError(f"{text!r} is no time: give seconds (83.5) or [HH:]MM:SS[.mmm] (1:23.5)")
+        raise ValueError(f"{shown(text)} is no time: give seconds (83.5) or [HH:]MM:SS[.mmm] (1:23.5)")
     hours, minutes, many_minutes, seconds = clock.groups(default="0")
     return 3600 * int(hours) + 60 * (int(minutes) + int(many_minutes)) + float(seconds)
 

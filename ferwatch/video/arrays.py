@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ferwatch.errors import DataError, VideoError
+from ferwatch.errors import DataError, VideoError, shown
 from ferwatch.records import Frame
 from ferwatch.video.container import VideoInfo
 from ferwatch.video.picture import placement
@@ -20,6 +20,10 @@ from ferwatch.video.sampling import TimedPicture, with_lengths
 
 Image: TypeAlias = NDArray[np.uint8]
 """(H, W, 3) uint8 BGR, as OpenCV reads it."""
+AnyImage: TypeAlias = NDArray[np.number[Any]]
+"""An image as OpenCV's functions declare it, without its type; check_image checks that it is an Image."""
+Images: TypeAlias = Iterable[tuple[float, AnyImage]] | Iterable[AnyImage]
+"""Images in a row, with or without their times in seconds."""
 DEFAULT_FPS = 25.0
 """Images per second that are assumed where they come without times."""
 LOG = logging.getLogger("ferwatch")
@@ -46,7 +50,7 @@ class ArraySource:
     Iterating raises DataError where an item is no image, or where a time is no number or lies before the one before it.
     """
 
-    def __init__(self, images: Iterable[tuple[float, Image]] | Iterable[Image], *, fps: float | None = None) -> None:
+    def __init__(self, images: Images, *, fps: float | None = None) -> None:
         self.warnings: list[str] = []
         self.frames_decoded = 0
         self._rate = fps or DEFAULT_FPS
@@ -97,7 +101,7 @@ class ArraySource:
             self._size = self._size or size
             yield Frame(timed.number, timed.timestamp, timed.picture, timed.length, placement(size, self._size))
 
-    def _timed(self, images: Iterable[tuple[float, Image]] | Iterable[Image]) -> Iterator[TimedPicture[Image]]:
+    def _timed(self, images: Images) -> Iterator[TimedPicture[Image]]:
         before, interval = -math.inf, 1 / self._rate
         for number, item in enumerate(images):
             if isinstance(item, tuple) and len(item) == 2:
@@ -127,5 +131,5 @@ def _seconds(value: Any, number: int) -> float:
     except (TypeError, ValueError):
         seconds = math.nan
     if not math.isfinite(seconds):
-        raise DataError(f"picture {number}: its time has to be a number of seconds; it is {value!r}")
+        raise DataError(f"picture {number}: its time has to be a number of seconds; it is {shown(value)}")
     return seconds

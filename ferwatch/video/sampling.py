@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from numbers import Integral, Real
 from typing import Generic, TypeVar
 
-from ferwatch.errors import OptionError
+from ferwatch.errors import OptionError, shown
 
 ROUNDING = 0.0005
 """Tolerance in seconds for start and end, so that a time from frames.csv (three decimals) means that frame."""
@@ -19,17 +20,21 @@ Picture = TypeVar("Picture")
 class Sampling:
     """Selection of the frames to analyse: every Nth, or, with `fps`, that many per second by their timestamps.
 
-    Raises OptionError where a number is not above 0.
+    Raises OptionError where a number cannot be, or both are given.
     """
 
     every: int = 1
     fps: float | None = None
 
     def __post_init__(self) -> None:
-        if self.every < 1:
-            raise OptionError(f"every {self.every}th frame: the number must be 1 or more")
-        if self.fps is not None and not 0 < self.fps < math.inf:
-            raise OptionError(f"{self.fps} samples a second: the rate must be a positive number")
+        if not isinstance(self.every, Integral) or isinstance(self.every, bool) or self.every < 1:
+            raise OptionError(f"Sampling(every={shown(self.every)}): give a whole number of frames, 1 or more")
+        if self.fps is None:
+            return
+        if not isinstance(self.fps, Real) or isinstance(self.fps, bool) or not 0 < self.fps < math.inf:
+            raise OptionError(f"Sampling(fps={shown(self.fps)}): give a number of samples a second above 0")
+        if self.every != 1:
+            raise OptionError(f"Sampling(fps={self.fps:g}, every={self.every}): give one of the two")
 
     def cell(self, number: int, time: float) -> int:
         """Return the sampling interval that a frame falls in; the first frame of each is a sample.

@@ -18,6 +18,7 @@ from conftest import DEMO, ROOT, needs_weights
 
 import ferwatch
 from ferwatch.pipeline.options import AnalysisKeywords, AnalysisOptions
+from ferwatch.timeline.model import FaceSummary, Summary
 
 pytestmark = needs_weights
 PROGRAM = Path(__file__).with_name("user_program.py")
@@ -79,15 +80,20 @@ def test_a_users_program_is_typed_strictly(tmp_path: Path) -> None:
     assert "smothing" in wrong.stdout, "options have types"
 
 
-def test_the_types_of_the_options_name_every_option() -> None:
+def test_the_types_and_the_page_of_the_options_name_every_option() -> None:
     assert set(AnalysisKeywords.__annotations__) == set(AnalysisOptions.__dataclass_fields__)
+    page = (ROOT / "docs/api.md").read_text(encoding="utf-8")
+    of_results = (ferwatch.Run, Summary, FaceSummary, ferwatch.Episode, ferwatch.FaceResult, ferwatch.FrameResult)
+    for record in (AnalysisOptions, *of_results):
+        assert [name for name in record.__dataclass_fields__ if f"`{name}`" not in page] == []
 
 
 @pytest.mark.parametrize(
     ("options", "says"),
     [
         ({"exports": ["ocel"]}, "there is no export 'ocel'"),
-        ({"device": "gpu"}, "there is no such device"),
+        ({"device": "gpu"}, "device='gpu': choose one of auto, cpu"),
+        ({"labels": "foo"}, "labels='foo': choose one of crowd, fer2013"),
         ({"smothing": 1}, "did you mean 'smoothing'"),
         ({"model": "resnet"}, "there is no model 'resnet'"),
         ({"smoothing": -1}, "smoothing=-1"),
@@ -113,17 +119,13 @@ def test_a_wrong_option_fails_before_the_analysis(
         ([np.zeros((10, 10, 3), np.float32)], "float32"),
         ([(0.2, np.zeros((10, 10, 3), np.uint8)), (0.1, np.zeros((10, 10, 3), np.uint8))], "before the picture before"),
         ([None], "NoneType"),
+        ([(np.zeros((10, 10, 3), np.uint8), 0.0)], r"has to be a number of seconds; it is array\(.{50,60}$"),
         ([], "no image"),
     ],
 )
 def test_what_is_no_picture_is_refused(pictures: list[object], says: str) -> None:
     with pytest.raises(ferwatch.FerwatchError, match=says):
         list(ferwatch.track(pictures))  # type: ignore[arg-type]
-
-
-def test_sampling_is_for_files() -> None:
-    with pytest.raises(ferwatch.OptionError, match="end is for video files"):
-        list(ferwatch.track([np.zeros((10, 10, 3), np.uint8)], end=1))
 
 
 def test_pictures_without_times_are_warned_of(caplog: pytest.LogCaptureFixture) -> None:

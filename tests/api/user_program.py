@@ -9,7 +9,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 import torch
 
 import ferwatch
@@ -29,9 +28,9 @@ def state() -> tuple[object, ...]:
     )
 
 
-def pictures(video: Path, count: int) -> list[npt.NDArray[np.uint8]]:
+def pictures(video: Path, count: int) -> list[cv2.typing.MatLike]:
     capture = cv2.VideoCapture(str(video))
-    read = [np.asarray(capture.read()[1], np.uint8) for _ in range(count)]
+    read = [capture.read()[1] for _ in range(count)]
     capture.release()
     return read
 
@@ -56,9 +55,10 @@ def main() -> None:
         assert [round(result.timestamp, 1) for result in results] == [round(time, 1) for time, _ in timed]
         assert all(len(result.faces) == 1 for result in results)
         assert len(list(analyzer.track(images, fps=10))) == len(images)
-        for result in analyzer.track(video):
-            assert result.index == 0
-            break
+        few = analyzer.track(video)
+        assert next(few).index == 0
+        few.close()
+        assert len(list(analyzer.track([np.zeros((60, 80, 3), np.uint8)], fps=10))) == 1
 
     steps: list[tuple[str, int, int]] = []
 

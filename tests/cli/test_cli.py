@@ -101,6 +101,17 @@ def test_a_run_is_not_overwritten_unasked(ferwatch: Ferwatch, tmp_path: Path) ->
     assert (tmp_path / "run/notes.txt").read_text() == "mine"
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full on this system")
+def test_a_standard_output_that_is_full_is_named() -> None:
+    command = [sys.executable, "-m", "ferwatch", "models"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, env=environment, text=True, check=False)
+    assert (done.returncode, done.stderr) == (
+        1, "ferwatch: standard output cannot be written: No space left on device\n",
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
@@ -111,6 +122,7 @@ def test_a_run_is_not_overwritten_unasked(ferwatch: Ferwatch, tmp_path: Path) ->
         ((DEMO, "--face-model", "none.tflite"), 1, "none.tflite"),
         ((DEMO, "--every", "2", "--all-frames"), 2, "exclude each other"),
         ((DEMO, "--start", "soon"), 2, "soon"),
+        ((DEMO, "--blur-faces", "--region", "0,0,9,9"), 1, "leave annotated.mp4 out, or analyse"),
         (("timeline", "nowhere"), 1, "nowhere"),
         ((), 2, "Usage"),
     ],

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from ferwatch.evaluation.evaluate import class_table, evaluate, tta_views
+from ferwatch.evaluation.evaluate import class_table, evaluate, side_by_side, tta_views
 from ferwatch.evaluation.fer2013 import FerSplit, crowd_majority
 from ferwatch.evaluation.metrics import score, score_crowd
 from ferwatch.models.calibration import Calibration
@@ -131,7 +131,10 @@ def test_each_head_is_measured_and_the_asked_one_first() -> None:
     votes[3, 1] = 10  # happiness
     faces = FerSplit(faces.images, faces.labels, votes)
     checkpoint = Checkpoint("cnn", Both(), InputSpec(48, normalization="unit"))
-    told = evaluate(Classifier(checkpoint, labels="fer2013"), faces, None).as_dict()
+    measured = evaluate(Classifier(checkpoint, labels="fer2013"), faces, None)
+    titles = {line[:28].strip() for line in side_by_side([measured], ["cnn"]).splitlines() if "calibration" in line}
+    assert titles == {"calibration error (labels)", "calibration error (people)"}
+    told = measured.as_dict()
     assert (told["labels"], told["accuracy"]) == ("fer2013", 1.0)
     assert told["crowd_agreement"] == told["video_agreement"] == 0.75
     assert told["crowd_macro_recall"] == pytest.approx(0.5)

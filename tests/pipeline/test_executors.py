@@ -151,3 +151,29 @@ def test_workers_start_where_the_folder_for_temporary_files_has_a_long_path(tmp_
         [sys.executable, "program.py"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
     assert done.stdout == "[1, 2]\n", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("is_file", "says"),
+    [
+        (
+            True,
+            "FerwatchError: each worker process imports the main script, and one ended in doing so: put the script's",
+        ),
+        (False, "FerwatchError: worker processes cannot import the main script <stdin>, which is no file: save"),
+    ],
+)
+def test_a_script_that_workers_cannot_import_is_told_so_once(tmp_path: Path, is_file: bool, says: str) -> None:
+    script = "from ferwatch.pipeline.executors import LocalProcesses\n"
+    script += "print('top', flush=True)\nlist(LocalProcesses(1).run(abs, [-1, -2], retries=3))\n"
+    (tmp_path / "program.py").write_text(script)
+    (tmp_path / ("long" * 20)).mkdir()  # the worker is then spawned, which loads less than a fork server
+    environment = {**os.environ, "TMPDIR": str(tmp_path / ("long" * 20))}
+    command, given = ([sys.executable, "program.py"], "") if is_file else ([sys.executable, "-"], script)
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, input=given, capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "top\n" * (2 if is_file else 1)
+    assert says in done.stderr
+    assert 'under if __name__ == "__main__":' in done.stderr
+    assert done.stderr.count("Traceback") == 1, done.stderr
