@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,16 @@ def test_options_of_a_call_that_would_have_no_effect_are_refused() -> None:
     for options in [*OF_ANALYZE, *OF_FILES, {"fps": 3}]:
         with pytest.raises(ferwatch.OptionError, match=f"{next(iter(options))} is for "):
             analyze_image(IMAGE, **options)
+
+
+def test_numbers_of_numpy_are_numbers(tmp_path: Path) -> None:
+    run = analyze(
+        DEMO, tmp_path, end=np.float32(0.5), max_faces=np.int64(3), ignore=np.array([9]), annotate=False,
+        region=tuple(np.array([0, 0, 640, 360], np.float32)),
+    )  # fmt: skip
+    facts = json.loads((run.folder / "run.json").read_text())
+    assert facts["sampling"]["end"] == 0.5
+    assert facts["settings"]["ignored faces"] == [9]
 
 
 def test_options_that_ask_for_nothing_are_taken_and_those_of_an_analyzer() -> None:
