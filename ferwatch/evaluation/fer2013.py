@@ -79,7 +79,7 @@ def load(data: Path, split: str, ferplus: Path | None = None, *, may_be_empty: b
 
 def _load_csv(path: Path, split: str) -> FerSplit:
     images, labels = [], []
-    csv.field_size_limit(1_000_000)
+    limit = csv.field_size_limit(1_000_000)  # of the whole process: it is set back below
     try:
         with open(path, encoding="utf-8-sig", newline="") as f:
             lines = csv.DictReader(f, skipinitialspace=True)
@@ -96,6 +96,8 @@ def _load_csv(path: Path, split: str) -> FerSplit:
                 images.append(_pixels(line["pixels"], f"{path}, line {lines.line_num}"))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise _unreadable(path, "fer2013.csv", error) from None
+    finally:
+        csv.field_size_limit(limit)
     return FerSplit(np.array(images, np.uint8).reshape(-1, FACE_SIZE, FACE_SIZE), np.array(labels, np.int64))
 
 
