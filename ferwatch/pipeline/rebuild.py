@@ -128,7 +128,7 @@ def rebuild(
         if not in_place:
             if facts_of(corrections) != facts_of(Corrections()):
                 notes.append(f"the names and corrections are in {place} alone; no run folder keeps them")
-            if timeline.video:
+            if timeline.video and (folder.path / timeline.video).is_file():  # not a name alone
                 timeline = replace(timeline, video=relative_link(folder.path / timeline.video, place))
             return Rebuilt(tuple(write_timeline(place, timeline, exports)), timeline, tuple(notes))
         exports = [name for name, export in EXPORTS.items() if name in exports or (folder.path / export.file).exists()]
