@@ -49,6 +49,9 @@ IMAGE = np.zeros((60, 80, 3), np.uint8)
         (lambda: Sampling(every=0), "every=0.: give a whole number"),
         (lambda: Sampling(fps="10"), "fps='10'.: give a number"),  # type: ignore[arg-type]
         (lambda: Sampling(fps=True), "fps=True.: give a number"),
+        (lambda: Sampling(fps=0.0), "fps=0.0.: give a number"),
+        (lambda: Sampling(fps=float("nan")), "fps=nan.: give a number"),
+        (lambda: Sampling(fps=float("inf")), "fps=inf.: give a number"),
         (lambda: Sampling(fps=10, every=5), "give one of the two"),
     ],
 )
