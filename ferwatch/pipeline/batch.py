@@ -126,8 +126,8 @@ def run_batch(
         folder, difference = different[0]
         others = f" (and so do {len(different) - 1} more in {place})" if len(different) > 1 else ""
         raise OutputError(
-            f"{folder} holds another run{others}: {difference}; give --overwrite to replace it and its corrections, the "
-            "options that it was made with, or another folder with --out"
+            f"{folder} holds another run{others}: {difference}; give --overwrite to replace it and its corrections, "
+            "the options that it was made with, or another folder with --out"
         )
     passed_over = [path.name for path in found.passed_over]
 

@@ -154,9 +154,10 @@ def _cut(video: Path, clips: Sequence[Clip], opening: Mapping[str, Any]) -> list
                     writer = own.enter_context(annotated_video(clip.path, source.info, clip.start, clip.end))
                     at_work.append((clip, writer, own))
                     cut.append(clip)
-            for _, writer, _ in at_work:
+            for clip, writer, _ in at_work:
                 # Each clip gets its own copy, because the encoder writes a time into the picture.
-                writer.write(to_picture(frame.image), frame.timestamp, frame.duration)
+                shown = None if frame.duration is None else min(frame.duration, clip.end - frame.timestamp)
+                writer.write(to_picture(frame.image), frame.timestamp, shown)
     return cut
 
 

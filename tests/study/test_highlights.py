@@ -12,6 +12,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from clips import make_clip
 from command_line import Ferwatch, in_process
 from made_runs import make_run
 
@@ -136,6 +137,16 @@ def test_a_clip_is_open_from_its_first_frame_to_its_last(
     # The fifth lies behind the end of the video.
     assert [len(levels(clip)) for clip in clips] == [30, 27, 30, 25]
     assert [levels(clip)[0] for clip in clips] == pytest.approx([20, 33, 65, 100], abs=2)
+
+
+def test_a_clip_ends_while_its_last_picture_is_still_shown(ferwatch: Ferwatch, tmp_path: Path) -> None:
+    """After two seconds the video shows one picture for a minute, as a screen that is shared."""
+    make_clip(tmp_path / "talk.mp4", [i / 10 for i in range(20)], last=60.0)
+    make_run(tmp_path / "talk-ferwatch", "talk.mp4", [(1, "happy", 1.0, 3.0)])
+    done = ferwatch("highlights", "talk-ferwatch", "--clips")
+    assert done.returncode == 0, done.stderr
+    with av.open(str(tmp_path / "talk-ferwatch" / "highlights" / "01-happy-face1-0-0s.mp4")) as clip:
+        assert clip.duration / av.time_base == pytest.approx(4.0, abs=0.05)
 
 
 def test_the_name_of_a_clip_gives_a_time_that_it_shows(ferwatch: Ferwatch, tmp_path: Path) -> None:
