@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from ferwatch.errors import OptionError, OutputError, VideoError
+from ferwatch.errors import OutputError, VideoError
 from ferwatch.export.registry import write_timeline
 from ferwatch.faces.model_file import prepare_face_model
 from ferwatch.faces.tracker import FaceTracker
@@ -21,7 +22,8 @@ from ferwatch.pipeline.film import write_film
 from ferwatch.pipeline.forecast import Forecast, RunForecast
 from ferwatch.pipeline.found_faces import faces_by_workers, faces_in_one_pass, plan
 from ferwatch.pipeline.lock import FolderLock
-from ferwatch.pipeline.options import AnalysisOptions, check_region_in_picture
+from ferwatch.pipeline.opening import nothing_in_range, open_reader
+from ferwatch.pipeline.options import AnalysisOptions
 from ferwatch.pipeline.progress import Progress, no_progress
 from ferwatch.pipeline.redraw import overlay_of, video_range
 from ferwatch.pipeline.remote import run_folder_at
@@ -35,15 +37,13 @@ from ferwatch.timeline.build import build_timeline
 from ferwatch.timeline.corrections import Corrections
 from ferwatch.timeline.model import Summary, Timeline
 from ferwatch.timeline.table import FramesWriter, FrameTable
-from ferwatch.utils.find_video import check_unchanged
+from ferwatch.utils.find_video import check_unchanged, has_content
 from ferwatch.utils.stopwatch import Stopwatch
-from ferwatch.utils.timecode import format_time
 from ferwatch.utils.url import Url, local_copy
 from ferwatch.video.container import VideoInfo
 from ferwatch.video.file_source import FileSource
 from ferwatch.video.index import IndexMismatch
 from ferwatch.video.sampling import ROUNDING
-from ferwatch.video.source import FrameSource
 
 LOG = logging.getLogger("ferwatch")
 
@@ -82,30 +82,6 @@ class Run:
     @property
     def summary(self) -> Summary:
         return self.timeline.summary
-
-
-def open_reader(video: Path, options: AnalysisOptions) -> FileSource:
-    """Open a video for the frames that the options select.
-
-    Raises VideoError, and OptionError where the region has no part in its pictures.
-    """
-    reader = video_range(video, options).open(options.sampling)
-    try:
-        check_region_in_picture(video, options.region, reader.info.width, reader.info.height)
-    except OptionError:
-        reader.close()
-        raise
-    return reader
-
-
-def nothing_in_range(video: Path, source: FrameSource, options: AnalysisOptions) -> VideoError:
-    """Return the error for a range that holds no picture."""
-    if (duration := source.info.duration) is not None and options.start >= duration:
-        return VideoError(
-            f"{video} ends at {format_time(duration)}: there is nothing to analyse from {format_time(options.start)} on"
-        )
-    end = "the end" if options.end is None else format_time(options.end)
-    return VideoError(f"{video} has no picture between {format_time(options.start)} and {end}")
 
 
 def write_run(
@@ -148,6 +124,7 @@ def write_run(
         has_link = not (url or isinstance(out, Url))
         task = RunTask(path, folder, options, classifier, executor, progress, url, has_link, forecast)
         settings = settings_of_rows(path, classifier.checkpoint, options)
+        stack.enter_context(_cleared_if_changed(folder, path, settings["video"]))
         warnings = [notice] if (notice := labels_notice(classifier, options.labels)) is not None else []
         if resume:
             folder.check_input(path)
@@ -171,6 +148,17 @@ def write_run(
         folder.segments.clear()
         warnings += [*state.warnings, *state.finished.warnings]
         return _write_outputs(task, reader.info, state, watch, warnings, command)
+
+
+@contextmanager
+def _cleared_if_changed(folder: RunFolder, video: Path, recorded: Mapping[str, Any]) -> Iterator[None]:
+    """Empty the run folder where an error ends the run and the video is another one than was recorded."""
+    try:
+        yield
+    except VideoError:
+        if video.exists() and not has_content(video, recorded):
+            folder.clear()
+        raise
 
 
 def _write_outputs(

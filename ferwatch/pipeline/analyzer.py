@@ -21,8 +21,9 @@ from ferwatch.faces.detection import FaceDetector
 from ferwatch.faces.mediapipe import MediaPipeDetector
 from ferwatch.faces.search import is_in_region, keep_surest, search_image
 from ferwatch.faces.tracker import FaceTracker
-from ferwatch.pipeline.analyze import Run, nothing_in_range, open_reader, write_run
+from ferwatch.pipeline.analyze import Run, write_run
 from ferwatch.pipeline.arguments import check_detector, check_progress, to_path, to_video
+from ferwatch.pipeline.opening import nothing_in_range, open_reader
 from ferwatch.pipeline.options import (
     LOADING_OPTIONS,
     USES,

@@ -13,11 +13,12 @@ from ferwatch.errors import DataError, FerwatchError, OutputError
 from ferwatch.export.combined import write_all_frames
 from ferwatch.faces.model_file import prepare_face_model
 from ferwatch.models.checkpoint import Checkpoint
-from ferwatch.pipeline.analyze import open_reader, write_run
+from ferwatch.pipeline.analyze import write_run
 from ferwatch.pipeline.executors import Executor, WorkerLost
 from ferwatch.pipeline.found_faces import plan
 from ferwatch.pipeline.lock import FolderLock
 from ferwatch.pipeline.manifest import ManifestEntry, match_entries, read_manifest, save_manifest
+from ferwatch.pipeline.opening import open_reader
 from ferwatch.pipeline.options import AnalysisOptions, loading_options, with_absolute_paths
 from ferwatch.pipeline.rebuild import rebuild
 from ferwatch.pipeline.remote import run_folder_at

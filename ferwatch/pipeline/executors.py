@@ -112,7 +112,7 @@ class _Worker:
 
     @property
     def has_failed_to_begin(self) -> bool:
-        """Whether it has ended by itself, not by a signal, in the import of the main script."""
+        """Whether it has ended with an exit code of its own, not by a signal, before it could take a task."""
         return not self.has_begun and 0 <= (self.process.exitcode or 0) < SERVER_LOST
 
 
@@ -179,8 +179,9 @@ class LocalProcesses:
                         worker.process.join()
                         if worker.has_failed_to_begin:
                             raise FerwatchError(
-                                "each worker process imports the main script, and one ended in doing so: put the "
-                                'script\'s own work under if __name__ == "__main__":, or use one thread'
+                                "each worker process imports the main script, and one ended in doing so (its own "
+                                "message is above): put the script's own work under "
+                                'if __name__ == "__main__":, or use one thread'
                             ) from None
                         if losses < retries:
                             again.append((task, losses + 1))

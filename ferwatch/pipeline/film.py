@@ -16,7 +16,6 @@ from ferwatch.pipeline.reports import PicturesDone, report
 from ferwatch.render.annotated_video import FilmTask, annotate_segment, annotate_video
 from ferwatch.render.overlay import Overlay
 from ferwatch.utils.files import atomic_write, fingerprint, make_folder, remove_folder
-from ferwatch.utils.find_video import check_unchanged
 from ferwatch.utils.url import Url
 from ferwatch.video.container import VideoInfo
 from ferwatch.video.encoding import ENCODER, EncodedPicture, read_packets, write_packets
@@ -53,24 +52,22 @@ def write_film(
         progress: called with the number of frames that are done.
         url: where workers on other machines read the video, if `source` is a temporary copy of it.
     """
-    content = fingerprint(source.path)
     with source.open() as reader:
         info = reader.info
     segments = cut_film(source, info)
-    if segments:
-        try:
-            warnings = _in_segments(source, info, segments, overlay, out, executor, progress, url)
-        except IndexMismatch as mismatch:
-            LOG.info("%s is drawn in one pass: %s", source.path, mismatch)
-            segments = []
-    if not segments:
-        warnings = annotate_video(source, overlay, out, progress)
-    remove_folder(segments_folder(out))
     try:
-        check_unchanged(source.path, content)
+        if segments:
+            try:
+                warnings = _in_segments(source, info, segments, overlay, out, executor, progress, url)
+            except IndexMismatch as mismatch:
+                LOG.info("%s is drawn in one pass: %s", source.path, mismatch)
+                segments = []
+        if not segments:
+            warnings = annotate_video(source, overlay, out, progress)
     except VideoError:
-        out.unlink()  # its boxes, or its blurring, are not those of its pictures
+        remove_folder(segments_folder(out))  # the video may have changed while they were drawn
         raise
+    remove_folder(segments_folder(out))
     return warnings
 
 

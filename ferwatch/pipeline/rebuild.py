@@ -21,7 +21,7 @@ from ferwatch.timeline.corrections import Corrections, facts_of, read_correction
 from ferwatch.timeline.model import Timeline
 from ferwatch.timeline.smoothing import SMOOTHING_SECONDS
 from ferwatch.timeline.table import FrameTable, read_frames_csv
-from ferwatch.utils.find_video import has_content
+from ferwatch.utils.find_video import FILM, has_content
 from ferwatch.utils.timecode import format_time, parse_time
 
 NEEDED_FACTS = {
@@ -134,7 +134,12 @@ def rebuild(
         exports = [name for name, export in EXPORTS.items() if name in exports or (folder.path / export.file).exists()]
         # First what takes longest and may fail: until then the folder is as it was.
         film = redraw_film(folder, facts, timeline, table, video, progress, threads or cores())
-        timeline = replace(timeline, video=film.link, has_annotated_video=film.exists)
+        timeline = replace(
+            timeline,
+            video=film.link,
+            has_annotated_video=film.exists,
+            shows_film=film.exists and film.link == FILM,
+        )
         folder.write_corrected(table, corrected)
         corrected_rows = [folder.rows, folder.measured_rows] if folder.measured_rows.exists() else []
         files = [*corrected_rows, *write_timeline(folder.path, timeline, exports)]

@@ -82,8 +82,7 @@ class RunFolder:
             raise OutputError(f"{held}; give --overwrite to replace it, or another folder with --out")
         lost = self._corrections()
         make_folder(self.path)
-        remove_files([*existing, *map(partial_of, self._files())])
-        self.clear_segments()
+        self.clear()
         if other is not None:
             return (f"{self.path.name} held a run of another video, {other}, which was replaced",)
         return (f"the run that was replaced had corrections, which are lost: {', '.join(lost)}",) if lost else ()
@@ -102,6 +101,11 @@ class RunFolder:
     def _files(self) -> list[Path]:
         names = dict.fromkeys((*RUN_FILES, *run_files()))  # formats may have been registered since
         return [self.path / name for name in names]
+
+    def clear(self) -> None:
+        """Remove the run in the folder, finished or not. Raises OutputError."""
+        remove_files([*self._files(), *map(partial_of, self._files())])
+        self.clear_segments()
 
     def discard(self) -> None:
         """Remove the partial rows and what is kept to resume them."""

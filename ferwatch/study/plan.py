@@ -105,9 +105,11 @@ def _read_events(path: Path, recordings: Sequence[PlannedRecording]) -> tuple[Pl
         fitting = _named(name, path.parent, recordings)
         if not fitting:
             raise DataError(f"{line}: {row[source]} is not in the plan")
-        videos = sorted({str(r.path) for r in fitting})
-        if len(videos) > 1:
-            raise DataError(f"{line}: {row[source]} may be {' or '.join(videos)}; name its folder too, as in the plan")
+        if len({_normal(r.path) for r in fitting}) > 1:
+            videos = " or ".join(sorted({str(r.path) for r in fitting}))
+            raise DataError(
+                f"{line}: {row[source]} may be {videos}; name it as the plan does, with its folder and suffix"
+            )
         # A plan may have several lines for one video: the event belongs to those whose time holds it.
         inside = [r for r in fitting if r.start <= time and (r.end is None or time < r.end)]
         if not inside:
@@ -137,7 +139,9 @@ def _read_table(path: Path, expected: str) -> tuple[list[str], list[tuple[int, d
 
 
 def _named(name: Path, folder: Path, recordings: Sequence[PlannedRecording]) -> list[PlannedRecording]:
-    """Return the recordings that a name in a file of events means, by its path, else by the end of it.
+    """Return the recordings that a name in a file of events means.
+
+    By its path; else by the end of that; else by the file's name; else by that without its suffix.
 
     Args:
         folder: that of the file of events.

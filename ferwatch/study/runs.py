@@ -24,6 +24,10 @@ MEAN_VALENCE = "mean_valence"
 """A further column of it, which earlier versions did not write."""
 
 
+LOST_PICTURES = ("damaged", "reading stops", "its pictures end")
+"""Beginnings of the warnings of a run about pictures that are damaged or missing."""
+
+
 @dataclass(frozen=True)
 class FinishedRun:
     """A finished run folder; its tables are read when they are first used."""
@@ -50,10 +54,10 @@ class FinishedRun:
 
     @property
     def warnings(self) -> list[str]:
-        """What run.json says of the pictures of the video, such as damage; not of its sound."""
+        """What run.json says of pictures that are damaged or missing."""
         warnings = self.facts.get("warnings")
         texts = [str(warning) for warning in warnings] if isinstance(warnings, list) else []
-        return [text for text in texts if "sound" not in text]
+        return [text for text in texts if text.startswith(LOST_PICTURES)]
 
     @property
     def start(self) -> float:

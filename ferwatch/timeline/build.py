@@ -19,6 +19,7 @@ from ferwatch.timeline.segmentation import Segment, runs, segment
 from ferwatch.timeline.smoothing import SMOOTHING_SECONDS, STANDING_MS, smooth
 from ferwatch.timeline.still import still_faces
 from ferwatch.timeline.table import FrameTable
+from ferwatch.utils.find_video import FILM
 
 MIN_EPISODE_SECONDS = 0.5
 """The shortest episode by default. Visible expressions last about 0.5 to 4 s (Ekman & Friesen 1982)."""
@@ -130,6 +131,7 @@ def build_timeline(
         start=start,
         end=end,
         has_annotated_video=has_annotated_video,
+        shows_film=has_annotated_video and video == FILM,
         smoothing=smoothing,
         min_episode=min_episode,
         baseline=baseline,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +11,6 @@ from numpy.typing import NDArray
 from ferwatch.records import EMOTIONS, Episode, valence_of
 from ferwatch.timeline.baseline import Baseline
 from ferwatch.timeline.table import FrameTable
-from ferwatch.utils.find_video import FILM
 
 UNCERTAIN = "uncertain"
 """The label of an episode in which no emotion stands out."""
@@ -93,6 +91,8 @@ class Timeline:
     """Seconds of the video up to which it was analysed; None: to its end."""
     has_annotated_video: bool = False
     """True if annotated.mp4 lies in the run folder. Its time 0 is `start`."""
+    shows_film: bool = False
+    """True if `video` is annotated.mp4."""
     smoothing: float = 0.0
     """Seconds of smoothing, see build_timeline; 0: none."""
     min_episode: float = 0.0
@@ -118,7 +118,7 @@ class Timeline:
     @property
     def video_start(self) -> float:
         """Seconds of the timeline at which `video` begins: annotated.mp4 may show a part of the analysed video."""
-        return self.start if self.has_annotated_video and Path(self.video).name == FILM else 0.0
+        return self.start if self.shows_film else 0.0
 
     @property
     def valence(self) -> NDArray[np.float64]:

@@ -36,7 +36,8 @@ class State:
     path: Path
     recipe: Recipe
     inputs: str
-    """Checksum of all that the training depends on beside the recipe: faces, teachers, the network it starts from."""
+    """Checksum of all that the training depends on beside the recipe: faces, teachers, the network it starts from; and
+    of the test faces, by which its curve is measured."""
     learner: nn.Module
     averaged: nn.Module
     optimizer: torch.optim.Optimizer
@@ -69,8 +70,8 @@ class State:
             raise DataError(f"{self.path} is of another recipe; train into another folder with --out, or remove it")
         if state.get("inputs", self.inputs) != self.inputs:
             raise DataError(
-                f"{self.path} is of other faces, teachers or weights to start from; train into another folder with "
-                "--out, or remove it"
+                f"{self.path} is of other training or test faces, teachers or weights to start from; train into "
+                "another folder with --out, or remove it"
             )
         self.learner.load_state_dict(state["learner"])
         self.averaged.load_state_dict(state["averaged"])

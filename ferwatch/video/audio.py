@@ -57,9 +57,12 @@ class Sound:
                 self._tracks[stream.index] = _CopiedTrack(stream, out)
             elif channels in LAYOUTS:
                 self._tracks[stream.index] = _EncodedTrack(stream, channels, out)
-                self.warnings.append(f"sound in {codec} at {stream.rate} Hz does not go into MP4; encoded as AAC")
+                rate = f" at {stream.rate} Hz" if codec in MP4_CODECS else ""
+                self.warnings.append(f"sound in {codec}{rate} does not go into MP4; encoded as AAC")
             else:
-                self.warnings.append(f"a sound track of {channels} channels in {codec} is left out")
+                self.warnings.append(
+                    f"a sound track of {channels} channels in {codec} is left out: no layout of so many is known"
+                )
                 continue
             self._clocks[stream.index] = SoundClock(bool(source.format.flags & TS_DISCONT), picture_jumps=jumps)
 

@@ -29,10 +29,13 @@ class Sampling:
     def __post_init__(self) -> None:
         if not isinstance(self.every, Integral) or isinstance(self.every, bool) or self.every < 1:
             raise OptionError(f"Sampling(every={shown(self.every)}): give a whole number of frames, 1 or more")
+        object.__setattr__(self, "every", int(self.every))  # not a number of NumPy, which JSON does not know
         if self.fps is None:
             return
         if not isinstance(self.fps, Real) or isinstance(self.fps, bool) or not 0 < self.fps < math.inf:
             raise OptionError(f"Sampling(fps={shown(self.fps)}): give a number of samples a second above 0")
+        if not isinstance(self.fps, int | float):
+            object.__setattr__(self, "fps", float(self.fps))
         if self.every != 1:
             raise OptionError(f"Sampling(fps={self.fps:g}, every={self.every}): give one of the two")
 

@@ -11,7 +11,8 @@ from av.container import InputContainer, OutputContainer
 from av.video.stream import VideoStream
 
 from ferwatch.errors import OutputError
-from ferwatch.utils.files import atomic_write
+from ferwatch.utils.files import atomic_write, fingerprint
+from ferwatch.utils.find_video import check_unchanged
 from ferwatch.video.audio import Sound
 from ferwatch.video.container import VideoInfo, open_container, threads_for
 from ferwatch.video.encoding import (
@@ -37,9 +38,10 @@ def annotated_video(
         info: what the source says of itself; its sound is copied.
         start, end: seconds of the source; its sound outside is left out.
 
-    Raises OutputError where it cannot be written.
+    Raises OutputError where it cannot be written, and VideoError where the source has changed meanwhile.
     """
     with atomic_write(path) as temp_path, open_container(info.path) as source:
+        content = fingerprint(info.path)
         try:
             with av.open(f"file:{temp_path}", "w", format="mp4", options=MP4_OPTIONS) as out:
                 writer = AnnotatedVideo(out, source, info, start, end)
@@ -47,6 +49,7 @@ def annotated_video(
                 writer.finish()
         except av.FFmpegError as error:
             raise OutputError(f"cannot write {path}: {error.strerror}") from error
+        check_unchanged(info.path, content)  # boxes, or blurring, would not be where the faces are
 
 
 class AnnotatedVideo:

@@ -87,7 +87,7 @@ def test_options_of_a_call_that_would_have_no_effect_are_refused() -> None:
 def test_numbers_of_numpy_are_numbers(tmp_path: Path) -> None:
     run = analyze(
         DEMO, tmp_path, end=np.float32(0.5), max_faces=np.int64(3), ignore=np.array([9]), annotate=False,
-        region=tuple(np.array([0, 0, 640, 360], np.float32)),
+        region=tuple(np.array([0, 0, 640, 360], np.float32)), sampling=Sampling(every=np.int64(5)),
     )  # fmt: skip
     facts = json.loads((run.folder / "run.json").read_text())
     assert facts["sampling"]["end"] == 0.5

@@ -42,3 +42,5 @@ def test_a_video_that_changes_is_refused(tmp_path: Path, stage: str, change: Cal
     assert changed
     assert not (tmp_path / "run" / "run.json").exists()
     assert not list((tmp_path / "run").glob("annotated*")), "faces of another video are not blurred where they are"
+    again = ferwatch.analyze(video, tmp_path / "run", end=1, annotate=False)
+    assert again.warnings == ()

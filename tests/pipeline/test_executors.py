@@ -158,7 +158,7 @@ def test_workers_start_where_the_folder_for_temporary_files_has_a_long_path(tmp_
     [
         (
             True,
-            "FerwatchError: each worker process imports the main script, and one ended in doing so: put the script's",
+            "FerwatchError: each worker process imports the main script, and one ended in doing so (its own message",
         ),
         (False, "FerwatchError: worker processes cannot import the main script <stdin>, which is no file: save"),
     ],

@@ -34,7 +34,7 @@ def test_an_event_belongs_to_the_video_of_its_folder(plan: Path) -> None:
     done = in_process("study", plan, "--events", events, "--out", plan.parent / "other")
     assert done.returncode == 1
     assert "events.csv, line 2: talk may be" in done.stderr
-    assert "name its folder too" in done.stderr
+    assert "name it as the plan does, with its folder and suffix" in done.stderr
 
 
 def test_names_that_differ_by_case_have_figures_of_their_own_and_damage_is_a_note(plan: Path) -> None:

@@ -61,7 +61,7 @@ def test_another_recipe_does_not_continue_a_training(tmp_path: Path) -> None:
     faces = some_faces(8)
     other_faces = FerSplit(faces.images[::-1].copy(), faces.labels[::-1].copy())
     for train_faces, public_test in ((other_faces, some_faces(3)), (faces, some_faces(2))):
-        with pytest.raises(DataError, match=r"state\.pt is of other faces"):
+        with pytest.raises(DataError, match=r"state\.pt is of other training or test faces"):
             train(recipe, train_faces, public_test, tmp_path)
     (tmp_path / "state.pt").write_bytes(b"half")
     with pytest.raises(WeightsError, match=r"state\.pt is damaged"):
