@@ -119,12 +119,12 @@ class AnalysisOptions:
             )
         if self.fps is not None and not 0 < self.fps < math.inf:
             raise OptionError(f"fps={shown(self.fps)}: give a number of frames a second above 0")
-        for name in (*KINDS[0][0], *KINDS[1][0], "ignore", "region"):
+        for name in NAMES:
             object.__setattr__(self, name, _plain(getattr(self, name)))
 
 
 def _plain(value: Any) -> Any:
-    """Return a number of NumPy, which JSON does not know, as one of Python; also within a tuple or a list."""
+    """Return a value with Python's numbers for those of NumPy, which JSON does not know, and lists as tuples."""
     if isinstance(value, tuple | list):
         return tuple(map(_plain, value))
     if isinstance(value, int | float) or not isinstance(value, Real):

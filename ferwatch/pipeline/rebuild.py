@@ -21,7 +21,7 @@ from ferwatch.timeline.corrections import Corrections, facts_of, read_correction
 from ferwatch.timeline.model import Timeline
 from ferwatch.timeline.smoothing import SMOOTHING_SECONDS
 from ferwatch.timeline.table import FrameTable, read_frames_csv
-from ferwatch.utils.find_video import FILM, has_content
+from ferwatch.utils.find_video import FILM, has_content, recorded_content
 from ferwatch.utils.timecode import format_time, parse_time
 
 NEEDED_FACTS = {
@@ -162,8 +162,8 @@ def _check_video(video: Path, facts: Mapping[str, Any], in_place: bool) -> None:
     """Raise DataError where a video given by the user is not of use, or not the one of the run."""
     if not in_place:
         raise DataError(f"--video {video}: only a finished run, and without --out, has an annotated.mp4 to be drawn")
-    recorded = facts["settings"].get("video")
-    if not isinstance(recorded, Mapping) or "sha256_of_parts" not in recorded:
+    recorded = recorded_content(facts)
+    if recorded is None:
         raise DataError(f"--video {video}: run.json does not record the content of the run's video; analyse it again")
     if not has_content(video, recorded):
         raise DataError(f"--video {video} is not the video of this run, {facts['video']['file']}: its content differs")

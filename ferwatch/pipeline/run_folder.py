@@ -131,10 +131,10 @@ class RunFolder:
     def _corrections(self) -> list[str]:
         """Return the kinds of corrections that `ferwatch timeline` has made to the run that the folder holds."""
         try:
-            facts = json.loads(self.facts.read_text(encoding="utf-8"))
+            facts = self.read_facts()
             made = {**facts["faces"], "baseline": facts["timeline"].get("baseline")}
             made["ignore"] = set(made["ignore"]) - set(facts["settings"]["ignored faces"] or ())  # those of --ignore
-        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        except (DataError, TypeError, KeyError, AttributeError):
             return []
         return [kind for kind, values in made.items() if values]
 

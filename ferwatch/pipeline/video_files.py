@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ferwatch.errors import DataError
 from ferwatch.pipeline.lock import LOCK_FILE
+from ferwatch.utils.files import absolute_path
 from ferwatch.utils.url import Url, parse_place
 from ferwatch.video.container import is_video
 
@@ -87,7 +88,7 @@ def find_videos(sources: Iterable[str]) -> FoundVideos:
             if isinstance(file, Url):
                 videos.setdefault(file, VideoFile(file, file.name))
                 continue
-            absolute = Path(os.path.abspath(file))  # noqa: PTH100  (Path.absolute keeps "..")
+            absolute = absolute_path(file)
             videos.setdefault(absolute, VideoFile(absolute, relative_name(absolute, base)))
     return FoundVideos(tuple(videos.values()), tuple(passed_over))
 
@@ -129,7 +130,7 @@ def _ends_like_video(name: str) -> bool:
 
 def relative_name(file: Path, base: Path) -> str:
     """Return the path of a file below a folder, with "/" between its parts; its name where it lies elsewhere."""
-    base = Path(os.path.abspath(base))  # noqa: PTH100
+    base = absolute_path(base)
     name = file.relative_to(base).as_posix() if file.is_relative_to(base) else file.name
     return name.encode("utf-8", "backslashreplace").decode()  # bytes of a file name that are no UTF-8 are spelt out
 

@@ -83,7 +83,7 @@ def _sendable(error: Exception) -> Exception:
     """Return an exception as it is if it can be pickled and unpickled, else a RuntimeError with its name and text."""
     try:
         pickle.loads(pickle.dumps(error))
-    except Exception:
+    except Exception:  # of any kind: pickle calls methods of the exception's own
         return RuntimeError(f"{type(error).__name__} in a worker process: {error}")
     return error
 

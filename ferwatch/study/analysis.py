@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ferwatch.study.plan import Plan
 from ferwatch.study.runs import FinishedRun, is_run, read_run
+from ferwatch.utils.files import absolute_path
 
 if TYPE_CHECKING:
     from ferwatch.pipeline.options import AnalysisOptions
@@ -40,7 +41,7 @@ def find_runs(
 
         chosen = options or AnalysisOptions()
         chosen = replace(chosen, exports=tuple(dict.fromkeys((*chosen.exports, "html"))))  # study.html leads there
-        absolute = [Path(os.path.abspath(path)) for path in videos]  # noqa: PTH100  (Path.absolute keeps "..")
+        absolute = [absolute_path(path) for path in videos]
         base = Path(os.path.commonpath([path.parent for path in absolute]))
         found = FoundVideos(tuple(VideoFile(path, relative_name(path, base)) for path in absolute), ())
         with LocalProcesses(jobs or cores()) as executor:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ferwatch.errors import DataError, shown
 from ferwatch.study.codes import parse_seconds, read_text, table_lines
+from ferwatch.utils.files import absolute_path
 
 RECORDING_COLUMNS = ("video", "run", "recording", "file")
 """Names that the column of recordings may have, in lower case."""
@@ -105,7 +105,7 @@ def _read_events(path: Path, recordings: Sequence[PlannedRecording]) -> tuple[Pl
         fitting = _named(name, path.parent, recordings)
         if not fitting:
             raise DataError(f"{line}: {row[source]} is not in the plan")
-        if len({_normal(r.path) for r in fitting}) > 1:
+        if len({absolute_path(r.path) for r in fitting}) > 1:
             videos = " or ".join(sorted({str(r.path) for r in fitting}))
             raise DataError(
                 f"{line}: {row[source]} may be {videos}; name it as the plan does, with its folder and suffix"
@@ -146,10 +146,10 @@ def _named(name: Path, folder: Path, recordings: Sequence[PlannedRecording]) -> 
     Args:
         folder: that of the file of events.
     """
-    place = _normal(folder / name)
+    place = absolute_path(folder / name)
     rules: tuple[Callable[[Path], bool], ...] = (
-        lambda path: _normal(path) == place,
-        lambda path: _normal(path).parts[-len(name.parts) :] == name.parts,
+        lambda path: absolute_path(path) == place,
+        lambda path: absolute_path(path).parts[-len(name.parts) :] == name.parts,
         lambda path: path.name == name.name,
         lambda path: path.stem == name.stem,
     )
@@ -157,10 +157,6 @@ def _named(name: Path, folder: Path, recordings: Sequence[PlannedRecording]) -> 
         if fitting := [recording for recording in recordings if rule(recording.path)]:
             return fitting
     return []
-
-
-def _normal(path: Path) -> Path:
-    return Path(os.path.abspath(path))  # noqa: PTH100  (Path.absolute keeps "..")
 
 
 def _time(row: dict[str, str], column: str, line: str) -> float | None:

@@ -34,6 +34,11 @@ def partial_of(path: Path) -> Path:
     return path.with_name(f".{path.stem}.partial{path.suffix}")
 
 
+def absolute_path(path: Path) -> Path:
+    """Return a path from the root on, without ".."; links are not followed."""
+    return Path(os.path.abspath(path))  # noqa: PTH100  (Path.absolute keeps "..")
+
+
 def make_folder(path: Path) -> None:
     """Make a folder for outputs unless it exists. Raises OutputError where it cannot be made."""
     try:

@@ -25,14 +25,20 @@ def find_video(folder: Path, facts: Mapping[str, Any]) -> Path | None:
         folder: the run folder.
         facts: contents of run.json.
     """
-    recorded = (facts.get("settings") or {}).get("video")
+    recorded = recorded_content(facts)
     linked = folder / str((facts.get("timeline") or {}).get("media") or "")
-    if not isinstance(recorded, Mapping) or "sha256_of_parts" not in recorded:
+    if recorded is None:
         return linked if linked.is_file() and linked.name != FILM else None
     name = Path(str((facts.get("video") or {}).get("file", ""))).name
     return next(
         (file for file in _candidates(linked, folder.resolve().parent, name) if has_content(file, recorded)), None
     )
+
+
+def recorded_content(facts: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return what run.json records of the video's content; None: nothing, as in runs of early versions."""
+    recorded = (facts.get("settings") or {}).get("video")
+    return recorded if isinstance(recorded, Mapping) and "sha256_of_parts" in recorded else None
 
 
 def has_content(file: Path, recorded: Mapping[str, Any]) -> bool:
